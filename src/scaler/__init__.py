@@ -1,0 +1,78 @@
+"""scaler: a fresh machine for every job, by plugins. What a plugin needs is imported from here."""
+
+from scaler.context import Context
+from scaler.errors import (
+    Busy,
+    ExitCode,
+    FatalError,
+    HookFault,
+    NoRoom,
+    PluginError,
+    Refused,
+    ScalerError,
+    SettingsError,
+    Unavailable,
+)
+from scaler.hooks import hookimpl
+from scaler.records import (
+    Decline,
+    Event,
+    Finding,
+    Job,
+    Machine,
+    Message,
+    Panel,
+    Profile,
+    ProfileView,
+    Registration,
+    Report,
+    Reservation,
+    Room,
+    RoomState,
+    Runner,
+    RunnerState,
+    Selection,
+    SelectionRequest,
+    View,
+)
+from scaler.units import Duration, Secret, Size
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Busy",
+    "Context",
+    "Decline",
+    "Duration",
+    "Event",
+    "ExitCode",
+    "FatalError",
+    "Finding",
+    "HookFault",
+    "Job",
+    "Machine",
+    "Message",
+    "NoRoom",
+    "Panel",
+    "PluginError",
+    "Profile",
+    "ProfileView",
+    "Refused",
+    "Registration",
+    "Report",
+    "Reservation",
+    "Room",
+    "RoomState",
+    "Runner",
+    "RunnerState",
+    "ScalerError",
+    "Secret",
+    "Selection",
+    "SelectionRequest",
+    "SettingsError",
+    "Size",
+    "Unavailable",
+    "View",
+    "__version__",
+    "hookimpl",
+]

@@ -1,0 +1,144 @@
+"""Context: the only way up, from a plugin to the core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import trio
+
+    from scaler.records import Machine, Message, Profile, Registration, View
+
+C = TypeVar("C")
+P = TypeVar("P")
+
+
+class Core(Protocol):
+    """What Context stands in front of; the core's own side, and a test's."""
+
+    async def deliver(self, plugin: str, message: Message) -> None: ...  # noqa: D102
+    async def load(self, plugin: str, key: str) -> Any: ...  # noqa: D102
+    async def save(self, plugin: str, key: str, value: Any) -> None: ...  # noqa: D102
+    def report(  # noqa: D102
+        self, plugin: str, text: str, ok: bool, profile: str, facts: Mapping[str, Any]
+    ) -> None: ...
+    def match(self, labels: tuple[str, ...]) -> str | None: ...  # noqa: D102
+    def ceiling(self, profile: str) -> int: ...  # noqa: D102
+    async def ceiling_changed(self, profile: str, seen: int) -> int: ...  # noqa: D102
+    def registration_changed(self, plugin: str, registration: Registration) -> None: ...  # noqa: D102
+    def machine_changed(self, plugin: str, machine: Machine) -> None: ...  # noqa: D102
+    def capacity_changed(self, plugin: str) -> None: ...  # noqa: D102
+    def view(self) -> View: ...  # noqa: D102
+    async def next_view(self, after: View) -> View: ...  # noqa: D102
+    def sibling(self, plugin: str, cls: type[Any]) -> Any: ...  # noqa: D102
+
+
+class Context(Generic[C, P]):
+    """What a plugin is built with: its settings, its folder, its log, and the way up to the core.
+
+    It holds no nursery, no ledger and no token.
+
+    Attributes:
+        name: The plugin's name in the settings.
+        scaler: This scaler's name; part of every tag and runner name.
+        config: The plugin's `Config`, from `[plugins.NAME]`.
+        profiles: Every profile by its key.
+        own: This plugin's `ProfileConfig` by the key of each profile that belongs to it.
+        folder: `state_dir/plugins/NAME`, mode 0700, made before the plugin is built.
+        log: Its logger; records carry the plugin's name.
+        stopping: Set at stage one of shutdown: finish what is in hand, start nothing new.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        scaler: str,
+        config: C,
+        profiles: Mapping[str, Profile],
+        own: Mapping[str, P],
+        folder: Path,
+        log: logging.LoggerAdapter[logging.Logger],
+        stopping: trio.Event,
+        core: Core,
+    ) -> None:
+        self.name = name
+        self.scaler = scaler
+        self.config = config
+        self.profiles = profiles
+        self.own = own
+        self.folder = folder
+        self.log = log
+        self.stopping = stopping
+        self._core = core
+
+    def plugin(self, cls: type[T]) -> T:
+        """Another enabled plugin of this plugin's own distribution.
+
+        Raises:
+            LookupError: It is not enabled, or it belongs to another distribution.
+        """
+        found: T = self._core.sibling(self.name, cls)
+        return found
+
+    async def load(self, key: str) -> Any:
+        """A small durable fact, or None. JSON types."""
+        return await self._core.load(self.name, key)
+
+    async def save(self, key: str, value: Any) -> None:
+        """Keep a small fact (JSON types); it is durable when this returns. None forgets it."""
+        await self._core.save(self.name, key, value)
+
+    def report(self, text: str, *, ok: bool = True, profile: str = "", **facts: Any) -> None:
+        """Set this plugin's line on the dashboard (one per profile, and one for profile "")."""
+        self._core.report(self.name, text, ok, profile, facts)
+
+    async def deliver(self, message: Message) -> None:
+        """Hand a message to the core: its jobs, its demand, its cursor.
+
+        When this returns, all of it is durable: only then tell the other side that it was received.
+        Safe to repeat. Offered jobs are acquired in here, as far as the ceiling allows.
+
+        Raises:
+            LookupError: The message's profile does not belong to this plugin.
+        """
+        await self._core.deliver(self.name, message)
+
+    def match(self, labels: tuple[str, ...]) -> str | None:
+        """The profile that serves these labels, for sources that know nothing else."""
+        return self._core.match(labels)
+
+    def ceiling(self, profile: str) -> int:
+        """How many runners this profile may have in all, now; 0 while stopping."""
+        return self._core.ceiling(profile)
+
+    async def ceiling_changed(self, profile: str, seen: int) -> int:
+        """Wait until the ceiling differs from `seen`; return it."""
+        return await self._core.ceiling_changed(profile, seen)
+
+    def registration_changed(self, registration: Registration) -> None:
+        """A registration came online, became busy or free, or is gone: tell as soon as known."""
+        self._core.registration_changed(self.name, registration)
+
+    def machine_changed(self, machine: Machine) -> None:
+        """A machine runs, has learnt an address, or has stopped (say why)."""
+        self._core.machine_changed(self.name, machine)
+
+    def capacity_changed(self) -> None:
+        """`capacity()` would answer something else now: have it asked soon."""
+        self._core.capacity_changed(self.name)
+
+    def view(self) -> View:
+        """A snapshot of everything; the same object until something changes."""
+        return self._core.view()
+
+    async def next_view(self, after: View) -> View:
+        """Wait for a snapshot newer than `after`; at most ten a second."""
+        return await self._core.next_view(after)
+
+
+T = TypeVar("T")

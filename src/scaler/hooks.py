@@ -1,0 +1,376 @@
+"""Every hook, with its contract. This module is what plugins and the core agree on.
+
+A plugin implements a hook by a method of the same name, marked `@hookimpl`, that takes any of the
+hook's arguments by name (fewer is fine: arguments can be added later without breaking anyone), as
+`async def` or as a plain function; plain functions run in a worker thread, one at a time per
+plugin. Arguments with defaults, keyword-only arguments and wrappers are refused when the plugin is
+loaded.
+
+Kinds of delivery:
+
+- **own**: one long-running call, started and restarted by the core.
+- **tell**: delivered to each plugin in order, from a mailbox of its own; nobody waits for it.
+- **vote**: all plugins at once; each may object.
+- **ask**: one plugin after another in the settings' order; the first answer wins; an error is a no.
+- **gather**: all plugins at once; each answer or failure is kept under the plugin's name, and a
+  failure is "unknown", never "empty".
+- **route**: exactly the plugin that the runner's ledger row names.
+
+Expected outcomes are exceptions: `Busy`, `NoRoom`, `Refused`, `Unavailable`. Anything else, a wrong
+type, or a missed deadline is a fault; after five in a row the core leaves that hook of that plugin
+alone for 60 s. Past its deadline a call's outcome is unknown, and the core compensates. The core
+alone retries.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pluggy
+
+from scaler import records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import trio
+
+    from scaler.records import (
+        Decline,
+        Finding,
+        Job,
+        Machine,
+        Message,
+        Panel,
+        Profile,
+        Registration,
+        Reservation,
+        Room,
+        Runner,
+        Selection,
+        SelectionRequest,
+        View,
+    )
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+PROJECT = "scaler"
+hookimpl = pluggy.HookimplMarker(PROJECT)
+_hookspec = pluggy.HookspecMarker(PROJECT)
+
+
+class Kind(enum.StrEnum):
+    """How a hook is delivered; see the module's text."""
+
+    OWN = "own"
+    TELL = "tell"
+    VOTE = "vote"
+    ASK = "ask"
+    GATHER = "gather"
+    ROUTE = "route"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A hook's machine-readable part: its kind, its deadline in seconds, and what it may answer.
+
+    Attributes:
+        answers: The type of an answer; with `many`, of each item of the list that is the answer.
+        none: Whether None is an answer.
+    """
+
+    kind: Kind
+    deadline: float
+    answers: type | None = None
+    many: bool = False
+    none: bool = True
+
+
+def _hook(
+    kind: Kind,
+    deadline: float,
+    answers: type | None = None,
+    *,
+    many: bool = False,
+    none: bool = True,
+) -> Callable[[F], F]:
+    def mark(function: F) -> F:
+        function.contract = Contract(kind, deadline, answers, many, none)  # type: ignore[attr-defined]
+        return _hookspec(function)
+
+    return mark
+
+
+class Spec:
+    """The hooks. Never instantiated by plugins; `SPEC` is what the dispatcher is called with."""
+
+    @_hook(Kind.OWN, 30)
+    async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
+        """Long work of the plugin's own: a poll loop, a server, an event stream.
+
+        Called once at start, after the ledger is open. Open a nursery inside for tasks. Call
+        `task_status.started()` when the plugin's other hooks can be called (within 30 s; the other
+        side being down is no reason to wait: report it and keep trying). Until then the plugin's
+        other hooks count as unavailable.
+
+        Returning ends the service for good. An error restarts it after 1 s, doubling to 60 s, and
+        shows the plugin as degraded meanwhile. When `context.stopping` is set, finish what is in
+        hand and return within the settings' `shutdown_grace`; then it is cancelled.
+
+        Example:
+            @hookimpl
+            async def run_service(self, task_status):
+                task_status.started()
+                while not self.context.stopping.is_set():
+                    await self.poll_once()
+        """
+
+    @_hook(Kind.GATHER, 30, records.Finding, many=True)
+    async def check(self) -> list[Finding]:
+        """What is well and what is wrong with this plugin's surroundings.
+
+        Called by `scaler check`, before any service runs, and while running. Touch nothing. Each
+        `Finding` that is not ok says how to mend it. An error is shown as a finding.
+
+        Example:
+            @hookimpl
+            async def check(self):
+                return [Finding(ok=True, text="token is valid until 3 May")]
+        """
+
+    @_hook(Kind.TELL, 10)
+    async def on_message(self, message: Message) -> None:
+        """A source delivered this message. It may come twice.
+
+        For observers: told before the message has any effect; answers and errors are ignored.
+
+        Example:
+            @hookimpl
+            async def on_message(self, message):
+                self.context.log.info("%s: %d jobs", message.id, len(message.jobs))
+        """
+
+    @_hook(Kind.VOTE, 5, records.Decline)
+    async def on_job_available(self, job: Job) -> Decline | None:
+        """A job was seen for the first time. Answer a `Decline` to object, None otherwise.
+
+        Called once per job, with `job.state` `offered` (an objection keeps it from being acquired)
+        or `assigned` already (then an objection is logged and shown, no more). An error or a missed
+        deadline is no objection: this is not a security gate.
+
+        Example:
+            @hookimpl
+            async def on_job_available(self, job):
+                if job.repository == "acme/frozen":
+                    return Decline(reason="acme/frozen is frozen")
+        """
+
+    @_hook(Kind.TELL, 10)
+    async def on_job_changed(self, job: Job, before: Job | None) -> None:
+        """A job took a step; `before` is None when it is new. Answers and errors are ignored.
+
+        Example:
+            @hookimpl
+            async def on_job_changed(self, job, before):
+                if job.state == "done":
+                    self.finished += 1
+        """
+
+    @_hook(Kind.ROUTE, 30, records.Job, many=True, none=False)
+    async def acquire_jobs(self, profile: Profile, jobs: list[Job]) -> list[Job]:
+        """Acquire these offered jobs for the profile; answer those that are really ours now.
+
+        Called on the profile's source, from within `deliver` or later when there is room. An error
+        leaves them offered; they are tried again. Those that are left out of the answer are
+        forgotten. A source whose jobs are never offered leaves this hook out.
+
+        Example:
+            @hookimpl
+            async def acquire_jobs(self, profile, jobs):
+                return await self.queue.acquire(jobs)
+        """
+
+    @_hook(Kind.ROUTE, 60, records.Registration, none=False)
+    async def register_runner(self, runner: Runner) -> Registration:
+        """Register `runner.name` with the other side; answer its ref and its config.
+
+        Called on the profile's source, once per runner, after the runner is in the ledger. A name
+        that exists already is a leftover of an attempt whose answer was lost: resolve it here. Any
+        error, or a missed deadline, retires this runner (so `unregister_runner` follows), and
+        another one with a new id is planned.
+
+        Example:
+            @hookimpl
+            async def register_runner(self, runner):
+                made = await self.api.register(runner.name)
+                return Registration(name=runner.name, ref=made.id, config=Secret(made.config))
+        """
+
+    @_hook(Kind.ROUTE, 60)
+    async def unregister_runner(self, runner: Runner) -> None:
+        """Make the registration gone; a registration that never was is gone too.
+
+        Called on the runner's source before its machine is destroyed, again and again until it
+        returns. `runner.registration` may be None: it must work from `runner.name` alone.
+
+        Raises:
+            Busy: The runner is running a job: its machine is left alone.
+
+        Example:
+            @hookimpl
+            async def unregister_runner(self, runner):
+                await self.api.remove(runner.name)
+        """
+
+    @_hook(Kind.GATHER, 60, records.Registration, many=True, none=False)
+    async def list_registrations(self) -> list[Registration]:
+        """Every registration named `*@<scaler name>`, with `online` and `busy`: complete, or raise.
+
+        Called at start and on every tick. A registration counts as gone when it is absent from two
+        complete lists, 30 s apart.
+
+        Example:
+            @hookimpl
+            async def list_registrations(self):
+                return [self.registration(r) async for r in self.api.runners()]
+        """
+
+    @_hook(Kind.ROUTE, 10)
+    async def reserve_runner(self, runner: Runner, reservation: Reservation | None) -> None:
+        """Make what workflows see of this runner equal to the reservation; None takes it back.
+
+        Called on the runner's source. Optional: without it, the profile cannot be reserved.
+
+        Raises:
+            Busy: It runs a job already.
+
+        Example:
+            @hookimpl
+            async def reserve_runner(self, runner, reservation):
+                await self.api.label(runner.registration.ref, reservation)
+        """
+
+    @_hook(Kind.ROUTE, math.inf, records.Machine, none=False)
+    async def provision_runner(self, runner: Runner, registration: Registration) -> Machine:
+        """Make the runner's machine in `runner.room`; answer it once it exists (not: is online).
+
+        Called on the runner's provisioner after the registration is in the ledger. Tag the machine
+        with the scaler's name, `runner.id` and `runner.name`. Asked twice for the same `runner.id`
+        there is still one machine. The deadline is the profile's `start_timeout`. Any error, or a
+        missed deadline, retires this runner (so `destroy_runner` follows), and another is planned.
+
+        Raises:
+            NoRoom: The room cannot take it after all.
+
+        Example:
+            @hookimpl
+            async def provision_runner(self, runner, registration):
+                uuid = await self.hypervisor.create(runner.id, registration.config.reveal())
+                return Machine(runner=runner.id, id=uuid, room=runner.room)
+        """
+
+    @_hook(Kind.ROUTE, 120)
+    async def destroy_runner(self, runner: Runner) -> None:
+        """Leave nothing of the runner's machine; a machine that never was is gone too.
+
+        Called on the runner's provisioner after its registration is gone, again and again until it
+        returns. `runner.machine` may be None: it must work from `runner.id` alone, and must touch
+        nothing that is not tagged with this scaler's name.
+
+        Example:
+            @hookimpl
+            async def destroy_runner(self, runner):
+                await self.hypervisor.destroy(runner.id)
+        """
+
+    @_hook(Kind.GATHER, 60, records.Machine, many=True, none=False)
+    async def list_machines(self) -> list[Machine]:
+        """Everything tagged with this scaler's name, builders too: complete, or raise.
+
+        Called at start and on every tick. A machine counts as gone when it is absent from two
+        complete lists, 30 s apart.
+
+        Example:
+            @hookimpl
+            async def list_machines(self):
+                return [self.machine(d) for d in await self.hypervisor.domains()]
+        """
+
+    @_hook(Kind.GATHER, 10, records.Room, many=True, none=False)
+    async def capacity(self) -> list[Room]:
+        """The provisioner's rooms: what may be used in all, not what is free.
+
+        Called at start, on every tick and after `context.capacity_changed()`. A provisioner that
+        leaves it out has one unbounded room with the name "".
+
+        Example:
+            @hookimpl
+            async def capacity(self):
+                return [Room(name="vm1", total={"memory": 64 << 30, "vcpus": 16})]
+        """
+
+    @_hook(Kind.ROUTE, 10, bytes, none=False)
+    async def screenshot(self, machine: Machine) -> bytes:
+        """A PNG of the machine's screen, of a runner or a builder. Optional.
+
+        Example:
+            @hookimpl
+            async def screenshot(self, machine):
+                return await self.hypervisor.screenshot(machine.id)
+        """
+
+    @_hook(Kind.ASK, 15, records.Selection)
+    async def select_runner(self, request: SelectionRequest) -> Selection | None:
+        """Authorise a reservation: which profile, how many. None: not mine to decide.
+
+        Asked in the settings' order; the first answer wins. Nobody's answer, or an error, is a no.
+
+        Raises:
+            Refused: No, and why.
+
+        Example:
+            @hookimpl
+            async def select_runner(self, request):
+                if request.qualified_repo in self.trusted:
+                    return Selection(profile="linux", count=1)
+        """
+
+    @_hook(Kind.GATHER, 1, records.Panel)
+    async def render_dashboard(self, view: View) -> Panel | None:
+        """This plugin's panel on the dashboard, or None.
+
+        Asked at most once a second, while someone looks.
+
+        Example:
+            @hookimpl
+            async def render_dashboard(self, view):
+                return Panel(title="Quota", data={"left": self.left})
+        """
+
+    @_hook(Kind.TELL, 10)
+    async def on_runner_changed(self, runner: Runner, before: Runner | None) -> None:
+        """A runner took a step; `before` is None when it is new. Secrets are left out.
+
+        Example:
+            @hookimpl
+            async def on_runner_changed(self, runner, before):
+                if runner.state == "retiring":
+                    self.context.log.info("%s: %s", runner.name, runner.reason)
+        """
+
+
+SPEC = Spec()
+
+
+def contract(hook: Callable[..., Any]) -> Contract:
+    """The machine-readable part of a hook's declaration."""
+    found: Contract = hook.contract  # type: ignore[attr-defined]
+    return found
+
+
+def hook_names() -> list[str]:
+    """The names of all hooks, in the order of their declaration."""
+    return [name for name, member in vars(Spec).items() if hasattr(member, "contract")]
