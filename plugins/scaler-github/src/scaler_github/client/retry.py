@@ -1,0 +1,81 @@
+"""Trying again: the one place that decides when, for every call of the client."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+
+from scaler_github.client.classify import GitHubError, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+_PERSON = 60.0  # a missing right or a refused token: a person must act, so look once a minute
+_CONFLICT = (5.0, 60.0)
+
+
+class Backoff:
+    """Pauses with full jitter, from 1 to 30 s; what GitHub tells is kept to the letter.
+
+    Args:
+        choose: `random.uniform`, or a test's stand-in.
+    """
+
+    def __init__(
+        self,
+        first: float = 1.0,
+        largest: float = 30.0,
+        choose: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._first = first
+        self._largest = largest
+        self._choose = choose
+        self.failures = 0
+
+    def reset(self) -> None:
+        """A call succeeded."""
+        self.failures = 0
+
+    def after(self, error: GitHubError) -> float:
+        """Seconds to wait after this failure."""
+        self.failures += 1
+        if error.kind is Kind.WAIT:
+            # Never earlier than told; a little later, so that callers do not come back as one
+            return error.wait + self._choose(0, min(1.0, error.wait / 10))
+        if error.kind is Kind.CONFLICT:
+            first, largest = _CONFLICT
+            return min(largest, first * 2.0 ** min(self.failures - 1, 10))
+        if error.kind in {Kind.CREDENTIAL, Kind.REFRESH} and self.failures > 1:
+            return _PERSON
+        largest = min(self._largest, self._first * 2.0 ** min(self.failures, 10))
+        return max(error.wait, self._choose(self._first / 2, largest))
+
+
+async def repeat(
+    call: Callable[[], Awaitable[T]],
+    *,
+    attempts: int = 3,
+    patience: float = 10.0,
+    backoff: Backoff | None = None,
+) -> T:
+    """Make a call that may be made twice, until it succeeds or trying again is of no use.
+
+    Only for calls without lasting effects or with effects that do not add up: reading, deleting.
+
+    Args:
+        patience: The longest pause that is waited out; a longer one raises at once.
+    """
+    backoff = backoff or Backoff()
+    while True:
+        try:
+            return await call()
+        except GitHubError as error:
+            pause = backoff.after(error)
+            hopeless = error.kind not in {Kind.RETRY, Kind.WAIT}
+            if hopeless or backoff.failures >= attempts or error.wait > patience:
+                raise
+            await trio.sleep(min(pause, patience))

@@ -1,0 +1,282 @@
+"""A session of the message queue: its address and token, renewed under whoever uses it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+from scaler_github.client import types, urls
+from scaler_github.client.actions import checked, exchange
+from scaler_github.client.classify import GitHubError, Kind, Verdict
+from scaler_github.client.transport import Request, authorization
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from scaler_github.client.actions import Actions
+    from scaler_github.client.transport import Response
+
+MESSAGES = "RunnerScaleSetJobMessages"
+_GRACE = 30.0  # a poll's deadline lies this much behind the time at which the service answers
+
+
+class Unreadable(GitHubError):
+    """An answer of the queue that is no message: nothing was received."""
+
+
+class SessionLost(GitHubError):
+    """The session no longer exists: open another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMessage:
+    """What the queue handed out.
+
+    Attributes:
+        jobs: The entries that could be read.
+        faults: What was wrong with the ones that could not.
+        whole: False where the list itself could not be read.
+        digest: Tells two messages with the same number apart.
+        raw: The answer as it came.
+    """
+
+    id: int
+    type: str
+    jobs: tuple[types.JobMessage, ...]
+    statistics: types.Statistics | None
+    faults: tuple[str, ...]
+    whole: bool
+    digest: str
+    raw: bytes
+
+
+class QueueSession:
+    """An open session. Polls, deletions and acquisitions may overlap.
+
+    Attributes:
+        statistics: As last told by the session itself.
+        renewals: How many times it was renewed.
+    """
+
+    def __init__(self, actions: Actions, scale_set_id: int, session: types.Session) -> None:
+        self._actions = actions
+        self.scale_set_id = scale_set_id
+        self._session = session
+        self.statistics = session.statistics or types.Statistics()
+        self.renewals = 0
+        self._lost = False
+        self._lock = trio.Lock()
+
+    @classmethod
+    async def open(cls, actions: Actions, scale_set_id: int, owner: str) -> QueueSession:
+        """Open the scale set's session.
+
+        Raises:
+            GitHubError: CONFLICT: another one holds it; GONE: there is no such scale set.
+        """
+        session = await actions.create_session(scale_set_id, owner)
+        try:
+            _check(session)
+            if session.statistics is None:
+                raise ValueError("no statistics in it")
+        except ValueError as error:
+            if session.session_id:
+                # Half a session keeps the next one from being opened
+                await actions.delete_session(scale_set_id, session.session_id)
+            text = f"the session of scale set {scale_set_id} is not usable: {error}"
+            raise GitHubError(Verdict(Kind.RETRY, text)) from None
+        return cls(actions, scale_set_id, session)
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self._session.session_id
+
+    @property
+    def host(self) -> str:
+        """Host of the queue; message numbers mean something there only."""
+        return urls.host_of(self._session.message_queue_url)
+
+    async def poll(self, after: int, capacity: int, wait: float) -> QueueMessage | None:
+        """Ask for the next message; None when there is none for now.
+
+        Args:
+            after: The number of the last message received; 0 asks for the first that is kept.
+            capacity: How many runners the scale set can have in all, now.
+            wait: How long the service holds an answer back, in seconds.
+
+        Raises:
+            SessionLost: Open another session.
+            Unreadable: The answer is no message.
+            GitHubError: Any other failure.
+        """
+        what = f"poll scale set {self.scale_set_id}"
+        response = await self._authorised(
+            what,
+            lambda session: Request(
+                "GET",
+                urls.join(
+                    session.message_queue_url, "", {"lastMessageId": after} if after > 0 else None
+                ),
+                {
+                    **authorization("Bearer", session.message_queue_access_token),
+                    "Accept": f"application/json; api-version={urls.API_VERSION}",
+                    "X-ScaleSetMaxCapacity": str(max(0, capacity)),
+                    # As an older description of the protocol has it; the service ignores it
+                    "X-GitHub-Actions-Scale-Set-Max-Capacity": str(max(0, capacity)),
+                },
+            ),
+            poll=True,
+            deadline=wait + _GRACE,
+        )
+        self._check(response, what)
+        if response.status == 202 or response.status == 204:
+            return None
+        return read_message(response, what)
+
+    async def delete_message(self, message_id: int) -> None:
+        """Tell the queue that a message was received; one that does not exist was."""
+        what = f"delete message {message_id} of scale set {self.scale_set_id}"
+        response = await self._authorised(
+            what,
+            lambda session: Request(
+                "DELETE",
+                urls.join(session.message_queue_url, urls.segment(message_id)),
+                {
+                    **authorization("Bearer", session.message_queue_access_token),
+                    "Content-Type": "application/json",
+                },
+            ),
+        )
+        if response.status != 404:
+            self._check(response, what)
+
+    async def acquire_jobs(self, request_ids: Sequence[int]) -> list[int]:
+        """Acquire jobs; answer the ids of those that are ours now."""
+        session = self._current()
+        acquire = self._actions.acquire_jobs
+        try:
+            token = session.message_queue_access_token
+            return await acquire(self.scale_set_id, request_ids, token)
+        except GitHubError as error:
+            if error.kind is not Kind.REFRESH:
+                raise
+        token = (await self._renew(session)).message_queue_access_token
+        return await acquire(self.scale_set_id, request_ids, token)
+
+    async def close(self) -> None:
+        """Close it, so that another one can be opened at once."""
+        if not self._lost:
+            self._lost = True
+            await self._actions.delete_session(self.scale_set_id, self.id)
+
+    async def _authorised(
+        self,
+        what: str,
+        build: Callable[[types.Session], Request],
+        *,
+        poll: bool = False,
+        deadline: float = 30.0,
+    ) -> Response:
+        """Send with the queue's token; after a 401 renew the session, and once more."""
+        session = self._current()
+        credentials = self._actions.credentials
+        response = await exchange(credentials, build(session), what, poll=poll, deadline=deadline)
+        if response.status == 401:
+            session = await self._renew(session)
+            response = await exchange(
+                credentials, build(session), what, poll=poll, deadline=deadline
+            )
+        return response
+
+    def _check(self, response: Response, what: str) -> None:
+        try:
+            checked(self._actions.credentials, response, what)
+        except GitHubError as error:
+            if error.kind is Kind.GONE:
+                raise self._gone(error.verdict) from None
+            raise
+
+    def _current(self) -> types.Session:
+        if self._lost:
+            text = f"the session of scale set {self.scale_set_id} is being opened anew"
+            raise SessionLost(Verdict(Kind.GONE, text))
+        return self._session
+
+    def _gone(self, verdict: Verdict) -> SessionLost:
+        self._lost = True
+        return SessionLost(verdict)
+
+    async def _renew(self, refused: types.Session) -> types.Session:
+        """A session with another token than the refused one; one caller renews for all."""
+        async with self._lock:
+            current = self._current()
+            if current is not refused:
+                return current
+            try:
+                renewed = await self._actions.refresh_session(self.scale_set_id, self.id)
+                _check(renewed)
+            except GitHubError as error:
+                if error.kind is Kind.GONE:
+                    raise self._gone(error.verdict) from None
+                raise
+            except ValueError as error:
+                text = f"the renewed session of scale set {self.scale_set_id}: {error}"
+                raise self._gone(Verdict(Kind.GONE, text)) from None
+            self._session = renewed
+            self.statistics = renewed.statistics or self.statistics
+            self.renewals += 1
+            return renewed
+
+
+def _check(session: types.Session) -> None:
+    if not session.session_id:
+        raise ValueError("no id in it")
+    urls.check_base(session.message_queue_url)
+    authorization("Bearer", session.message_queue_access_token)
+
+
+def read_message(response: Response, what: str) -> QueueMessage:
+    """Read a message. Raises Unreadable where the answer is none at all."""
+    try:
+        envelope = types.read(response.body, types.Envelope)
+    except ValueError as error:
+        request = response.headers.get("x-github-request-id", "")[:80]
+        size = len(response.body)
+        text = f"the answer to {what} is no message ({size} bytes): {error}"
+        if request:
+            text += f" (request {request})"
+        raise Unreadable(Verdict(Kind.RETRY, text, status=response.status)) from None
+    jobs, faults, whole = _entries(envelope)
+    return QueueMessage(
+        envelope.message_id,
+        envelope.message_type,
+        tuple(jobs),
+        envelope.statistics,
+        tuple(faults),
+        whole,
+        hashlib.sha256(response.body).hexdigest()[:16],
+        response.body,
+    )
+
+
+def _entries(envelope: types.Envelope) -> tuple[list[types.JobMessage], list[str], bool]:
+    if envelope.message_type != MESSAGES or not envelope.body.strip():
+        return [], [], True
+    try:
+        entries = types.decode(envelope.body.removeprefix("\ufeff"))
+    except ValueError as error:
+        return [], [f"its body is not JSON: {error}"], False
+    if not isinstance(entries, list):
+        return [], ["its body is not a list"], False
+    jobs: list[types.JobMessage] = []
+    faults: list[str] = []
+    for number, entry in enumerate(entries):
+        try:
+            jobs.append(types.convert(entry, types.JobMessage))
+        except ValueError as error:
+            faults.append(f"entry {number}: {error}")
+    return jobs, faults, True
