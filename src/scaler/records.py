@@ -9,10 +9,9 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from scaler.units import Secret
+from scaler.units import Secret
 
 JobState: TypeAlias = Literal["offered", "assigned", "running", "done"]
 Resources: TypeAlias = Mapping[str, int]

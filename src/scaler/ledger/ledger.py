@@ -1,0 +1,212 @@
+"""What the core keeps, and in which transaction."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import trio
+
+from scaler.errors import FatalError
+from scaler.ledger import schema
+from scaler.ledger.rows import dump, load_demand, load_job, load_row
+from scaler.ledger.writer import Statement, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from scaler.model.demand import Demand
+    from scaler.model.jobs import KnownJob
+    from scaler.model.lifecycle import Row
+
+FILE = "ledger.sqlite3"
+
+
+class LedgerError(Exception):
+    """A transaction could not be written, or it is not known whether it was."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What an opened ledger held."""
+
+    meta: dict[str, Any] = field(default_factory=dict)
+    facts: dict[tuple[str, str], Any] = field(default_factory=dict)
+    jobs: dict[tuple[str, str], KnownJob] = field(default_factory=dict)
+    demand: dict[str, Demand] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)
+
+
+class Transaction:
+    """Collects what belongs together; `Ledger.write` makes it durable, all or none."""
+
+    def __init__(self) -> None:
+        self.statements: list[Statement] = []
+
+    def row(self, row: Row) -> None:
+        """Keep a runner; a runner that is gone is forgotten."""
+        if row.runner.state == "gone":
+            self.statements.append(("DELETE FROM runners WHERE id = ?", (row.runner.id,)))
+        else:
+            self.statements.append(
+                ("INSERT OR REPLACE INTO runners VALUES (?, ?)", (row.runner.id, dump(row)))
+            )
+
+    def job(self, profile: str, job_id: str, known: KnownJob | None) -> None:
+        """Keep a job; None forgets it."""
+        if known is None:
+            self.statements.append(
+                ("DELETE FROM jobs WHERE profile = ? AND id = ?", (profile, job_id))
+            )
+        else:
+            self.statements.append(
+                ("INSERT OR REPLACE INTO jobs VALUES (?, ?, ?)", (profile, job_id, dump(known)))
+            )
+
+    def demand(self, profile: str, demand: Demand) -> None:
+        """Keep what a profile's source reported."""
+        self.statements.append(
+            ("INSERT OR REPLACE INTO demand VALUES (?, ?)", (profile, dump(demand)))
+        )
+
+    def fact(self, plugin: str, key: str, value: Any) -> None:
+        """Keep a plugin's fact; None forgets it."""
+        if value is None:
+            self.statements.append(
+                ("DELETE FROM facts WHERE plugin = ? AND key = ?", (plugin, key))
+            )
+        else:
+            self.statements.append(
+                ("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (plugin, key, json.dumps(value)))
+            )
+
+    def meta(self, key: str, value: Any) -> None:
+        """Keep something of the core's own."""
+        self.statements.append(
+            ("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+        )
+
+
+class Ledger:
+    """The open ledger of one state folder, which it locks against a second scaler."""
+
+    def __init__(self, writer: Writer, lock: int) -> None:
+        self._writer = writer
+        self._lock = lock
+
+    @classmethod
+    async def open(cls, folder: Path) -> tuple[Ledger, Stored]:
+        """Open or create the ledger in this folder and read it.
+
+        Raises:
+            FatalError: The folder cannot be used, another scaler has it, or the ledger is damaged
+                or of a newer version.
+        """
+        return await trio.to_thread.run_sync(cls._open, folder)
+
+    @classmethod
+    def _open(cls, folder: Path) -> tuple[Ledger, Stored]:
+        lock = _locked(folder)
+        path = folder / FILE
+        try:
+            # the file holds secrets for a short while: nobody else may read it, from the first byte
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            writer = Writer(path)
+            try:
+                stored = _read(writer.connection, path)
+            except BaseException:
+                writer.close()
+                raise
+        except (sqlite3.Error, msgspec.MsgspecError, json.JSONDecodeError, OSError) as error:
+            os.close(lock)
+            raise FatalError(
+                f"the ledger {path} cannot be read: {error}; move it away to start with a new one:"
+                " runners and machines are then found again by their names"
+            ) from error
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(writer, lock), stored
+
+    async def write(self, transaction: Transaction) -> None:
+        """Make a transaction durable.
+
+        Raises:
+            LedgerError: It was not written, or that is not known.
+        """
+        if not transaction.statements:
+            return
+        try:
+            await self._writer.write(transaction.statements)
+        except (sqlite3.Error, trio.TooSlowError) as error:
+            raise LedgerError(f"the ledger cannot be written: {error!r}") from error
+
+    async def close(self) -> None:
+        """Write what waits and let go of the folder."""
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 60):
+            await trio.to_thread.run_sync(self._writer.close)
+        os.close(self._lock)
+
+
+def _locked(folder: Path) -> int:
+    """An exclusive lock on the folder, held until the file is closed."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FatalError(
+            f"state_dir {folder} cannot be used: {error.strerror}; make it, owned by this user,"
+            " or name another in [scaler]"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        other = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+        os.close(lock)
+        raise FatalError(
+            f"another scaler (process {other}) uses state_dir {folder}; stop it, or give this one"
+            " a state_dir of its own"
+        ) from error
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+def _read(connection: sqlite3.Connection, path: Path) -> Stored:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > schema.VERSION:
+        raise FatalError(
+            f"the ledger {path} is of version {version}, and this scaler knows up to"
+            f" {schema.VERSION}: run the newer scaler, or move the ledger away"
+        )
+    connection.executescript(schema.CREATE)
+    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+    return Stored(
+        meta=_pairs(connection.execute("SELECT key, value FROM meta")),
+        facts={
+            (plugin, key): json.loads(value)
+            for plugin, key, value in connection.execute("SELECT plugin, key, value FROM facts")
+        },
+        jobs={
+            (profile, job_id): load_job(row)
+            for profile, job_id, row in connection.execute("SELECT profile, id, row FROM jobs")
+        },
+        demand={
+            profile: load_demand(row)
+            for profile, row in connection.execute("SELECT profile, row FROM demand")
+        },
+        rows={
+            runner_id: load_row(row)
+            for runner_id, row in connection.execute("SELECT id, row FROM runners")
+        },
+    )
+
+
+def _pairs(rows: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    return {key: json.loads(value) for key, value in rows}

@@ -1,0 +1,83 @@
+"""What is known of a job, from messages that come late, twice or in any order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from scaler.records import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RANK = {"offered": 0, "assigned": 1, "running": 2, "done": 3}
+
+# A job assigned and not confirmed for this long, while its source says that nothing is owed, was
+# given to someone else: an assignment that is not picked up lapses after about five minutes.
+ASSIGNMENT_LASTS = 360.0
+# A job that waits for a day is cancelled by the other side, sometimes without a word.
+OFFER_LASTS = 86400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownJob:
+    """A job and when (on the core's clock) something was last heard of it.
+
+    `tried` counts fruitless tries to acquire it; `retry_at` is when the next one may be.
+    """
+
+    job: Job
+    heard: float
+    tried: int = 0
+    retry_at: float = 0.0
+
+
+def merge(known: Job | None, seen: Job) -> Job:
+    """The job after `seen` was heard: its state never goes back, and what is known stays known."""
+    if known is None:
+        return seen
+    state = seen.state if RANK[seen.state] > RANK[known.state] else known.state
+    return replace(
+        known,
+        state=state,
+        ref=seen.ref or known.ref,
+        labels=seen.labels or known.labels,
+        repository=seen.repository or known.repository,
+        run_id=seen.run_id or known.run_id,
+        name=seen.name or known.name,
+        workflow=seen.workflow or known.workflow,
+        event=seen.event or known.event,
+        queued=known.queued if known.queued is not None else seen.queued,
+        runner_name=seen.runner_name or known.runner_name,
+        result=seen.result or known.result,
+        url=seen.url or known.url,
+    )
+
+
+def in_order(jobs: Iterable[Job]) -> list[Job]:
+    """The jobs of one message, each job's steps from the first to the last."""
+    return sorted(jobs, key=lambda job: RANK[job.state])
+
+
+def committed(jobs: Iterable[KnownJob]) -> int:
+    """How many jobs are ours and not done."""
+    return sum(known.job.state in ("assigned", "running") for known in jobs)
+
+
+def forgotten(known: KnownJob, owed: int, served: bool, now: float) -> bool:
+    """Whether nothing confirms this job any more.
+
+    Args:
+        known: The job.
+        owed: What its source last said is owed in all.
+        served: Whether a live runner is running it.
+        now: The core's clock.
+    """
+    silent = now - known.heard
+    match known.job.state:
+        case "offered":
+            return silent > OFFER_LASTS
+        case "assigned" | "running":
+            return not served and owed == 0 and silent > ASSIGNMENT_LASTS
+        case _:
+            return True

@@ -1,0 +1,392 @@
+"""A runner's life: facts are folded into a row, and the row's state is derived from them.
+
+Facts may come late, twice or in any order. See docs/explanation/core.md for the rules in words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from scaler.records import Machine, Profile, Registration, Runner, RunnerState
+from scaler.units import Secret
+
+MISSING_FOR = 30.0  # seconds between the two complete lists that make something gone
+YOUNG = 120.0  # seconds for which a row is never found gone: lists lag behind
+ASK_AGAIN = 30.0  # seconds after Busy until the question is put again
+
+LIVE = frozenset(
+    {
+        RunnerState.PLANNED,
+        RunnerState.REGISTERED,
+        RunnerState.BOOTING,
+        RunnerState.IDLE,
+        RunnerState.RESERVED,
+        RunnerState.BUSY,
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A runner with what only the core needs to know. Times are on the core's clock.
+
+    Attributes:
+        born: When it was planned.
+        entered: When it came to its present state.
+        config: The registration's config while it may still be asked for.
+        unregistered: Its registration is gone for certain.
+        done: Its job ended, as far as messages say (`result` tells how).
+        forced: Retire it even when it is said to be busy.
+        refused: When `unregister_runner` last said Busy.
+        unlisted, unseen: Since when its registration or machine is missing from complete lists.
+        idle_again, offline: Since when a list says that it is not busy, or not online, any more.
+        listed: When a complete list last told about its registration.
+    """
+
+    runner: Runner
+    born: float
+    entered: float
+    config: Secret | None = None
+    unregistered: bool = False
+    done: bool = False
+    result: str = ""
+    forced: bool = False
+    refused: float | None = None
+    unlisted: float | None = None
+    unseen: float | None = None
+    idle_again: float | None = None
+    offline: float | None = None
+    listed: float | None = None
+
+
+@dataclass(frozen=True)
+class Registered:
+    """`register_runner` answered."""
+
+    registration: Registration
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """`provision_runner` answered, or the machine was listed or told of."""
+
+    machine: Machine
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The registration was looked at; `listed` where that was in a complete list."""
+
+    registration: Registration
+    listed: bool = False
+
+
+@dataclass(frozen=True)
+class Unlisted:
+    """The registration is absent from a complete list."""
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """The machine is absent from a complete list."""
+
+
+@dataclass(frozen=True)
+class JobStarted:
+    """A message says that it runs this job."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class JobDone:
+    """A message says that its job ended; `hold` asks to keep the machine for a person."""
+
+    job: str
+    result: str
+    hold: bool = False
+
+
+@dataclass(frozen=True)
+class Retire:
+    """It was decided to retire it."""
+
+    reason: str
+    forced: bool = False
+
+
+@dataclass(frozen=True)
+class Refused:
+    """`unregister_runner` said Busy."""
+
+
+@dataclass(frozen=True)
+class Unregistered:
+    """`unregister_runner` returned."""
+
+
+@dataclass(frozen=True)
+class Destroyed:
+    """`destroy_runner` returned."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed."""
+
+    profile: Profile | None
+
+
+Fact: TypeAlias = (
+    Registered
+    | Provisioned
+    | Seen
+    | Unlisted
+    | Unseen
+    | JobStarted
+    | JobDone
+    | Retire
+    | Refused
+    | Unregistered
+    | Destroyed
+    | Tick
+)
+
+
+def stopped(row: Row) -> bool:
+    """Whether its machine is known to run nothing any more."""
+    return row.runner.machine is not None and row.runner.machine.state == "stopped"
+
+
+def derive(row: Row) -> RunnerState:
+    """The state that the facts amount to, for a row that is not retiring."""
+    runner = row.runner
+    registration = runner.registration
+    if registration is None:
+        return RunnerState.PLANNED
+    if registration.busy:
+        return RunnerState.BUSY
+    if runner.reservation is not None:
+        return RunnerState.RESERVED
+    if runner.machine is None:
+        return RunnerState.REGISTERED
+    # once online, always idle: going offline retires it, it does not boot again
+    if registration.online or runner.state in (RunnerState.IDLE, RunnerState.RESERVED):
+        return RunnerState.IDLE
+    return RunnerState.BOOTING
+
+
+def advance(row: Row, fact: Fact, now: float) -> Row:
+    """The row after one more fact. The same row where the fact changes nothing."""
+    if row.runner.state is RunnerState.GONE:
+        return row
+    match fact:
+        case Registered(registration):
+            return _settled(
+                _with(row, registration=replace(registration, config=None)), now, "registered"
+            )
+        case Provisioned(machine):
+            return _provisioned(row, machine, now)
+        case Seen(registration, listed):
+            return _seen(row, registration, listed, now)
+        case Unlisted():
+            return _unlisted(row, now)
+        case Unseen():
+            return _unseen(row, now)
+        case JobStarted(job):
+            return _job_started(row, job, now)
+        case JobDone():
+            return _job_done(row, fact, now)
+        case Retire(reason, forced):
+            return _retire(row, reason, now, forced=forced)
+        case Refused():
+            return _refused(row, now)
+        case Unregistered():
+            return replace(row, unregistered=True, config=None)
+        case Destroyed():
+            return _enter(row, RunnerState.GONE, row.runner.reason, now)
+        case Tick(profile):
+            return _tick(row, profile, now)
+
+
+def wakes(row: Row, profile: Profile | None) -> float | None:
+    """When time alone may next change this row, or None."""
+    times = []
+    if profile is not None:
+        times.append(row.born + profile.max_lifetime)
+        if row.runner.state is RunnerState.HELD:
+            times.append(row.entered + profile.hold_failed)
+    if row.done and row.refused is not None and row.runner.state is RunnerState.BUSY:
+        times.append(row.refused + ASK_AGAIN)
+    return min(times, default=None)
+
+
+def _with(row: Row, **changes: object) -> Row:
+    return replace(row, runner=replace(row.runner, **changes))  # type: ignore[arg-type]
+
+
+def _enter(row: Row, state: RunnerState, reason: str, now: float) -> Row:
+    if row.runner.state is state:
+        return row
+    return replace(row, runner=replace(row.runner, state=state, reason=reason), entered=now)
+
+
+def _settled(row: Row, now: float, reason: str = "") -> Row:
+    """Move to the derived state, unless the row is past deriving."""
+    if row.runner.state in (RunnerState.RETIRING, RunnerState.HELD):
+        return row
+    state = derive(row)
+    row = _enter(row, state, reason, now)
+    if state in (RunnerState.IDLE, RunnerState.BUSY) and row.config is not None:
+        row = replace(row, config=None)  # it has joined: nobody may ask for the config again
+    return row
+
+
+def _retire(row: Row, reason: str, now: float, *, forced: bool = False) -> Row:
+    if row.runner.state is RunnerState.RETIRING:
+        return replace(row, forced=True) if forced and not row.forced else row
+    row = replace(row, forced=row.forced or forced, config=None)
+    return _enter(row, RunnerState.RETIRING, reason, now)
+
+
+def _provisioned(row: Row, machine: Machine, now: float) -> Row:
+    known = row.runner.machine
+    if known is not None and known.id == machine.id and known.state == "stopped":
+        return row  # a machine that has stopped is never started again
+    if known is not None and known.id != machine.id and machine.state == "stopped":
+        return row  # the end of another machine by the same name
+    row = replace(row, unseen=None)
+    if known != machine:
+        row = _with(row, machine=machine)
+    if machine.delivered and row.config is not None:
+        row = replace(row, config=None)
+    if machine.state == "stopped" and row.runner.state is not RunnerState.HELD:
+        return _retire(row, f"its machine stopped: {machine.why or 'no reason known'}", now)
+    return _settled(row, now, "its machine exists")
+
+
+def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row:
+    if registration.gone:
+        if row.runner.state is RunnerState.HELD:
+            return row
+        return _retire(row, "its registration is gone", now)
+    before = row.runner.registration
+    if before is None:
+        if not listed or row.runner.state is RunnerState.PLANNED:
+            return row  # register_runner is still under way and will answer
+        before = registration
+    if listed:
+        row = replace(row, listed=now, unlisted=None)
+    busy = before.busy if registration.busy is None else registration.busy
+    online = before.online if registration.online is None else registration.online
+    if before.busy and registration.busy is False:
+        # once busy, never free again: it ran its one job. Messages may be ahead of lists, so a
+        # single look does not count.
+        if row.idle_again is None:
+            row = replace(row, idle_again=now)
+        elif now - row.idle_again >= MISSING_FOR:
+            return _retire(row, "it is not busy any more", now)
+        busy = True
+    elif registration.busy:
+        row = replace(row, idle_again=None)
+    if (
+        row.runner.state in (RunnerState.IDLE, RunnerState.RESERVED)
+        and registration.online is False
+    ):
+        if row.offline is None:
+            row = replace(row, offline=now)
+        elif now - row.offline >= MISSING_FOR:
+            return _retire(row, "it went offline", now)
+    elif registration.online:
+        row = replace(row, offline=None)
+    after = replace(
+        before, ref=registration.ref or before.ref, busy=busy, online=online, config=None
+    )
+    if after != before or row.runner.registration is None:
+        row = _with(row, registration=after)
+    return _settled(row, now, "busy" if busy else "online" if online else "")
+
+
+def _unlisted(row: Row, now: float) -> Row:
+    if row.runner.registration is None or row.runner.state is RunnerState.HELD:
+        return row
+    row = replace(row, listed=now)
+    if row.unlisted is None:
+        return replace(row, unlisted=now)
+    if now - row.unlisted >= MISSING_FOR and now - row.born >= YOUNG:
+        return _retire(row, "its registration is gone", now)
+    return row
+
+
+def _unseen(row: Row, now: float) -> Row:
+    machine = row.runner.machine
+    if machine is None or machine.state == "stopped":
+        return row
+    if row.unseen is None:
+        return replace(row, unseen=now)
+    if now - row.unseen >= MISSING_FOR and now - row.born >= YOUNG:
+        return _provisioned(row, replace(machine, state="stopped", why="it is gone"), now)
+    return row
+
+
+def _job_started(row: Row, job: str, now: float) -> Row:
+    if row.runner.state in (RunnerState.RETIRING, RunnerState.HELD) or row.done:
+        return row
+    registration = row.runner.registration
+    if registration is None:
+        return row
+    row = _with(row, job=job, registration=replace(registration, online=True, busy=True))
+    return _settled(replace(row, idle_again=None), now, f"running job {job}")
+
+
+def _job_done(row: Row, fact: JobDone, now: float) -> Row:
+    row = replace(row, done=True, result=fact.result)
+    if fact.job and row.runner.job != fact.job:
+        row = _with(row, job=fact.job)
+    reason = f"its job ended: {fact.result or 'no result known'}"
+    machine = row.runner.machine
+    if fact.hold and machine is not None and row.runner.state is not RunnerState.RETIRING:
+        return _enter(row, RunnerState.HELD, reason, now)
+    return _retire(row, reason, now)
+
+
+def _refused(row: Row, now: float) -> Row:
+    if row.runner.state is not RunnerState.RETIRING:
+        return row
+    row = replace(row, refused=now)
+    if row.forced or stopped(row):
+        return row  # its machine goes all the same
+    registration = row.runner.registration or Registration(name=row.runner.name)
+    row = _with(row, registration=replace(registration, online=True, busy=True))
+    return _enter(replace(row, idle_again=None), RunnerState.BUSY, "it is still running a job", now)
+
+
+def _tick(row: Row, profile: Profile | None, now: float) -> Row:
+    state = row.runner.state
+    if state is RunnerState.RETIRING:
+        if profile is not None and now - row.born >= profile.max_lifetime:
+            return _retire(row, row.runner.reason, now, forced=True)
+        return row
+    if profile is None:
+        if state in (RunnerState.BUSY, RunnerState.RESERVED, RunnerState.HELD):
+            return row
+        return _retire(row, "its profile is not in the settings any more", now)
+    if state is RunnerState.HELD:
+        if now - row.entered >= profile.hold_failed:
+            return _retire(row, "it was held long enough", now)
+        return row
+    if now - row.born >= profile.max_lifetime:
+        return _retire(row, "max_lifetime is over", now, forced=True)
+    if state is RunnerState.BOOTING:
+        late = row.entered + profile.start_timeout
+        if now >= late and row.listed is not None and row.listed >= late:
+            return _retire(row, f"not online within {profile.start_timeout:g} s", now)
+    if (
+        state is RunnerState.BUSY
+        and row.done
+        and row.refused is not None
+        and now - row.refused >= ASK_AGAIN
+    ):
+        return _retire(row, f"its job ended: {row.result or 'no result known'}", now)
+    return row

@@ -1,0 +1,286 @@
+"""The plan: what to make and where, what to retire, every ceiling, and every reason. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from scaler.model.lifecycle import LIVE
+from scaler.model.rooms import Free, place
+from scaler.records import Room, RunnerState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from scaler.model.demand import Demand
+    from scaler.model.lifecycle import Row
+    from scaler.records import Profile
+
+RETIRING_SOON = 30.0  # a runner retiring for longer is stuck: its place is not promised to anyone
+LOST_CAUSE = 3  # failures in a row after which nothing is promised while backing off
+
+# Least is lost by retiring the runner that has come the shortest way.
+_SPARE = (
+    RunnerState.PLANNED,
+    RunnerState.REGISTERED,
+    RunnerState.BOOTING,
+    RunnerState.IDLE,
+)
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Nothing is made for a profile until `until`, after `failures` failures in a row."""
+
+    failures: int
+    until: float
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """Everything that the plan depends on.
+
+    Attributes:
+        rows: Every row that is not gone.
+        committed: Jobs known as assigned or running, by profile.
+        offered: Jobs that may be acquired, by profile.
+        rooms: The rooms of each provisioner; None where it has not answered since the start.
+        ids_known: Whether new ids can be given out.
+    """
+
+    profiles: Mapping[str, Profile]
+    rows: Iterable[Row]
+    demand: Mapping[str, Demand]
+    committed: Mapping[str, int]
+    offered: Mapping[str, int]
+    rooms: Mapping[str, Sequence[Room] | None]
+    backoff: Mapping[str, Backoff]
+    now: float
+    ids_known: bool = True
+    stopping: bool = False
+
+
+@dataclass(frozen=True)
+class Make:
+    """Make one runner here."""
+
+    profile: str
+    provisioner: str
+    room: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to do now, and why no more than that.
+
+    Attributes:
+        retire: Ids of runners that are surplus.
+        wake: When the plan may change by itself, or None.
+        why: For each profile under its target, what holds it.
+    """
+
+    make: tuple[Make, ...] = ()
+    retire: tuple[int, ...] = ()
+    ceilings: Mapping[str, int] = field(default_factory=dict)
+    demand: Mapping[str, int] = field(default_factory=dict)
+    targets: Mapping[str, int] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
+    wake: float | None = None
+
+
+class _Case:
+    """One profile while the plan is being made."""
+
+    __slots__ = (
+        "busy",
+        "demand",
+        "granted",
+        "held_back",
+        "keep",
+        "live",
+        "profile",
+        "promised",
+        "rooms",
+        "spare",
+        "target",
+        "total",
+        "waiting",
+    )
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.live = self.busy = self.total = self.promised = self.granted = 0
+        self.spare: list[Row] = []
+        self.rooms: list[list[Free]] = []
+        self.held_back = ""
+        self.demand = self.target = self.keep = self.waiting = 0
+
+
+def plan(situation: Situation) -> Plan:
+    """Decide. The same situation gives the same plan; applying it leaves nothing to do."""
+    cases = {name: _Case(profile) for name, profile in situation.profiles.items()}
+    rooms = _free_rooms(situation)
+    _count(situation, cases, rooms)
+    for name, case in cases.items():
+        _aim(situation, name, case, rooms)
+
+    active = [] if situation.stopping else list(cases.values())
+    make: list[Make] = []
+    make += _deal(active, lambda case: min(case.target, case.demand) - case.live)
+    make += _deal(active, lambda case: case.target - case.live)
+    _deal(active, lambda case: case.demand + case.waiting - case.live)
+    _deal(active, lambda case: case.profile.max_count)
+
+    until = [
+        backoff.until
+        for name, backoff in situation.backoff.items()
+        if name in cases and backoff.until > situation.now
+    ]
+    return Plan(
+        make=tuple(make) if situation.ids_known else (),
+        retire=() if situation.stopping else tuple(_surplus(situation, cases)),
+        ceilings={
+            name: 0 if situation.stopping else min(case.promised + case.granted, _most(case))
+            for name, case in cases.items()
+        },
+        demand={name: case.demand for name, case in cases.items()},
+        targets={name: case.target for name, case in cases.items()},
+        why=_reasons(situation, cases),
+        wake=min(until, default=None),
+    )
+
+
+def _most(case: _Case) -> int:
+    return max(case.profile.max_count, case.busy)
+
+
+def _free_rooms(situation: Situation) -> dict[str, list[Free]]:
+    return {
+        provisioner: [Free(provisioner, room) for room in answered]
+        for provisioner, answered in situation.rooms.items()
+        if answered is not None
+    }
+
+
+def _count(
+    situation: Situation, cases: Mapping[str, _Case], rooms: Mapping[str, list[Free]]
+) -> None:
+    """Charge every row to its room and count it to its profile."""
+    by_name = {
+        (free.provisioner, free.room.name): free for frees in rooms.values() for free in frees
+    }
+    soon = situation.now - RETIRING_SOON
+    for row in situation.rows:
+        runner = row.runner
+        if runner.state is RunnerState.GONE:
+            continue
+        free = by_name.get((runner.provisioner, runner.room))
+        if free is not None:
+            free.charge(runner.resources)
+        case = cases.get(runner.profile)
+        if case is None:
+            continue
+        case.total += 1
+        if runner.state in LIVE:
+            case.live += 1
+            case.promised += 1
+            if runner.state in (RunnerState.BUSY, RunnerState.RESERVED):
+                case.busy += 1
+            else:
+                case.spare.append(row)
+        elif runner.state is RunnerState.RETIRING and row.entered > soon:
+            case.promised += 1
+
+
+def _aim(situation: Situation, name: str, case: _Case, rooms: Mapping[str, list[Free]]) -> None:
+    """How many there should be, how many are kept, and what holds the profile back as a whole."""
+    profile = case.profile
+    demand = situation.demand.get(name)
+    known = max(situation.committed.get(name, 0), case.busy)
+    case.demand = max(known, demand.owed if demand else 0)
+    case.target = min(profile.max_count, profile.target_count + case.demand)
+    kept = max(case.demand, demand.kept if demand else 0)
+    case.keep = min(profile.max_count, profile.target_count + kept)
+    case.waiting = max(situation.offered.get(name, 0), demand.waiting if demand else 0)
+    case.rooms = [rooms[each] for each in profile.provisioners if each in rooms]
+    backoff = situation.backoff.get(name)
+    if not case.rooms:
+        case.held_back = f"the rooms of {', '.join(profile.provisioners)} are not known yet"
+    elif backoff is not None and backoff.until > situation.now:
+        case.held_back = (
+            f"backing off for {backoff.until - situation.now:.0f} s after: {backoff.error}"
+        )
+        if backoff.failures >= LOST_CAUSE:
+            case.rooms = []  # promise nothing; the ceiling comes back when the wait is over
+
+
+def _deal(cases: list[_Case], goal: Callable[[_Case], int]) -> list[Make]:
+    """Grant machines one at a time, round the profiles, until goals are met or nothing fits."""
+    made: list[Make] = []
+    turn = deque(case for case in cases if case.rooms)
+    while turn:
+        case = turn.popleft()
+        wanted = goal(case) - case.granted
+        if wanted <= 0 or case.total + case.granted >= case.profile.max_count:
+            continue
+        free = next(
+            (free for rooms in case.rooms if (free := place(rooms, case.profile.resources))), None
+        )
+        if free is None:
+            continue
+        case.granted += 1
+        if not case.held_back:
+            made.append(Make(case.profile.name, free.provisioner, free.room.name))
+        turn.append(case)
+    return made
+
+
+def _surplus(situation: Situation, cases: Mapping[str, _Case]) -> list[int]:
+    retire: list[int] = []
+    for name, case in cases.items():
+        demand = situation.demand.get(name)
+        answered = all(situation.rooms.get(each) is not None for each in case.profile.provisioners)
+        if demand is None or not demand.reported or not answered:
+            continue
+        surplus = case.live - case.keep
+        if surplus > 0:
+            spare = sorted(
+                case.spare, key=lambda row: (_SPARE.index(row.runner.state), -row.runner.id)
+            )
+            retire += [row.runner.id for row in spare[:surplus]]
+    return retire
+
+
+def _reasons(situation: Situation, cases: Mapping[str, _Case]) -> dict[str, str]:
+    why: dict[str, str] = {}
+    for name, case in cases.items():
+        profile = case.profile
+        if situation.stopping:
+            why[name] = "stopping"
+        elif case.live < case.target:
+            why[name] = _held_by(situation, case)
+        elif case.demand > case.live:
+            why[name] = f"max_count is {profile.max_count}, and {case.demand} jobs need a runner"
+    return {name: text for name, text in why.items() if text}
+
+
+def _held_by(situation: Situation, case: _Case) -> str:
+    if not situation.ids_known:
+        return "with a new ledger, nothing is made until every list was complete once"
+    if case.held_back:
+        return case.held_back
+    missing = case.target - case.live
+    if case.granted >= missing:
+        return ""
+    if case.total >= case.profile.max_count:
+        ending = case.total - case.live
+        return f"max_count is {case.profile.max_count}, and {ending} runners are not gone yet"
+    lacks = [
+        text
+        for rooms in case.rooms
+        for free in rooms
+        if (text := free.lacks(case.profile.resources))
+    ]
+    return f"no room: {'; '.join(lacks) or 'there is none'}"
