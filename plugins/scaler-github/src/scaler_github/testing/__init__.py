@@ -1,0 +1,26 @@
+"""A simulator of GitHub for the tests of scaler, of its plugins, and of other clients."""
+
+from scaler_github.testing.errors import Refusal
+from scaler_github.testing.faults import Fault
+from scaler_github.testing.guests import Guests
+from scaler_github.testing.history import Exchange
+from scaler_github.testing.records import Agent, Job, Message, ScaleSet, Session
+from scaler_github.testing.simulator import DEFAULT_TOKEN, Simulator
+from scaler_github.testing.state import Options
+from scaler_github.testing.tokens import Lifetimes
+
+__all__ = [
+    "DEFAULT_TOKEN",
+    "Agent",
+    "Exchange",
+    "Fault",
+    "Guests",
+    "Job",
+    "Lifetimes",
+    "Message",
+    "Options",
+    "Refusal",
+    "ScaleSet",
+    "Session",
+    "Simulator",
+]

@@ -1,0 +1,101 @@
+"""`python -m scaler_github.testing`: the simulator as a program of its own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from functools import partial
+
+import trio
+
+from scaler_github.testing.guests import Guests, Span
+from scaler_github.testing.simulator import Simulator
+from scaler_github.testing.tokens import Lifetimes
+
+
+def _span(text: str) -> Span:
+    low, dash, high = text.partition("-")
+    return (float(low), float(high)) if dash else float(low)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line; all times are in seconds."""
+    parser = argparse.ArgumentParser(
+        prog="python -m scaler_github.testing",
+        description="Simulates GitHub's REST API and Actions service on one local port.",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--port", type=int, default=0, help="0 takes a free one (default)")
+    add(
+        "--flow",
+        choices=("assigned", "offered"),
+        default="assigned",
+        help="as github.com (default) or as Enterprise Server",
+    )
+    add(
+        "--scope", default="acme", help="ORG, OWNER/REPO or enterprises/NAME (default: %(default)s)"
+    )
+    add("--delay", type=float, default=0.0, help="added to every request")
+    add("--poll", type=float, default=50.0, help="how long a poll without news is held")
+    add("--token-lifetime", type=float, default=3600.0, help="of every token that expires")
+    add(
+        "--session-timeout",
+        type=float,
+        default=None,
+        help="a session without polls expires after this (default: never)",
+    )
+    add(
+        "--boot",
+        type=_span,
+        default=None,
+        help="boot time of automatic guests, N or N-M; without it and --work there are none",
+    )
+    add("--work", type=_span, default=None, help="how long their jobs take, N or N-M")
+    return parser
+
+
+async def _stop_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Serve until SIGINT or SIGTERM; prints where, and with what token."""
+    guests = None
+    if arguments.boot is not None or arguments.work is not None:
+        guests = Guests(boot=arguments.boot or 0.0, work=arguments.work or 0.0)
+    sim = Simulator(
+        scope=arguments.scope,
+        flow=arguments.flow,
+        host=arguments.host,
+        port=arguments.port,
+        guests=guests,
+        lifetimes=Lifetimes(*[arguments.token_lifetime] * 4),
+        delay=arguments.delay,
+        poll_seconds=arguments.poll,
+        session_timeout=arguments.session_timeout,
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
+        url = await nursery.start(sim.serve)
+        lines = f"url={url}\ntoken={sim.token}\ncontrol={sim.origin}/_control/\n"
+        sys.stdout.write(lines)
+        sys.stdout.flush()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; 0 when it was stopped, 1 when it cannot listen, 2 on wrong usage."""
+    try:
+        trio.run(partial(run, build_parser().parse_args(argv)))
+    except* OSError as group:
+        sys.stderr.write(f"cannot listen: {group.exceptions[0]}\n")
+        return 1
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
