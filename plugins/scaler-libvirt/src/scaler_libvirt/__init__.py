@@ -1,0 +1,1 @@
+"""libvirt for scaler: a fresh domain for every job."""

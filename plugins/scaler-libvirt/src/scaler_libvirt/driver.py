@@ -1,0 +1,296 @@
+"""libvirt itself: plain functions that block, for worker threads.
+
+Each is one operation, with all the calls that belong to it: a hop to a thread costs as much as
+several calls. None keeps a `virDomain`, which would keep its connection open; UUIDs are enough.
+"""
+
+from __future__ import annotations
+
+import errno
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import libvirt
+
+from scaler_libvirt.domain import NAMESPACE, Identity, read_identity
+
+Connection: TypeAlias = Any  # libvirt-python ships no types
+_Domain: TypeAlias = Any
+
+if TYPE_CHECKING:
+
+    class Error(Exception):
+        """libvirt's error, as far as it is used here."""
+
+        def get_error_code(self) -> int: ...  # noqa: D102
+        def get_error_domain(self) -> int: ...  # noqa: D102
+        def get_int1(self) -> int | None: ...  # noqa: D102
+
+else:
+    Error = libvirt.libvirtError
+
+_GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_METADATA)
+_NO_SPACE = (errno.ENOMEM, errno.ENOSPC)
+_NO_SPACE_TEXTS = (
+    "cannot allocate memory",
+    "cannot set up guest memory",
+    "no space left on device",
+    "insufficient free host memory",
+    "unable to map backing store",
+    "preallocating memory failed",
+    "out of memory",
+)
+_SCREENSHOT_LIMIT = 64 << 20
+
+
+class NameTakenError(Exception):
+    """A domain of the name that a runner's machine must have is there, and is not its machine."""
+
+
+class NoSpaceError(Exception):
+    """The host has no memory or disk space for this machine."""
+
+
+class NotPngError(Exception):
+    """The hypervisor answered a picture in another format."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """One of our domains, as it was at one look."""
+
+    uuid: str
+    domain: str
+    identity: Identity
+    running: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a hypervisor says of itself. `memory` in bytes."""
+
+    driver: str
+    version: str
+    hostname: str
+    arch: str
+    memory: int
+    cpus: int
+
+
+def facts(connection: Connection) -> Facts:
+    """Ask a hypervisor who it is."""
+    arch, mebibytes, cpus, *_ = connection.getInfo()
+    number = int(connection.getVersion())
+    return Facts(
+        driver=str(connection.getType()),
+        version=f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}",
+        hostname=str(connection.getHostname()),
+        arch=str(arch),
+        memory=int(mebibytes) << 20,
+        cpus=int(cpus),
+    )
+
+
+def list_ours(connection: Connection, scaler: str) -> list[Seen]:
+    """Every domain that carries this scaler's name."""
+    seen = (_look(domain, scaler) for domain in connection.listAllDomains())
+    return [one for one in seen if one is not None]
+
+
+def look_up(connection: Connection, uuid: str, scaler: str) -> Seen | None:
+    """One domain by its UUID; None where it is gone or somebody else's."""
+    domain = _by_uuid(connection, uuid)
+    return None if domain is None else _look(domain, scaler)
+
+
+def create(connection: Connection, xml: str, name: str, identity: Identity) -> Seen:
+    """Make and start a transient domain, or find the one that was made by an earlier try.
+
+    Raises:
+        NameTakenError: A domain of that name is there and is not this runner's machine.
+        NoSpaceError: The host cannot hold it.
+    """
+    try:
+        made = connection.createXML(xml, 0)
+    except Error as error:
+        there = _by_name(connection, name) if connection.isAlive() else None
+        if there is None:
+            if is_no_space(error):
+                raise NoSpaceError(str(error)) from error
+            raise
+        seen = _look(there, identity.scaler)
+        if seen is None or not seen.running or not seen.identity.same_runner(identity):
+            raise NameTakenError(_whose(name, str(there.UUIDString()), seen)) from error
+        return seen
+    return Seen(uuid=str(made.UUIDString()), domain=name, identity=identity, running=True)
+
+
+def destroy(connection: Connection, scaler: str, runner: int, uuid: str | None) -> int:
+    """Destroy every domain of this runner, and only those; answer how many there were.
+
+    Args:
+        connection: Where to look.
+        scaler: Whose domains may be touched.
+        runner: The runner's id.
+        uuid: Where its domain is known: spares looking at all of them.
+    """
+    if uuid is not None:
+        domain = _by_uuid(connection, uuid)
+        if domain is not None and _is_machine_of(domain, scaler, runner):
+            _destroy(domain)
+            return 1
+    count = 0
+    for domain in connection.listAllDomains():
+        if _is_machine_of(domain, scaler, runner):
+            _destroy(domain)
+            count += 1
+    return count
+
+
+def screenshot(connection: Connection, uuid: str, scaler: str) -> bytes | None:
+    """A PNG of the screen of one of our domains; None where it is gone.
+
+    Raises:
+        NotPngError: The hypervisor has another format.
+    """
+    domain = _by_uuid(connection, uuid)
+    if domain is None or _identity(domain, scaler) is None:
+        return None
+    stream = connection.newStream()
+    parts: list[bytes] = []
+    size = 0
+
+    def take(_stream: object, data: bytes, _: object) -> int:
+        nonlocal size
+        size += len(data)
+        parts.append(data)
+        return 0 if size <= _SCREENSHOT_LIMIT else -1
+
+    try:
+        kind = str(domain.screenshot(stream, 0))
+        stream.recvAll(take, None)
+        stream.finish()
+    except BaseException:
+        with suppress(Error):
+            stream.abort()
+        raise
+    picture = b"".join(parts)
+    if not picture.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise NotPngError(f"the hypervisor answers screenshots as {kind}, not as image/png")
+    return picture
+
+
+def is_no_space(error: Error) -> bool:
+    """Whether libvirt says that the host has no memory or disk space for a domain."""
+    code, domain = error.get_error_code(), error.get_error_domain()
+    if code == libvirt.VIR_ERR_NO_MEMORY and domain != libvirt.VIR_FROM_RPC:
+        return True
+    if code == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() in _NO_SPACE:
+        return True
+    text = str(error).lower()
+    return any(phrase in text for phrase in _NO_SPACE_TEXTS)
+
+
+def _look(domain: _Domain, scaler: str) -> Seen | None:
+    identity = _identity(domain, scaler)
+    if identity is None:
+        return None
+    try:
+        state, reason = domain.state()
+        uuid, name = str(domain.UUIDString()), str(domain.name())
+    except Error as error:
+        if error.get_error_code() in _GONE:
+            return None
+        raise
+    stopped = state in (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED)
+    crashed = state == libvirt.VIR_DOMAIN_CRASHED
+    why = ("crashed" if crashed else why_shut_off(reason)) if stopped else ""
+    return Seen(uuid=uuid, domain=name, identity=identity, running=not stopped, why=why)
+
+
+def why_shut_off(reason: int) -> str:
+    """In words, why a domain is off, from libvirt's `VIR_DOMAIN_SHUTOFF_*`."""
+    return {
+        libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: "shut down from within",
+        libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED: "destroyed",
+        libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: "crashed",
+        libvirt.VIR_DOMAIN_SHUTOFF_FAILED: "failed to start",
+    }.get(reason, "off")
+
+
+def why_stopped(detail: int) -> str | None:
+    """In words, why a domain stopped, from libvirt's `VIR_DOMAIN_EVENT_STOPPED_*`.
+
+    None: it did not stop, it went to another host.
+    """
+    if detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED:
+        return None
+    return {
+        libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN: "shut down from within",
+        libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED: "destroyed",
+        libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED: "crashed",
+        libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED: "saved to a file by someone",
+        libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "the hypervisor failed",
+        libvirt.VIR_DOMAIN_EVENT_STOPPED_FROM_SNAPSHOT: "reverted to a snapshot by someone",
+    }.get(detail, "stopped")
+
+
+def _identity(domain: _Domain, scaler: str) -> Identity | None:
+    try:
+        text = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
+    except Error as error:
+        if error.get_error_code() in _GONE:
+            return None
+        raise
+    identity = read_identity(text)
+    return identity if identity is not None and identity.scaler == scaler else None
+
+
+def _is_machine_of(domain: _Domain, scaler: str, runner: int) -> bool:
+    identity = _identity(domain, scaler)
+    return identity is not None and identity.runner == runner
+
+
+def _by_uuid(connection: Connection, uuid: str) -> _Domain | None:
+    return _or_none(connection.lookupByUUIDString, uuid)
+
+
+def _by_name(connection: Connection, name: str) -> _Domain | None:
+    return _or_none(connection.lookupByName, name)
+
+
+def _or_none(look_up: Any, key: str) -> _Domain | None:
+    try:
+        return look_up(key)
+    except Error as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return None
+        raise
+
+
+def _destroy(domain: _Domain) -> None:
+    """Ours are transient, so to destroy is all; but someone may have defined one since."""
+    try:
+        persistent = bool(domain.isPersistent())
+        if domain.isActive():
+            domain.destroy()
+        if persistent:
+            domain.undefineFlags(
+                libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+                | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+            )
+    except Error as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+
+
+def _whose(name: str, uuid: str, seen: Seen | None) -> str:
+    if seen is None:
+        owner = "it does not carry this scaler's name"
+    elif not seen.running:
+        owner = f"it is off ({seen.why}), and ours never are"
+    else:
+        owner = f"it is the machine of {seen.identity.runner_name!r}, made with another config"
+    return f"domain {name!r} ({uuid}) is there already: {owner}"
