@@ -67,7 +67,8 @@ def merge(versions: dict[str, dict[str, str]]) -> str:
                 markers.append(f'python_version >= "{pythons[0]}"')
             if at < len(runs) - 1:
                 markers.append(f'python_version < "{runs[at + 1][1][0]}"')
-            lines.append(f"{name}=={release}" + "; ".join(["", " and ".join(markers)] * bool(markers)))
+            marker = f"; {' and '.join(markers)}" if markers else ""
+            lines.append(f"{name}=={release}{marker}")
     return "".join(f"{line}\n" for line in lines)
 
 
