@@ -1,0 +1,16 @@
+"""Plugins: found, imported, verified, registered."""
+
+from scaler.loading.find import Found, find
+from scaler.loading.load import LoadedPlugin, build, implements, load_classes, load_one
+from scaler.loading.register import register
+
+__all__ = [
+    "Found",
+    "LoadedPlugin",
+    "build",
+    "find",
+    "implements",
+    "load_classes",
+    "load_one",
+    "register",
+]

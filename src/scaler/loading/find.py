@@ -1,0 +1,65 @@
+"""Where plugins are: entry points of the group `scaler.plugins`, files of `plugin_dir`, and classes
+that the caller brings. Nothing is imported here."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+GROUP = "scaler.plugins"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plugin that could be imported: exactly one of the last three is set.
+
+    Attributes:
+        name: What the settings call it.
+        dist, version: The distribution that brought it; empty for files and classes.
+    """
+
+    name: str
+    dist: str = ""
+    version: str = ""
+    entry_point: importlib.metadata.EntryPoint | None = None
+    file: Path | None = None
+    cls: type[Any] | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where it is, for people."""
+        if self.entry_point is not None:
+            return f"{self.dist} {self.version} ({self.entry_point.value})"
+        return str(self.file) if self.file is not None else f"the class {self.cls!r}"
+
+
+Known: TypeAlias = "dict[str, list[Found]]"
+
+
+def find(plugin_dir: Path | None = None, extra: Mapping[str, type[Any]] | None = None) -> Known:
+    """Every plugin that could be enabled, sorted by name; `load_one` refuses two of one name.
+
+    A file is found under its name and, where that has `_`, also under the name with `-` instead.
+    """
+    known: Known = {}
+    for point in importlib.metadata.entry_points(group=GROUP):
+        dist = point.dist
+        found = Found(
+            point.name,
+            dist.name if dist else "",
+            dist.version if dist else "",
+            entry_point=point,
+        )
+        known.setdefault(point.name, []).append(found)
+    for file in sorted(plugin_dir.glob("*.py")) if plugin_dir else ():
+        if not file.name.startswith(("_", ".")):
+            for name in {file.stem, file.stem.replace("_", "-")}:
+                known.setdefault(name, []).append(Found(name, file=file))
+    for name, cls in (extra or {}).items():
+        known.setdefault(name, []).append(Found(name, cls=cls))
+    return dict(sorted(known.items()))

@@ -1,0 +1,177 @@
+"""Importing plugins and refusing those that could not work, all at once."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scaler.errors import FatalError, PluginError
+from scaler.loading.find import Found, find
+from scaler.loading.names import did_you_mean
+from scaler.loading.verify import hooks_of, marked, wrongs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class LoadedPlugin:
+    """A plugin's class, imported and verified.
+
+    Attributes:
+        name: What the settings call it.
+        dist, version: The distribution that brought it; empty for files and classes.
+        hooks: The hooks that it implements.
+        config, profile_config: Its `Config` and `ProfileConfig`, where it has them.
+    """
+
+    name: str
+    cls: type[Any]
+    dist: str
+    version: str
+    hooks: frozenset[str]
+    config: type[Any] | None
+    profile_config: type[Any] | None
+
+
+def load_classes(
+    names: Iterable[str],
+    *,
+    plugin_dir: Path | None = None,
+    extra: Mapping[str, type[Any]] | None = None,
+) -> dict[str, LoadedPlugin]:
+    """Import and verify these plugins and no others, in the order given.
+
+    Raises:
+        PluginError: Some cannot be used; every reason of every one is told.
+    """
+    known, loaded, wrong = find(plugin_dir, extra), {}, []
+    for name in names:
+        try:
+            loaded[name] = load_one(name, known)
+        except PluginError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise PluginError("\n".join(wrong))
+    return loaded
+
+
+def load_one(name: str, known: Mapping[str, list[Found]]) -> LoadedPlugin:
+    """Import and verify one plugin.
+
+    Raises:
+        PluginError: It is not known, known twice, cannot be imported, or has wrong hooks.
+    """
+    match known.get(name, []):
+        case []:
+            hint = did_you_mean(name, known)
+            listed = ", ".join(known) or "none"
+            raise PluginError(f"plugin {name}: there is none of this name{hint}; known: {listed}")
+        case [found]:
+            pass
+        case several:
+            places = " and ".join(each.origin for each in several)
+            raise PluginError(f"plugin {name}: several have this name: {places}")
+    cls = _import(found)
+    if wrong := wrongs(cls):
+        raise PluginError("\n".join(f"plugin {name}: {text}" for text in wrong))
+    return LoadedPlugin(
+        name=name,
+        cls=cls,
+        dist=found.dist,
+        version=found.version,
+        hooks=frozenset(hooks_of(cls)),
+        config=getattr(cls, "Config", None),
+        profile_config=getattr(cls, "ProfileConfig", None),
+    )
+
+
+def implements(cls: type[Any], hook: str) -> bool:
+    """Whether a plugin's class implements this hook."""
+    return hook in hooks_of(cls)
+
+
+def build(plugin: LoadedPlugin, context: Any) -> Any:
+    """Make the plugin.
+
+    Raises:
+        PluginError: Its constructor raised.
+    """
+    try:
+        return plugin.cls(context)
+    except FatalError:
+        raise
+    except Exception as error:
+        place = _place(error, plugin.cls.__module__)
+        raise PluginError(
+            f"plugin {plugin.name}: cannot be built: {_words(error)}{place}"
+        ) from error
+
+
+def _import(found: Found) -> Any:
+    if found.cls is not None:
+        return found.cls
+    own = found.entry_point.module if found.entry_point else str(found.file)
+    try:
+        if found.entry_point is not None:
+            return found.entry_point.load()
+        assert found.file is not None
+        return _class_in(found.file)
+    except PluginError as error:
+        raise PluginError(f"plugin {found.name}: {error}") from None
+    except (Exception, SystemExit) as error:
+        place = _place(error, own)
+        raise PluginError(
+            f"plugin {found.name}: cannot be imported: {_words(error)}{place}"
+        ) from error
+
+
+def _class_in(file: Path) -> Any:
+    """Import one file under a name of its own; its only class with hooks is the plugin."""
+    folder = zlib.crc32(str(file.parent).encode())
+    name = f"scaler_plugin_dir_{folder:08x}_{file.stem.replace('-', '_')}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and annotations look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    classes = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and value.__module__ == name and marked(value)
+    ]
+    if len(classes) != 1:
+        listed = ", ".join(cls.__name__ for cls in classes) or "none"
+        raise PluginError(
+            f"{file}: wanted exactly one class with @hookimpl methods, found {listed}"
+        )
+    return classes[0]
+
+
+def _words(error: BaseException) -> str:
+    """The error in one line, as Python says it."""
+    text = str(error.msg) if isinstance(error, SyntaxError) else str(error)
+    return ": ".join([type(error).__name__, *filter(None, [" ".join(text.split())])])
+
+
+def _place(error: BaseException, own: str) -> str:
+    """` (FILE:LINE)` of the plugin's own last line, else of the last line at all."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({error.filename}:{error.lineno})"
+    package = own.partition(".")[0]
+    last = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file, module = frame.f_code.co_filename, str(frame.f_globals.get("__name__", ""))
+        if file == own or module.partition(".")[0] == package:
+            last = f" ({file}:{line})"
+    return last

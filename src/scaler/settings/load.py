@@ -1,0 +1,162 @@
+"""The one way from a file to settings and plugin classes."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from scaler.errors import PluginError, SettingsError
+from scaler.loading import LoadedPlugin, find, load_classes
+from scaler.settings.convert import BAD, Converter, ShapeError, check_shape, unknown
+from scaler.settings.model import ScalerTable, Settings
+from scaler.settings.problems import Problems, show
+from scaler.settings.profiles import Profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TOP = {"scaler": None, "plugins": None, "profiles": None}
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    extra: Mapping[str, type[Any]] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> tuple[Settings, dict[str, LoadedPlugin]]:
+    """Read a settings file and import the plugins that it enables.
+
+    Args:
+        path: The TOML file.
+        extra: More plugin classes by name, for tests and for programs that embed scaler.
+        environ: Where secrets given by `env` come from.
+
+    Raises:
+        SettingsError: Something is wrong in the file; all of it is told.
+        PluginError: An enabled plugin cannot be used; all of them are told.
+    """
+    file = Path(path)
+    text, raw = read(file)
+    problems = Problems()
+    converter = Converter(problems, file.absolute().parent, environ)
+    for key in raw:
+        if key not in _TOP:
+            problems.say((key,), unknown(key, _TOP))
+    own = converter.table(ScalerTable, raw.get("scaler", {}), ("scaler",))
+    tables = enabled(raw, problems)
+    folder = plugin_dir(raw, converter)
+    if folder is BAD or not isinstance(raw.get("plugins", {}), dict):
+        problems.stop(file, text)  # without plugins the rest cannot be judged
+    loaded = load_classes(tables, plugin_dir=folder, extra=extra)
+    _check_shapes(loaded)
+
+    configs = {name: _config(converter, loaded[name], table) for name, table in tables.items()}
+    profiles = Profiles(converter, loaded, find(folder, extra).keys())
+    for name, table in _tables(raw, "profiles", problems).items():
+        profiles.read(name, table)
+    problems.stop(file, text)
+    settings = Settings(
+        name=own.name,
+        state_dir=own.state_dir,
+        tick=own.tick,
+        shutdown_grace=own.shutdown_grace,
+        log=own.log,
+        plugin_dir=own.plugin_dir,
+        plugins=MappingProxyType(configs),
+        profiles=MappingProxyType(profiles.profiles),
+        own=MappingProxyType(
+            {name: MappingProxyType(profiles.own.get(name, {})) for name in loaded}
+        ),
+        source_file=file.absolute(),
+        secrets=tuple(converter.secrets),
+    )
+    return settings, loaded
+
+
+def read(file: Path) -> tuple[str, dict[str, Any]]:
+    """The file's text, and the same as TOML.
+
+    Raises:
+        SettingsError: It cannot be read, or is no TOML; then nothing more is told.
+    """
+    try:
+        text = file.read_bytes().decode()
+    except OSError as error:
+        raise SettingsError([f"{file}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"{file}: is not text in UTF-8: {error.reason}"]) from None
+    try:
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        words, _, place = str(error).rpartition(" (at ")
+        line = place.removeprefix("line ").partition(",")[0]
+        if not line.isdigit():  # "at end of document"
+            line = str(text.rstrip().count("\n") + 1)
+        raise SettingsError([f"{file}:{line}: {words}"]) from None
+
+
+def enabled(raw: Mapping[str, Any], problems: Problems) -> dict[str, dict[str, Any] | None]:
+    """The tables of the plugins that are not kept off; None for one that is no table."""
+    tables: dict[str, dict[str, Any] | None] = {}
+    for name, table in _tables(raw, "plugins", problems).items():
+        path = ("plugins", name)
+        if not isinstance(table, dict):
+            problems.add(path, show(table), "a table")
+            tables[name] = None
+            continue
+        on = table.get("enabled", True)
+        if not isinstance(on, bool):
+            problems.add((*path, "enabled"), show(on), "true or false")
+        if on:
+            tables[name] = {key: value for key, value in table.items() if key != "enabled"}
+    return tables
+
+
+def plugin_dir(raw: Mapping[str, Any], converter: Converter) -> Any:
+    """`[scaler] plugin_dir` alone: plugins are imported before the rest is judged."""
+    table = raw.get("scaler", {})
+    if not isinstance(table, dict):
+        return BAD
+    if "plugin_dir" not in table:
+        return None
+    quiet = Converter(Problems(), converter.folder, {})
+    folder = quiet.value(Path, table["plugin_dir"], ())
+    if folder is not BAD and not folder.is_dir():
+        converter.problems.say(("scaler", "plugin_dir"), f"there is no folder {folder}")
+        return BAD
+    return folder
+
+
+def _tables(raw: Mapping[str, Any], key: str, problems: Problems) -> dict[str, Any]:
+    found = raw.get(key, {})
+    if isinstance(found, dict):
+        return found
+    problems.add((key,), show(found), "a table")
+    return {}
+
+
+def _config(converter: Converter, plugin: LoadedPlugin, raw: dict[str, Any] | None) -> Any:
+    path = ("plugins", plugin.name)
+    if raw is None:
+        return BAD
+    if plugin.config is not None:
+        return converter.table(plugin.config, raw, path)
+    for key in raw:
+        converter.problems.say((*path, key), unknown(key, {"enabled": None}))
+    return None
+
+
+def _check_shapes(loaded: Mapping[str, LoadedPlugin]) -> None:
+    wrong = []
+    for plugin in loaded.values():
+        for cls in (plugin.config, plugin.profile_config):
+            try:
+                if cls is not None:
+                    check_shape(cls)
+            except ShapeError as error:
+                wrong.append(f"plugin {plugin.name}: {error}")
+    if wrong:
+        raise PluginError("\n".join(wrong))
