@@ -167,12 +167,6 @@ class QueueSession:
         token = (await self._renew(session)).message_queue_access_token
         return await acquire(self.scale_set_id, request_ids, token)
 
-    async def close(self) -> None:
-        """Close it, so that another one can be opened at once."""
-        if not self._lost:
-            self._lost = True
-            await self._actions.delete_session(self.scale_set_id, self.id)
-
     async def _authorised(
         self,
         what: str,

@@ -46,6 +46,12 @@ class Scope:
     path: str
     name: str
 
+    @property
+    def web(self) -> str:
+        """Where people browse: `https://HOST`."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
 

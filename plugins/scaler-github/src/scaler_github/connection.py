@@ -1,0 +1,107 @@
+"""The plugin `github`: where GitHub is, and with which token; the others connect through it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scaler import Finding, Secret, SettingsError, hookimpl
+from scaler_github.client import (
+    Actions,
+    Credentials,
+    GitHubError,
+    Kind,
+    PersonalToken,
+    Transport,
+    parse_config_url,
+)
+from scaler_github.client.classify import missing_right
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import trio
+
+    from scaler import Context
+
+
+class GitHub:
+    """One account: its address, its token, its connections."""
+
+    @dataclass(frozen=True)
+    class Config:
+        """`[plugins.github]`.
+
+        Attributes:
+            url: An organization, a repository or an enterprise, as a browser shows it.
+            token: A token that may register runners with it.
+            proxy: An HTTP proxy; otherwise HTTPS_PROXY and NO_PROXY count.
+            ca_file: More certificate authorities to trust, beside the system's.
+        """
+
+        url: str
+        token: Secret
+        proxy: str = ""
+        ca_file: Path | None = None
+
+    def __init__(self, context: Context[Config, None]) -> None:
+        self._context = context
+        config = context.config
+        try:
+            self.scope = parse_config_url(config.url)
+        except ValueError as error:
+            raise SettingsError([f"plugins.{context.name}.url: {error}"]) from None
+        self._transport = Transport(
+            proxy=config.proxy or None,
+            ca_file=str(config.ca_file) if config.ca_file else None,
+        )
+        self._credentials = Credentials(
+            self.scope, self._transport, PersonalToken(config.token.reveal)
+        )
+        self._actions = Actions(self._credentials)
+
+    @asynccontextmanager
+    async def actions(self) -> AsyncIterator[Actions]:
+        """The Actions service, for as long as the block lasts. Cheap to enter again and again."""
+        async with self._transport:
+            yield self._actions
+
+    @hookimpl
+    async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
+        """Keep the connections open between the calls of all plugins."""
+        async with self._transport:
+            task_status.started()
+            await self._context.stopping.wait()
+
+    @hookimpl
+    async def check(self) -> list[Finding]:
+        """Whether the token is good, and may do what registering runners takes."""
+        try:
+            async with self._transport:
+                await self._credentials.registration_token()
+                await self._credentials.admin()
+        except GitHubError as error:
+            return self._findings(error)
+        except OSError as error:  # a file of certificates that is not there, or none
+            return [Finding(ok=False, text=f"no TLS: {error}", fix="look at ca_file")]
+        return [
+            Finding(ok=True, text="the token is accepted"),
+            Finding(ok=True, text=f"the token may register runners with {self.scope}"),
+        ]
+
+    def _findings(self, error: GitHubError) -> list[Finding]:
+        right = f"Give it the right: {missing_right(self.scope)}."
+        if error.kind is Kind.CREDENTIAL and error.verdict.status in (403, 404):
+            return [
+                Finding(ok=True, text="the token is accepted"),
+                Finding(ok=False, text=str(error), fix=f"{right} Is {self.scope.url} right?"),
+            ]
+        if error.kind is Kind.CREDENTIAL:
+            return [Finding(ok=False, text=str(error), fix=f"Make a new token. {right}")]
+        if error.kind is Kind.WAIT:
+            fix = f"Wait {error.wait:.0f} s; is the token shared with other programs?"
+            return [Finding(ok=False, text=str(error), fix=fix)]
+        fix = f"Is {self.scope.url} right, and can this machine reach {self.scope.api}?"
+        return [Finding(ok=False, text=str(error), fix=fix)]

@@ -1,0 +1,127 @@
+"""From a message in hand to the core: once, durably, never stuck on one that is bad."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from scaler_github.queue.convert import Place, to_message
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scaler import Context
+    from scaler_github.client import QueueMessage
+    from scaler_github.queue.waits import Pace, Waits
+
+TRIES = 3
+_KEPT = 100
+_ODD = re.compile(r"[^A-Za-z0-9_-]")
+
+
+class Unhandled(Exception):
+    """A message could not be handed to the core now; it stays in GitHub's queue."""
+
+
+class Delivery:
+    """Delivers one profile's messages, and knows the last one that was.
+
+    Args:
+        web: `https://HOST`, for the addresses of runs.
+    """
+
+    def __init__(
+        self, context: Context[Any, Any], profile: str, web: str, waits: Waits, pace: Pace
+    ) -> None:
+        self._context = context
+        self._profile = profile
+        self._web = web
+        self._waits = waits
+        self._pace = pace
+        self._place: Place | None = None
+        self._last = 0
+        self._unread: tuple[int, int] = (0, 0)  # a message without a readable list, times seen
+
+    async def cursor(self, place: Place) -> int:
+        """The number of the last message that was delivered from this place."""
+        if place != self._place:
+            stored = await self._context.load(f"cursor/{self._profile}")
+            self._place, self._last = place, place.number(stored)
+        return self._last
+
+    def forget(self) -> None:
+        """Ask for the first message that is kept from now on; what is stored changes with it."""
+        self._last = 0
+
+    async def deliver(self, place: Place, message: QueueMessage) -> None:
+        """Hand a message to the core; when this returns, GitHub may delete it.
+
+        Raises:
+            Unhandled: Not now; poll again with the old cursor.
+        """
+        if message.id <= await self.cursor(place):
+            return  # it came again: its effect is stored, only the deletion got lost
+        if not message.whole and self._times_unread(message.id) < TRIES:
+            raise Unhandled(f"message {message.id}: {'; '.join(message.faults)}")
+        if message.faults:
+            await self._alarm(message, "; ".join(message.faults))
+        try:
+            await self._try_to_deliver(place, message)
+        except Exception as error:
+            self._context.log.exception("%s: message %d", self._profile, message.id)
+            await self._skip(place, message, error)
+        self._last = message.id
+
+    async def _try_to_deliver(self, place: Place, message: QueueMessage) -> None:
+        record = to_message(self._profile, place, message, self._web)
+        for left in reversed(range(TRIES)):
+            try:
+                await self._context.deliver(record)
+            except Exception as error:
+                if not left:
+                    raise
+                text = "%s: message %d was not taken, once more: %s"
+                self._context.log.warning(text, self._profile, message.id, error)
+                await self._waits.pause(self._pace.first * (TRIES - left))
+            else:
+                return
+
+    async def _skip(self, place: Place, message: QueueMessage, error: Exception) -> None:
+        """Deliver all of the message but its jobs, so that it does not block those behind it.
+
+        Where the core does not take even that, the message is not what is wrong.
+        """
+        rest = to_message(self._profile, place, message, self._web, without_jobs=True)
+        try:
+            await self._alarm(message, f"{type(error).__name__}: {error}")
+            await self._context.deliver(rest)
+        except Exception as worse:
+            raise Unhandled(f"message {message.id}: {worse}") from worse
+
+    async def _alarm(self, message: QueueMessage, why: str) -> None:
+        """Keep the message for a person, and say so."""
+        kept = await trio.to_thread.run_sync(self._keep, message)
+        text = f"message {message.id} could not be handled and is kept as {kept}: {why}"
+        self._context.log.error("%s: %s", self._profile, text)
+        # Not the profile's own line: the next poll would write over it
+        self._context.report(f"{self._profile}: {text}", ok=False, kept=str(kept))
+
+    def _keep(self, message: QueueMessage) -> Path:
+        folder = self._context.folder / "unhandled"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / f"{_ODD.sub('_', self._profile)}-{message.id}-{message.digest}.json"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        with open(os.open(path, flags, 0o600), "wb") as file:
+            file.write(message.raw)
+        oldest = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)[:-_KEPT]
+        for one in oldest:
+            one.unlink()
+        return path
+
+    def _times_unread(self, message_id: int) -> int:
+        seen, times = self._unread
+        self._unread = (message_id, times + 1 if seen == message_id else 1)
+        return self._unread[1]

@@ -1,0 +1,280 @@
+"""One profile's loop: scale set, session, polls. Whatever happens at GitHub, it goes on.
+
+A message is deleted only after the core has stored its effect, and beside the next poll: work that
+was lost with a crash comes again, and nobody waits for the deletion.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from scaler import Unavailable
+from scaler_github.client import Backoff, GitHubError, Kind, QueueSession, SessionLost, Unreadable
+from scaler_github.client.retry import repeat
+from scaler_github.queue import scaleset
+from scaler_github.queue.convert import Place, to_statistics_message
+from scaler_github.queue.delivery import Delivery, Unhandled
+from scaler_github.queue.waits import Pace, Waits
+
+if TYPE_CHECKING:
+    from scaler import Context
+    from scaler_github.client import Actions, QueueMessage
+    from scaler_github.client.types import ScaleSet, Statistics
+
+
+class Listener:
+    """Listens to the scale set of one profile.
+
+    Attributes:
+        session: The open session, for acquiring jobs; None while there is none.
+    """
+
+    def __init__(
+        self,
+        context: Context[Any, Any],
+        profile: str,
+        *,
+        name: str,
+        group: str,
+        web: str,
+        poll_timeout: float = 50.0,
+        pace: Pace | None = None,
+    ) -> None:
+        self._context = context
+        self._profile = profile
+        self._name = name
+        self._group = group
+        self._poll_timeout = poll_timeout
+        self._pace = pace or Pace()
+        self._waits = Waits(context, profile, self._pace)
+        self._delivery = Delivery(context, profile, web, self._waits, self._pace)
+        self._backoff = Backoff(self._pace.first, self._pace.largest)
+        self._scale_set: ScaleSet | None = None
+        self._known = trio.Event()
+        self.session: QueueSession | None = None
+        self._told: tuple[str, int] | None = None  # the session whose statistics were delivered
+        self._heard = 0.0
+        self._statistics: Statistics | None = None
+        self._warned = False
+
+    @property
+    def labels(self) -> list[str]:
+        """What the scale set is to be labelled with."""
+        return scaleset.wanted_labels(self._name, self._context.profiles[self._profile].labels)
+
+    async def scale_set_id(self) -> int:
+        """The scale set's id, as soon as it is known. Raises Unavailable where it takes long."""
+        with trio.move_on_after(self._pace.request):
+            await self._known.wait()
+        if self._scale_set is None:
+            raise Unavailable(f"the scale set {self._name} is not known yet", self._pace.request)
+        return self._scale_set.id
+
+    async def run(self, actions: Actions) -> None:
+        """Listen until the scaler stops, then close the session."""
+        async with trio.open_nursery() as watchers:
+            watchers.start_soon(self._waits.watch_stopping)
+            watchers.start_soon(self._waits.watch_ceiling)
+            async with trio.open_nursery() as deletions:
+                while not self._waits.stopping:
+                    await self._waits.pause(await self._step(actions, deletions))
+                deletions.cancel_scope.deadline = trio.current_time() + self._pace.farewell / 3
+            await self._close(actions)
+            watchers.cancel_scope.cancel()
+
+    async def _step(self, actions: Actions, deletions: trio.Nursery) -> float:
+        """Do the next thing; answer the pause after it. Nothing but a cancellation gets out."""
+        try:
+            if self._scale_set is None:
+                await self._find_scale_set(actions)
+            elif self.session is None:
+                await self._open(actions, self._scale_set)
+            else:
+                return await self._listen(self.session, deletions)
+        except GitHubError as error:
+            return self._failed(error)
+        except Unhandled as error:
+            self._report(str(error), ok=False)
+            return random.uniform(*self._pace.garbage)
+        except Exception as error:
+            self._context.log.exception("%s: the listener failed, and goes on", self._profile)
+            self._report(f"{type(error).__name__}: {error}", ok=False)
+            return self._pace.largest / 6
+        return 0
+
+    def _failed(self, error: GitHubError) -> float:
+        lost = isinstance(error, SessionLost)
+        if lost:
+            self.session = None
+        elif isinstance(error, Unreadable):
+            if self._backoff.failures == 0:
+                self._context.log.warning("%s: %s", self._profile, error)
+            self._backoff.failures += 1
+            return random.uniform(*self._pace.garbage)
+        pause = self._backoff.after(error)
+        broken = error.kind is Kind.RETRY and not error.verdict.status
+        if self._backoff.failures == 1 and (lost or broken):
+            pause = error.wait  # a lost connection or session: again at once, the first time
+        first = self._backoff.failures == 1
+        log = self._context.log.warning if first else self._context.log.info
+        log("%s: %s; again in %.1f s", self._profile, error, pause)
+        if not lost or not first:
+            self._report(str(error), ok=False, failures=self._backoff.failures)
+        return pause
+
+    async def _find_scale_set(self, actions: Actions) -> None:
+        labels = self.labels
+        found = await self._waits.until_stopping(
+            lambda: scaleset.ensure(actions, self._name, self._group, labels)
+        )
+        if found is None:
+            return
+        missing = scaleset.missing_labels(labels, found)
+        if missing and not self._warned:
+            self._warned = True
+            text = (
+                f"GitHub did not take the labels {', '.join(missing)} of scale set {self._name}: "
+                "jobs that ask for them do not come here (GHES before 3.21 takes one label only)"
+            )
+            self._context.log.warning("%s: %s", self._profile, text)
+            self._context.report(f"{self._profile}: {text}", ok=False, missing_labels=missing)
+        self._scale_set = found
+        self._known.set()
+
+    async def _open(self, actions: Actions, scale_set: ScaleSet) -> None:
+        owner = f"scaler-{self._context.scaler}"
+        try:
+            # Left in the middle, a session would be open that nobody knows
+            session = await self._waits.until_stopping(
+                lambda: QueueSession.open(actions, scale_set.id, owner),
+                grace=self._pace.farewell / 2,
+            )
+        except GitHubError as error:
+            if error.kind is Kind.GONE:
+                self._forget_scale_set()
+            if error.kind is Kind.CONFLICT and await self._close_leftover(actions, scale_set.id):
+                return
+            raise
+        if session is not None:
+            self.session = session
+            self._heard = trio.current_time()
+            await self._remember({"scale_set": scale_set.id, "session": session.id})
+
+    def _forget_scale_set(self) -> None:
+        self._context.log.warning("%s: the scale set %s is gone", self._profile, self._name)
+        self._scale_set = None
+        self._known = trio.Event()
+
+    async def _close_leftover(self, actions: Actions, scale_set: int) -> bool:
+        """Close the session that an earlier run of ours left open, so that it need not expire."""
+        left = await self._context.load(f"session/{self._profile}")
+        if not isinstance(left, dict) or left.get("scale_set") != scale_set:
+            return False
+        await self._remember(None)
+        await actions.delete_session(scale_set, str(left.get("session")))
+        return True
+
+    async def _remember(self, session: dict[str, Any] | None) -> None:
+        try:
+            await self._context.save(f"session/{self._profile}", session)
+        except Exception:
+            # Only a quicker start after a crash hangs on it
+            self._context.log.exception("%s: the session's id is not stored", self._profile)
+
+    async def _listen(self, session: QueueSession, deletions: trio.Nursery) -> float:
+        await self._tell_statistics(session)
+        place = Place(session.scale_set_id, session.host)
+        after = await self._delivery.cursor(place)
+        capacity = self._context.ceiling(self._profile)
+        started = trio.current_time()
+        ended, message = await self._waits.poll(
+            capacity, lambda: session.poll(after, capacity, self._poll_timeout)
+        )
+        if not ended:
+            return 0
+        if message is None:
+            self._backoff.reset()
+            self._nothing_came(session)
+            return max(0.0, started + self._pace.idle - trio.current_time())
+        return await self._received(session, place, message, deletions)
+
+    async def _received(
+        self, session: QueueSession, place: Place, message: QueueMessage, deletions: trio.Nursery
+    ) -> float:
+        before = await self._delivery.cursor(place)
+        self._statistics = message.statistics or self._statistics
+        await self._delivery.deliver(place, message)
+        self._backoff.reset()
+        deletions.start_soon(self._delete, session, message.id)
+        if message.id <= before:
+            return self._pace.idle
+        self._heard = trio.current_time()
+        if not message.faults:
+            self._listening()
+        return 0
+
+    def _nothing_came(self, session: QueueSession) -> None:
+        now = trio.current_time()
+        counts = self._statistics or session.statistics
+        if not counts.waiting:
+            self._heard = now
+        elif now - self._heard >= self._pace.unheard:
+            # Message numbers may have started again below our cursor. Asking for everything costs
+            # nothing otherwise: what was delivered is deleted.
+            text = "%s: jobs wait, but no message came for %.0f s: the cursor starts again"
+            self._context.log.warning(text, self._profile, now - self._heard)
+            self._delivery.forget()
+            self._heard = now
+        self._listening()
+
+    async def _tell_statistics(self, session: QueueSession) -> None:
+        """Deliver what the session itself told, once for each time that it did."""
+        now = (session.id, session.renewals)
+        if self._told == now:
+            return
+        place = Place(session.scale_set_id, session.host)
+        await self._context.deliver(
+            to_statistics_message(self._profile, place, *now, session.statistics)
+        )
+        self._statistics = session.statistics
+        self._told = now
+        self._listening()
+
+    async def _delete(self, session: QueueSession, message_id: int) -> None:
+        try:
+            await repeat(lambda: session.delete_message(message_id))
+        except GitHubError as error:
+            # It comes again then, and is recognised
+            self._context.log.info("%s: %s", self._profile, error)
+        except Exception:
+            self._context.log.exception("%s: message %d stays", self._profile, message_id)
+
+    async def _close(self, actions: Actions) -> None:
+        session, self.session = self.session, None
+        if session is None:
+            return
+        try:
+            with trio.fail_after(self._pace.farewell):
+                await repeat(lambda: actions.delete_session(session.scale_set_id, session.id))
+                await self._remember(None)
+        except (GitHubError, trio.TooSlowError) as error:
+            text = "%s: the session stays open until it expires: %s"
+            self._context.log.warning(text, self._profile, str(error) or "no answer")
+        self._report("stopped")
+
+    def _listening(self) -> None:
+        counts = self._statistics
+        self._report(
+            "listening",
+            scale_set=0 if self._scale_set is None else self._scale_set.id,
+            last_poll=time.time(),
+            assigned=counts.total_assigned_jobs if counts else None,
+            available=counts.total_available_jobs if counts else None,
+        )
+
+    def _report(self, text: str, *, ok: bool = True, **facts: Any) -> None:
+        self._context.report(text, ok=ok, profile=self._profile, **facts)

@@ -1,0 +1,124 @@
+"""Waits on GitHub that end early: when the scaler stops, and when the capacity changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from scaler import Context
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How long the listener waits, in seconds. Tests make it quicker; nobody else should.
+
+    Attributes:
+        first, largest: Of the growing pauses after failures.
+        idle: The least time between polls that brought nothing new.
+        garbage: From, to: the pause after an answer that is no message.
+        raised: A poll is repeated for a higher capacity at most this often.
+        lowered: And for a lower one: what GitHub believes we can run must not outlast the truth.
+        unheard: After so long without a message, though jobs wait, the cursor is doubted.
+        farewell: For closing the session.
+        request: How long a hook waits for the scale set to be known.
+    """
+
+    first: float = 1.0
+    largest: float = 30.0
+    idle: float = 0.5
+    garbage: tuple[float, float] = (1.0, 5.0)
+    raised: float = 1.0
+    lowered: float = 0.1
+    unheard: float = 300.0
+    farewell: float = 10.0
+    request: float = 20.0
+
+
+class Waits:
+    """The one wait that a listener is in. Its two watchers run beside the listener."""
+
+    def __init__(self, context: Context[Any, Any], profile: str, pace: Pace) -> None:
+        self._context = context
+        self._profile = profile
+        self._pace = pace
+        self._scope: trio.CancelScope | None = None
+        self._grace = 0.0
+        self._polled: tuple[float, int] | None = None  # since when, with which capacity
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing new is to be started."""
+        return self._context.stopping.is_set()
+
+    async def until_stopping(
+        self, call: Callable[[], Awaitable[T]], *, grace: float = 0.0
+    ) -> T | None:
+        """What `call` answers; None when it was left because the scaler stops.
+
+        Args:
+            grace: Seconds that it is given after that, for a call whose effect would be lost.
+        """
+        if self.stopping:
+            return None
+        with trio.CancelScope() as self._scope:
+            self._grace = grace
+            try:
+                return await call()
+            finally:
+                self._scope = None
+        return None
+
+    async def poll(self, capacity: int, call: Callable[[], Awaitable[T]]) -> tuple[bool, T | None]:
+        """As `until_stopping`, and also left when `capacity` is no longer the profile's ceiling.
+
+        Returns:
+            Whether the call came to its end, and what it answered.
+        """
+
+        async def ended() -> tuple[bool, T | None]:
+            return True, await call()
+
+        self._polled = trio.current_time(), capacity
+        try:
+            return await self.until_stopping(ended) or (False, None)
+        finally:
+            self._polled = None
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, unless the scaler stops."""
+        if seconds > 0:
+            await self.until_stopping(partial(trio.sleep, seconds))
+        else:
+            await trio.lowlevel.checkpoint()
+
+    async def watch_stopping(self) -> None:
+        """Leave the wait in hand when the scaler stops."""
+        await self._context.stopping.wait()
+        if self._scope is not None:
+            self._scope.deadline = trio.current_time() + self._grace
+
+    async def watch_ceiling(self) -> None:
+        """Repeat the poll in flight when the ceiling changes; a burst of changes is one."""
+        seen = self._context.ceiling(self._profile)
+        while True:
+            seen = await self._context.ceiling_changed(self._profile, seen)
+            while (poll := self._polled) is not None:
+                since, capacity = poll
+                seen = self._context.ceiling(self._profile)
+                if seen == capacity:
+                    break
+                least = self._pace.lowered if seen < capacity else self._pace.raised
+                if trio.current_time() >= since + least:
+                    if self._scope is not None:
+                        self._scope.cancel()
+                    break
+                with trio.move_on_at(since + least):
+                    seen = await self._context.ceiling_changed(self._profile, seen)
