@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
-from functools import partial
 
 import trio
 
@@ -27,33 +25,21 @@ def build_parser() -> argparse.ArgumentParser:
         description="Simulates GitHub's REST API and Actions service on one local port.",
     )
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     add("--port", type=int, default=0, help="0 takes a free one (default)")
     add(
         "--flow",
         choices=("assigned", "offered"),
         default="assigned",
-        help="as github.com (default) or as Enterprise Server",
+        help="assigned as github.com (default), offered as Enterprise Server",
     )
-    add(
-        "--scope", default="acme", help="ORG, OWNER/REPO or enterprises/NAME (default: %(default)s)"
-    )
+    add("--scope", default="acme", help="ORG, OWNER/REPO or enterprises/NAME (%(default)s)")
     add("--delay", type=float, default=0.0, help="added to every request")
     add("--poll", type=float, default=50.0, help="how long a poll without news is held")
     add("--token-lifetime", type=float, default=3600.0, help="of every token that expires")
-    add(
-        "--session-timeout",
-        type=float,
-        default=None,
-        help="a session without polls expires after this (default: never)",
-    )
-    add(
-        "--boot",
-        type=_span,
-        default=None,
-        help="boot time of automatic guests, N or N-M; without it and --work there are none",
-    )
-    add("--work", type=_span, default=None, help="how long their jobs take, N or N-M")
+    add("--session-timeout", type=float, help="a session without polls ends then (never)")
+    add("--boot", type=_span, help="boot time of automatic guests, N or N-M (no guests)")
+    add("--work", type=_span, help="how long the guests' jobs take, N or N-M (no guests)")
     return parser
 
 
@@ -89,12 +75,21 @@ async def run(arguments: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; 0 when it was stopped, 1 when it cannot listen, 2 on wrong usage."""
+    arguments = build_parser().parse_args(argv)
+    failed: list[BaseException] = []
     try:
-        trio.run(partial(run, build_parser().parse_args(argv)))
+        trio.run(run, arguments)
     except* OSError as group:
-        sys.stderr.write(f"cannot listen: {group.exceptions[0]}\n")
-        return 1
-    return os.EX_OK
+        failed.append(_first(group))
+    for error in failed:
+        sys.stderr.write(f"cannot listen on {arguments.host}:{arguments.port}: {error}\n")
+    return 1 if failed else 0
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 if __name__ == "__main__":

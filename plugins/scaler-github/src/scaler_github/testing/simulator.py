@@ -9,12 +9,14 @@ import trio
 
 from scaler_github.testing import messages
 from scaler_github.testing.actions import ActionsService
+from scaler_github.testing.control import Control
 from scaler_github.testing.faults import Faults
 from scaler_github.testing.front import Front
 from scaler_github.testing.history import History
 from scaler_github.testing.http import Server
 from scaler_github.testing.queue import QueueService
 from scaler_github.testing.rest import ALL_RIGHTS, RestService
+from scaler_github.testing.rest_runners import RestRunners
 from scaler_github.testing.site import App, RateLimit, Site
 from scaler_github.testing.state import Flow, Options, World
 from scaler_github.testing.tokens import Lifetimes, TokenStore
@@ -84,15 +86,18 @@ class Simulator:
         self.delays: dict[str, float] = {}
         self.history = History()
         self.faults = Faults(self._world.now, lambda: self._front.names)
+        rest = RestService(self._site)
+        RestRunners(self._site, rest)
         self._front = Front(
             self._site,
-            RestService(self._site).routes,
+            rest.routes,
             ActionsService(self._site).routes,
             QueueService(self._site).routes,
             self.faults,
             self.history,
             self.delays,
         )
+        self._front.control = Control(self).handle
         self._server = Server(self._front.handle, self._world.now, tls)
         self._scheme = "http" if tls is None else "https"
         self._host, self._port = host, port

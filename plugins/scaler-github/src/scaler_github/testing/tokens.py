@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
-import itertools
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Kinds of tokens that expire.
 INSTALLATION, REGISTRATION, ADMIN, QUEUE = "installation", "registration", "admin", "queue"
-_KEY = b"simulator"
+_KEY = secrets.token_bytes(32)
 
 
 @dataclass(slots=True)
@@ -57,7 +56,6 @@ class TokenStore:
     now: Callable[[], float]
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     _known: dict[str, Token] = field(default_factory=dict)
-    _count: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def add_person(self, text: str, rights: frozenset[str]) -> Token:
         """Register a personal access token; it never expires by itself."""
@@ -66,17 +64,16 @@ class TokenStore:
 
     def issue(self, kind: str, scope: str, session_id: str = "", scale_set_id: int = 0) -> Token:
         """Give out a new token; admin and queue tokens are JWTs."""
-        number = next(self._count)
         now = self.now()
         expires = now + float(getattr(self.lifetimes, kind))
         if kind in {ADMIN, QUEUE}:
-            claims = {"aud": f"simulator-{kind}", "scope": scope, "jti": number}
+            claims = {"aud": f"simulator-{kind}", "scope": scope, "jti": _random(32)}
             text = make_jwt({**claims, "nbf": int(now), "iat": int(now), "exp": int(expires)})
         elif kind == INSTALLATION:
-            text = f"ghs_{_random(number, 36)}"
+            text = f"ghs_{_random(36)}"
         else:
-            text = f"A{_random(number, 28).upper()}"
-        ticket = _random(number, 32) if kind == QUEUE else ""
+            text = f"A{_random(28).upper()}"
+        ticket = _random(32) if kind == QUEUE else ""
         token = Token(text, kind, expires, scope, frozenset(), session_id, scale_set_id, ticket)
         self._known[text] = token
         return token
@@ -131,6 +128,5 @@ def _part(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _random(number: int, length: int) -> str:
-    """Looks random, never repeats, and is the same in every run."""
-    return hashlib.sha256(f"simulator {number}".encode()).hexdigest()[:length]
+def _random(length: int) -> str:
+    return secrets.token_hex(length)[:length]
