@@ -136,8 +136,7 @@ class System:
                 if words:
                     self.environment["PIP_" + name.upper().replace("-", "_")] = " ".join(words)
         if certificates.exists():
-            inside = "/etc/ssl/certs/ca-certificates.crt"
-            (self.root / inside.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+            inside = "/etc/fresh-certificates.pem"  # where no package of the system writes
             shutil.copy(certificates, self.root / inside.lstrip("/"))
             self.environment |= {"PIP_CERT": inside, "SSL_CERT_FILE": inside}
 
