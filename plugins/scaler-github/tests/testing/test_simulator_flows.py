@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -12,11 +13,11 @@ from scaler_github.testing import Guests, Simulator
 from scaler_github.testing.probe import AGENTS, probed
 
 
-def kinds(messages):
+def kinds(messages: list[dict[str, Any]]) -> list[str]:
     return [message["messageType"] for message in messages]
 
 
-async def test_assigned_flow_from_the_first_call_to_the_last():
+async def test_assigned_flow_from_the_first_call_to_the_last() -> None:
     async with probed(ready=False) as (sim, probe):
         answer = await probe.rest("POST", "/orgs/acme/actions/runners/registration-token")
         assert answer.status_code == 201
@@ -105,7 +106,7 @@ async def test_assigned_flow_from_the_first_call_to_the_last():
         assert (await probe.service("DELETE", path)).status_code == 204
 
 
-async def test_offered_flow_waits_for_the_client_to_acquire():
+async def test_offered_flow_waits_for_the_client_to_acquire() -> None:
     async with probed(flow="offered") as (sim, probe):
         assert (await probe.service("GET", probe.path("/acquirablejobs"))).status_code == 204
         jobs = sim.queue_jobs("vm", 3)
@@ -147,7 +148,7 @@ async def test_offered_flow_waits_for_the_client_to_acquire():
         assert completed["result"] == "failed"
 
 
-async def test_an_offer_goes_to_every_fitting_scale_set_and_to_one_client():
+async def test_an_offer_goes_to_every_fitting_scale_set_and_to_one_client() -> None:
     async with probed(flow="offered") as (sim, probe):
         other = sim.create_scale_set("big", ["vm", "gpu"])
         [job] = sim.queue_jobs(labels=["vm"])
@@ -160,7 +161,7 @@ async def test_an_offer_goes_to_every_fitting_scale_set_and_to_one_client():
             sim.queue_jobs()
 
 
-async def test_capacity_is_a_total_of_assigned_and_running():
+async def test_capacity_is_a_total_of_assigned_and_running() -> None:
     async with probed() as (sim, probe):
         jobs = sim.queue_jobs("vm", 5)
         assert all(job.state == "queued" for job in jobs)
@@ -179,7 +180,7 @@ async def test_capacity_is_a_total_of_assigned_and_running():
         assert not sim.jobs_in("queued")
 
 
-async def test_unacknowledged_messages_come_again():
+async def test_unacknowledged_messages_come_again() -> None:
     async with probed(poll_seconds=0.01) as (sim, probe):
         sim.queue_jobs("vm", 60)
         first = (await probe.poll(0)).json()
@@ -200,7 +201,7 @@ async def test_unacknowledged_messages_come_again():
             sim.redeliver("vm", 1)
 
 
-async def test_messages_of_the_tests_own_making_and_new_numbers():
+async def test_messages_of_the_tests_own_making_and_new_numbers() -> None:
     async with probed(poll_seconds=0.01) as (sim, probe):
         zero = {"totalAssignedJobs": 0}
         sim.inject_message("vm", [{"messageType": "JobAssigned"}], statistics=zero)
@@ -214,7 +215,7 @@ async def test_messages_of_the_tests_own_making_and_new_numbers():
         assert (second["messageId"], second["messageType"], second["body"]) == (5, "Other", "{")
 
 
-async def test_a_poll_wakes_at_once_and_ends_without_news():
+async def test_a_poll_wakes_at_once_and_ends_without_news() -> None:
     async with probed(poll_seconds=0.05) as (sim, probe):
         before = trio.current_time()
         assert (await probe.poll(0)).status_code == 202
@@ -222,7 +223,7 @@ async def test_a_poll_wakes_at_once_and_ends_without_news():
         sim.options.poll_seconds = 50
         async with trio.open_nursery() as nursery:
 
-            async def poll():
+            async def poll() -> None:
                 assert len(await probe.news()) == 1
 
             nursery.start_soon(poll)
@@ -230,7 +231,7 @@ async def test_a_poll_wakes_at_once_and_ends_without_news():
             sim.queue_jobs("vm")
 
 
-async def test_an_assignment_lapses_and_is_given_again_three_times():
+async def test_an_assignment_lapses_and_is_given_again_three_times() -> None:
     async with probed(assign_timeout=0.01) as (sim, probe):
         [job] = sim.queue_jobs("vm")
         first = job.request_id
@@ -244,7 +245,7 @@ async def test_an_assignment_lapses_and_is_given_again_three_times():
         assert {one["result"] for one in news if "result" in one} == {"canceled"}
 
 
-async def test_a_runner_comes_online_once_and_waits_for_a_job():
+async def test_a_runner_comes_online_once_and_waits_for_a_job() -> None:
     async with probed(vanish_delay=0.02) as (sim, probe):
         await probe.jitconfig("r1")
         agent = sim.bring_online("r1")
@@ -268,7 +269,7 @@ async def test_a_runner_comes_online_once_and_waits_for_a_job():
         assert (await probe.service("GET", AGENTS)).json() == {"count": 0, "value": []}
 
 
-async def test_a_deleted_scale_set_returns_its_jobs_to_the_queue():
+async def test_a_deleted_scale_set_returns_its_jobs_to_the_queue() -> None:
     async with probed(poll_seconds=5) as (sim, probe):
         jobs = sim.queue_jobs("vm", 2)
         await probe.news()
@@ -278,7 +279,7 @@ async def test_a_deleted_scale_set_returns_its_jobs_to_the_queue():
         assert (await probe.service("DELETE", probe.path())).status_code == 400
         async with trio.open_nursery() as nursery:
 
-            async def poll():
+            async def poll() -> None:
                 answer = await probe.poll(probe.cursor)
                 assert answer.status_code == 404
                 assert "RunnerScaleSetNotFoundException" in answer.json()["typeName"]
@@ -306,7 +307,7 @@ async def test_a_deleted_scale_set_returns_its_jobs_to_the_queue():
         ("enterprises/big", "enterprises/big", "acme/widgets"),
     ],
 )
-async def test_other_scopes(scope, path, repository):
+async def test_other_scopes(scope: str, path: str, repository: str) -> None:
     async with probed(ready=False, scope=scope) as (sim, probe):
         assert sim.url.endswith(f"/{scope}")
         await probe.register(path)
@@ -316,7 +317,7 @@ async def test_other_scopes(scope, path, repository):
         assert kinds(await probe.news()) == ["JobAssigned"]
 
 
-async def test_jobs_of_a_stranger_do_not_come():
+async def test_jobs_of_a_stranger_do_not_come() -> None:
     async with probed() as (sim, probe):
         [job] = sim.queue_jobs("vm", repository="acme-evil/widgets")
         sim.queue_jobs("vm", repository="ACME/widgets")
@@ -324,13 +325,13 @@ async def test_jobs_of_a_stranger_do_not_come():
         assert job.state == "queued"
 
 
-async def test_five_hundred_jobs_with_guests_are_quick():
+async def test_five_hundred_jobs_with_guests_are_quick() -> None:
     before = time.process_time()
     async with probed(guests=Guests(boot=(0.0, 0.01), work=0.005)) as (sim, probe):
         sim.queue_jobs("vm", 500)
         limit = trio.CapacityLimiter(10)
 
-        async def provide(number):
+        async def provide(number: int) -> None:
             async with limit:
                 assert (await probe.jitconfig(f"r{number}")).status_code == 200
 
@@ -348,21 +349,21 @@ async def test_five_hundred_jobs_with_guests_are_quick():
     assert time.process_time() - before < 10
 
 
-async def test_some_guests_get_lost():
+async def test_some_guests_get_lost() -> None:
     async with probed(guests=Guests(lost=1.0)) as (sim, probe):
         await probe.jitconfig("r1")
         await trio.sleep(0.01)
         assert not sim.agents[0].online
 
 
-async def test_two_simulators_do_not_know_each_other():
+async def test_two_simulators_do_not_know_each_other() -> None:
     async with probed() as (one, probe), probed() as (two, _):
         probe.base = two.service_url
         assert one.url != two.url
         assert (await probe.find()).status_code == 401
 
 
-async def test_wait_for_gives_up():
+async def test_wait_for_gives_up() -> None:
     sim = Simulator()
     with pytest.raises(TimeoutError):
         await sim.wait_for(lambda: False, timeout=0.01)
@@ -370,7 +371,7 @@ async def test_wait_for_gives_up():
         sim.count("nonsense")
 
 
-async def test_an_address_in_use_is_an_error():
+async def test_an_address_in_use_is_an_error() -> None:
     async with probed(ready=False) as (sim, _):
         with pytest.RaisesGroup(OSError, flatten_subgroups=True, allow_unwrapped=True):
             async with trio.open_nursery() as nursery:

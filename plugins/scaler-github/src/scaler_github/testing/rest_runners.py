@@ -83,9 +83,11 @@ class RestRunners:
         """Register a runner with its own labels; 409 when its name is taken."""
         scope = self._scope(person, parts)
         body = rest_object(request)
-        for key, kind in (("name", str), ("runner_group_id", int), ("labels", list)):
+        kinds = {"name": str, "runner_group_id": int, "labels": list}
+        for key in kinds:
             if key not in body:
                 raise RestRefusal(422, f"Invalid request.\n\nmissing required key: {key}")
+        for key, kind in kinds.items():
             if type(body[key]) is not kind:
                 raise RestRefusal(422, f"Invalid request.\n\n{key} is of a wrong type")
         labels = _labels(body["labels"])
