@@ -1,41 +1,51 @@
-"""scaler: a fresh machine for every job, by plugins. What a plugin needs is imported from here."""
+"""scaler: a fresh machine for every job, by plugins. What a plugin needs is imported from here.
 
-from scaler.context import Context
-from scaler.errors import (
-    Busy,
-    ExitCode,
-    FatalError,
-    HookFault,
-    NoRoom,
-    PluginError,
-    Refused,
-    ScalerError,
-    SettingsError,
-    Unavailable,
-)
-from scaler.hooks import hookimpl
-from scaler.records import (
-    Decline,
-    Event,
-    Finding,
-    Job,
-    Machine,
-    Message,
-    Panel,
-    Profile,
-    ProfileView,
-    Registration,
-    Report,
-    Reservation,
-    Room,
-    RoomState,
-    Runner,
-    RunnerState,
-    Selection,
-    SelectionRequest,
-    View,
-)
-from scaler.units import Duration, Secret, Size
+The names are fetched when they are first asked for: importing them all takes longer than the rest
+of `scaler --help` together.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scaler.context import Context
+    from scaler.errors import (
+        Busy,
+        ExitCode,
+        FatalError,
+        HookFault,
+        NoRoom,
+        PluginError,
+        Refused,
+        ScalerError,
+        SettingsError,
+        Unavailable,
+    )
+    from scaler.hooks import hookimpl
+    from scaler.records import (
+        Decline,
+        Event,
+        Finding,
+        Job,
+        Machine,
+        Message,
+        Panel,
+        Profile,
+        ProfileView,
+        Registration,
+        Report,
+        Reservation,
+        Room,
+        RoomState,
+        Runner,
+        RunnerState,
+        Selection,
+        SelectionRequest,
+        View,
+    )
+    from scaler.units import Duration, Secret, Size
 
 __version__ = "0.1.0"
 
@@ -76,3 +86,19 @@ __all__ = [
     "__version__",
     "hookimpl",
 ]
+
+_HOMES = ("errors", "units", "records", "hooks", "context")
+
+if not TYPE_CHECKING:  # a type checker would take it as leave to import any name
+
+    def __getattr__(name: str) -> Any:
+        if name in __all__:
+            for home in _HOMES:
+                module = importlib.import_module(f"scaler.{home}")
+                if hasattr(module, name):
+                    value = globals()[name] = getattr(module, name)
+                    return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

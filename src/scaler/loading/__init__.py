@@ -1,6 +1,6 @@
 """Plugins: found, imported, verified, registered."""
 
-from scaler.loading.find import Found, find
+from scaler.loading.find import Found, find, lookup
 from scaler.loading.load import LoadedPlugin, build, implements, load_classes, load_one
 from scaler.loading.register import register
 
@@ -12,5 +12,6 @@ __all__ = [
     "implements",
     "load_classes",
     "load_one",
+    "lookup",
     "register",
 ]

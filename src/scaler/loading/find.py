@@ -44,7 +44,7 @@ Known: TypeAlias = "dict[str, list[Found]]"
 def find(plugin_dir: Path | None = None, extra: Mapping[str, type[Any]] | None = None) -> Known:
     """Every plugin that could be enabled, sorted by name; `load_one` refuses two of one name.
 
-    A file is found under its name and, where that has `_`, also under the name with `-` instead.
+    A file goes by its name with `-` for every `_`; `lookup` takes either.
     """
     known: Known = {}
     for point in importlib.metadata.entry_points(group=GROUP):
@@ -58,8 +58,14 @@ def find(plugin_dir: Path | None = None, extra: Mapping[str, type[Any]] | None =
         known.setdefault(point.name, []).append(found)
     for file in sorted(plugin_dir.glob("*.py")) if plugin_dir else ():
         if not file.name.startswith(("_", ".")):
-            for name in {file.stem, file.stem.replace("_", "-")}:
-                known.setdefault(name, []).append(Found(name, file=file))
+            name = file.stem.replace("_", "-")
+            known.setdefault(name, []).append(Found(name, file=file))
     for name, cls in (extra or {}).items():
         known.setdefault(name, []).append(Found(name, cls=cls))
     return dict(sorted(known.items()))
+
+
+def lookup(name: str, known: Mapping[str, list[Found]]) -> list[Found]:
+    """What has this name; more than one is a mistake. Files may be called with `_` or `-`."""
+    exact = known.get(name, [])
+    return exact or [f for f in known.get(name.replace("_", "-"), []) if f.file is not None]

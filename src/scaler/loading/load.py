@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scaler.errors import FatalError, PluginError
-from scaler.loading.find import Found, find
+from scaler.loading.find import Found, find, lookup
 from scaler.loading.names import did_you_mean
 from scaler.loading.verify import hooks_of, marked, wrongs
 
@@ -67,7 +67,7 @@ def load_one(name: str, known: Mapping[str, list[Found]]) -> LoadedPlugin:
     Raises:
         PluginError: It is not known, known twice, cannot be imported, or has wrong hooks.
     """
-    match known.get(name, []):
+    match lookup(name, known):
         case []:
             hint = did_you_mean(name, known)
             listed = ", ".join(known) or "none"

@@ -1,7 +1,7 @@
 """From one TOML file to frozen settings, with every mistake reported at once."""
 
-from scaler.settings.load import load
+from scaler.settings.load import load, look
 from scaler.settings.model import Settings
 from scaler.settings.secrets import SecretSource
 
-__all__ = ["SecretSource", "Settings", "load"]
+__all__ = ["SecretSource", "Settings", "load", "look"]

@@ -39,15 +39,15 @@ def load(
         PluginError: An enabled plugin cannot be used; all of them are told.
     """
     file = Path(path)
-    text, raw = read(file)
+    text, raw = _read(file)
     problems = Problems()
     converter = Converter(problems, file.absolute().parent, environ)
     for key in raw:
         if key not in _TOP:
             problems.say((key,), unknown(key, _TOP))
     own = converter.table(ScalerTable, raw.get("scaler", {}), ("scaler",))
-    tables = enabled(raw, problems)
-    folder = plugin_dir(raw, converter)
+    tables = _enabled(raw, problems)
+    folder = _plugin_dir(raw, converter)
     if folder is BAD or not isinstance(raw.get("plugins", {}), dict):
         problems.stop(file, text)  # without plugins the rest cannot be judged
     loaded = load_classes(tables, plugin_dir=folder, extra=extra)
@@ -76,7 +76,22 @@ def load(
     return settings, loaded
 
 
-def read(file: Path) -> tuple[str, dict[str, Any]]:
+def look(path: str | os.PathLike[str]) -> tuple[list[str], Path | None]:
+    """Which plugins a file enables, and its folder of plugins, without importing any.
+
+    Raises:
+        SettingsError: These parts of it are wrong, or it cannot be read.
+    """
+    file = Path(path)
+    text, raw = _read(file)
+    problems = Problems()
+    names = list(_enabled(raw, problems))
+    folder = _plugin_dir(raw, Converter(problems, file.absolute().parent, {}))
+    problems.stop(file, text)
+    return names, None if folder is BAD else folder
+
+
+def _read(file: Path) -> tuple[str, dict[str, Any]]:
     """The file's text, and the same as TOML.
 
     Raises:
@@ -98,7 +113,7 @@ def read(file: Path) -> tuple[str, dict[str, Any]]:
         raise SettingsError([f"{file}:{line}: {words}"]) from None
 
 
-def enabled(raw: Mapping[str, Any], problems: Problems) -> dict[str, dict[str, Any] | None]:
+def _enabled(raw: Mapping[str, Any], problems: Problems) -> dict[str, dict[str, Any] | None]:
     """The tables of the plugins that are not kept off; None for one that is no table."""
     tables: dict[str, dict[str, Any] | None] = {}
     for name, table in _tables(raw, "plugins", problems).items():
@@ -115,7 +130,7 @@ def enabled(raw: Mapping[str, Any], problems: Problems) -> dict[str, dict[str, A
     return tables
 
 
-def plugin_dir(raw: Mapping[str, Any], converter: Converter) -> Any:
+def _plugin_dir(raw: Mapping[str, Any], converter: Converter) -> Any:
     """`[scaler] plugin_dir` alone: plugins are imported before the rest is judged."""
     table = raw.get("scaler", {})
     if not isinstance(table, dict):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scaler.loading import LoadedPlugin
     from scaler.records import Profile
     from scaler.settings.convert import Converter
-    from scaler.settings.problems import KeyPath
+    from scaler.settings.problems import KeyPath, Problems
 
 _KEYS = fields_of(ProfileTable)
 
@@ -65,7 +65,7 @@ class Profiles:
             self.profiles[name] = table.profile(name, source[0], provisioners)
 
     @property
-    def _problems(self) -> Any:
+    def _problems(self) -> Problems:
         return self.converter.problems
 
     def _owners(self, path: KeyPath, tables: Mapping[str, Any], hook: str) -> tuple[str, ...]:
@@ -122,7 +122,8 @@ class Profiles:
             )
         else:
             self._problems.add(path, "an unknown key", ", ".join(_KEYS), hint)
-        return nearest(key, self.loaded) if isinstance(value, dict) else ""
+        misspelt = isinstance(value, dict) and key not in self.known
+        return nearest(key, self.loaded) if misspelt else ""
 
 
 def _and(names: tuple[str, ...]) -> str:

@@ -1,0 +1,64 @@
+"""See whether the settings, the plugins and their surroundings are well; change nothing."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from scaler import log
+from scaler.cli.run import arguments
+from scaler.cli.terminal import painter, table
+from scaler.errors import ExitCode
+from scaler.records import Finding
+from scaler.settings import load
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from scaler.settings import Settings
+
+__all__ = ["arguments", "run"]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    settings, loaded = load(args.config)
+    log.setup("warning", hide=settings.secrets)
+    from scaler import app  # only now: wrong settings are told without trio's start
+
+    findings = [*_settled(settings), *app.check(settings, loaded)]
+    paint, hide = painter(sys.stdout), log.hider(settings.secrets)
+    rows = []
+    for who, finding in findings:
+        rows.append(["ok" if finding.ok else "WRONG", who, hide(finding.text)])
+        if finding.fix and not finding.ok:
+            rows.append(["", "", f"→ {hide(finding.fix)}"])
+    for line in table(rows, sys.stdout).splitlines():
+        word = line.split(" ", 1)[0]
+        colour = {"ok": "green", "WRONG": "red"}.get(word)
+        print(paint(word, colour) + line[len(word) :] if colour else line)
+    wrong = sum(not finding.ok for _, finding in findings)
+    if wrong:
+        print(f"\n{wrong} of {len(findings)} {'is' if wrong == 1 else 'are'} wrong")
+    return ExitCode.FAILED if wrong else ExitCode.OK
+
+
+def _settled(settings: Settings) -> Iterator[tuple[str, Finding]]:
+    plugins = ", ".join(settings.plugins) or "none"
+    yield "settings", Finding(ok=True, text=f"scaler {settings.name}; plugins: {plugins}")
+    if not settings.profiles:
+        yield (
+            "settings",
+            Finding(ok=False, text="there are no profiles", fix="add a table [profiles.NAME]"),
+        )
+    for name, profile in settings.profiles.items():
+        makers = ", then ".join(profile.provisioners)
+        yield (
+            f"profile {name}",
+            Finding(
+                ok=True,
+                text=f"{profile.target_count} to {profile.max_count} runners, "
+                f"registered by {profile.source}, made by {makers}",
+            ),
+        )
