@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         SelectionRequest,
         View,
     )
+    from scaler.secrets import SecretSource
     from scaler.units import Duration, Secret, Size
 
 __version__ = "0.1.0"
@@ -77,6 +78,7 @@ __all__ = [
     "RunnerState",
     "ScalerError",
     "Secret",
+    "SecretSource",
     "Selection",
     "SelectionRequest",
     "SettingsError",
@@ -87,7 +89,7 @@ __all__ = [
     "hookimpl",
 ]
 
-_HOMES = ("errors", "units", "records", "hooks", "context")
+_HOMES = ("errors", "units", "secrets", "records", "hooks", "context")
 
 if not TYPE_CHECKING:  # a type checker would take it as leave to import any name
 

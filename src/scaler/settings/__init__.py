@@ -2,6 +2,5 @@
 
 from scaler.settings.load import load, look
 from scaler.settings.model import Settings
-from scaler.settings.secrets import SecretSource
 
-__all__ = ["SecretSource", "Settings", "load", "look"]
+__all__ = ["Settings", "load", "look"]

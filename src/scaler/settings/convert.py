@@ -19,9 +19,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from scaler.loading.names import did_you_mean
+from scaler.secrets import WANTED, SecretSource
 from scaler.settings.bounds import out_of_bounds
 from scaler.settings.problems import KeyPath, Problems, show
-from scaler.settings.secrets import WANTED, SecretSource
 from scaler.units import Duration, Secret, Size
 
 #: Stands for a value that could not be converted: its problem is noted already.
