@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 import trio
+import trio.testing
 
 from scaler_github.testing import Guests, Simulator
 from scaler_github.testing.probe import AGENTS, probed
+from scaler_github.testing.timing import Clock, Timers
 
 
 def kinds(messages: list[dict[str, Any]]) -> list[str]:
@@ -376,3 +378,23 @@ async def test_an_address_in_use_is_an_error() -> None:
         with pytest.RaisesGroup(OSError, flatten_subgroups=True, allow_unwrapped=True):
             async with trio.open_nursery() as nursery:
                 await nursery.start(Simulator(port=httpx.URL(sim.url).port or 0).serve)
+
+
+async def test_a_timer_that_fails_does_not_stop_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    timers, done = Timers(Clock()), trio.Event()
+    timers.after(0.001, lambda: 1 / 0)
+    timers.after(0.002, done.set)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(timers.run)
+        await done.wait()
+        nursery.cancel_scope.cancel()
+    assert "a timer failed" in caplog.text
+
+
+async def test_hours_pass_on_a_mock_clock(autojump_clock: trio.testing.MockClock) -> None:
+    clock = Clock()
+    before = clock.now()
+    await trio.sleep(7200)
+    assert clock.now() - before == 7200

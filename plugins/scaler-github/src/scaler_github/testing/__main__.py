@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--delay", type=float, default=0.0, help="added to every request")
     add("--poll", type=float, default=50.0, help="how long a poll without news is held")
     add("--token-lifetime", type=float, default=3600.0, help="of every token that expires")
-    add("--session-timeout", type=float, help="a session without polls ends then (never)")
+    add("--session-timeout", type=float, default=60.0, help="a session without polls ends then")
     add("--boot", type=_span, help="boot time of automatic guests, N or N-M (no guests)")
     add("--work", type=_span, help="how long the guests' jobs take, N or N-M (no guests)")
     return parser

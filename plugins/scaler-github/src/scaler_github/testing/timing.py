@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import math
 import time
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ import trio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 #: How the Actions service writes "never": the zero time of .NET and Go.
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -98,4 +101,8 @@ class Timers:
             with trio.move_on_after(max(0.0, due - self._clock.now())):
                 await self._earlier.wait()
             while self._heap and self._heap[0][0] <= self._clock.now():
-                heapq.heappop(self._heap)[2]()
+                callback = heapq.heappop(self._heap)[2]
+                try:
+                    callback()
+                except Exception:
+                    log.exception("a timer failed")
