@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     """Do it."""
     settings, loaded = load(args.config)
     log.setup("warning", hide=settings.secrets)
-    from scaler import app  # only now: wrong settings are told without trio's start
+    import scaler.app as app  # only now: wrong settings are told without trio's start
 
     findings = [*_settled(settings), *app.check(settings, loaded)]
     paint, hide = painter(sys.stdout), log.hider(settings.secrets)

@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     settings, loaded = load(args.config)
     log.setup(settings.log, hide=settings.secrets)
     os.umask(0o077)
-    from scaler import app  # only now: wrong settings are told without trio's start
+    import scaler.app as app  # only now: wrong settings are told without trio's start
 
     app.main(settings, loaded)
     return ExitCode.OK

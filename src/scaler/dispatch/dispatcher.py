@@ -31,6 +31,10 @@ R = TypeVar("R")
 
 log = logging.getLogger("scaler.hooks")
 
+# Cleaning up is repeated for ever, each runner with a backoff of its own: five runners that cannot
+# be cleaned up must not keep a sixth from it.
+UNBROKEN = frozenset({"unregister_runner", "destroy_runner"})
+
 
 @dataclass(frozen=True)
 class Gathered(Generic[R]):
@@ -264,7 +268,7 @@ class Dispatcher:
         return await answer if inspect.isawaitable(answer) else answer
 
     def _fault(self, fault: HookFault, breaker: Breaker, error: BaseException | None) -> None:
-        opened = breaker.failed(trio.current_time())
+        opened = fault.hook not in UNBROKEN and breaker.failed(trio.current_time())
         extra = {"plugin": fault.plugin, "hook": fault.hook}
         log.error("%s", fault, extra=extra, exc_info=error)
         if opened:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SETTLE = 30.0  # seconds until a single lower report counts
 
@@ -17,6 +17,7 @@ class Demand:
         kept: What is kept for: follows `owed` up at once, down when it was seen twice or for 30 s.
         lower_since: When a lower total than `kept` was first reported, or None.
         reported: Whether the source has reported since the start.
+        at: When it last reported.
     """
 
     owed: int = 0
@@ -24,6 +25,7 @@ class Demand:
     kept: int = 0
     lower_since: float | None = None
     reported: bool = False
+    at: float = 0.0
 
 
 def report(demand: Demand, owed: int, waiting: int | None, now: float) -> Demand:
@@ -43,13 +45,12 @@ def report(demand: Demand, owed: int, waiting: int | None, now: float) -> Demand
         kept=kept,
         lower_since=lower_since,
         reported=True,
+        at=now,
     )
 
 
 def settle(demand: Demand, now: float) -> Demand:
     """The demand after time has passed: a lower total that lasted counts."""
     if demand.lower_since is not None and now - demand.lower_since >= SETTLE:
-        return Demand(
-            owed=demand.owed, waiting=demand.waiting, kept=demand.owed, reported=demand.reported
-        )
+        return replace(demand, kept=demand.owed, lower_since=None)
     return demand

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from scaler.records import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
+
+    from scaler.model.demand import Demand
 
 RANK = {"offered": 0, "assigned": 1, "running": 2, "done": 3}
 
@@ -64,20 +66,34 @@ def committed(jobs: Iterable[KnownJob]) -> int:
     return sum(known.job.state in ("assigned", "running") for known in jobs)
 
 
-def forgotten(known: KnownJob, owed: int, served: bool, now: float) -> bool:
-    """Whether nothing confirms this job any more.
+def forgotten(
+    jobs: Iterable[KnownJob], demand: Demand, served: Container[str], now: float
+) -> list[KnownJob]:
+    """The jobs that nothing confirms any more, oldest first.
+
+    The source owes fewer runners than there are jobs known to be ours, it said so after it last
+    spoke of them, no live runner runs them, and they have been silent for long.
 
     Args:
-        known: The job.
-        owed: What its source last said is owed in all.
-        served: Whether a live runner is running it.
+        jobs: The jobs of one profile.
+        demand: What its source reported.
+        served: The ids of jobs that a live runner runs.
         now: The core's clock.
     """
-    silent = now - known.heard
-    match known.job.state:
-        case "offered":
-            return silent > OFFER_LASTS
-        case "assigned" | "running":
-            return not served and owed == 0 and silent > ASSIGNMENT_LASTS
-        case _:
-            return True
+    jobs = list(jobs)
+    lost = [
+        known
+        for known in jobs
+        if known.job.state == "done"
+        or (known.job.state == "offered" and now - known.heard > OFFER_LASTS)
+    ]
+    ours = [known for known in jobs if known.job.state in ("assigned", "running")]
+    silent = [
+        known
+        for known in ours
+        if known.job.id not in served
+        and now - known.heard > ASSIGNMENT_LASTS
+        and demand.at >= known.heard
+    ]
+    too_many = max(0, len(ours) - demand.owed)
+    return lost + sorted(silent, key=lambda known: known.heard)[:too_many]

@@ -36,12 +36,15 @@ class Row:
         entered: When it came to its present state.
         config: The registration's config while it may still be asked for.
         unregistered: Its registration is gone for certain.
+        destroyed: Its machine is gone for certain.
         done: Its job ended, as far as messages say (`result` tells how).
         forced: Retire it even when it is said to be busy.
         refused: When `unregister_runner` last said Busy.
         unlisted, unseen: Since when its registration or machine is missing from complete lists.
         idle_again, offline: Since when a list says that it is not busy, or not online, any more.
         listed: When a complete list last told about its registration.
+        failed: It ended by itself, or was given up, before it had a job.
+        told: When a fact last came first-hand: a list that began before then may not contradict it.
     """
 
     runner: Runner
@@ -49,6 +52,7 @@ class Row:
     entered: float
     config: Secret | None = None
     unregistered: bool = False
+    destroyed: bool = False
     done: bool = False
     result: str = ""
     forced: bool = False
@@ -58,6 +62,8 @@ class Row:
     idle_again: float | None = None
     offline: float | None = None
     listed: float | None = None
+    failed: bool = False
+    told: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,16 @@ Fact: TypeAlias = (
 )
 
 
+def supplies(row: Row) -> bool:
+    """Whether it runs a job or can still run one: done and retiring runners cannot."""
+    return row.runner.state in LIVE and not row.done
+
+
+def came_to_nothing(before: Row, row: Row) -> bool:
+    """Whether the runner has just been found to have failed, without ever having had a job."""
+    return row.failed and not before.failed
+
+
 def stopped(row: Row) -> bool:
     """Whether its machine is known to run nothing any more."""
     return row.runner.machine is not None and row.runner.machine.state == "stopped"
@@ -181,11 +197,15 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
     """The row after one more fact. The same row where the fact changes nothing."""
     if row.runner.state is RunnerState.GONE:
         return row
+    if isinstance(fact, (Registered, Provisioned, JobStarted, Refused)) or (
+        isinstance(fact, Seen) and not fact.listed
+    ):
+        row = replace(row, told=now)
     match fact:
         case Registered(registration):
-            return _settled(
-                _with(row, registration=replace(registration, config=None)), now, "registered"
-            )
+            row = replace(row, config=registration.config)
+            row = _with(row, registration=replace(registration, config=None))
+            return _settled(row, now)
         case Provisioned(machine):
             return _provisioned(row, machine, now)
         case Seen(registration, listed):
@@ -203,9 +223,9 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
         case Refused():
             return _refused(row, now)
         case Unregistered():
-            return replace(row, unregistered=True, config=None)
+            return _cleaned(replace(row, unregistered=True, config=None), now)
         case Destroyed():
-            return _enter(row, RunnerState.GONE, row.runner.reason, now)
+            return _cleaned(replace(row, destroyed=True), now)
         case Tick(profile):
             return _tick(row, profile, now)
 
@@ -243,6 +263,13 @@ def _settled(row: Row, now: float, reason: str = "") -> Row:
     return row
 
 
+def _give_up(row: Row, reason: str, now: float) -> Row:
+    """Retire it for something that happened to it; without a job, that is a failed start."""
+    jobless = not row.runner.job and not row.done
+    waiting = row.runner.state in (RunnerState.REGISTERED, RunnerState.BOOTING, RunnerState.IDLE)
+    return _retire(replace(row, failed=row.failed or (jobless and waiting)), reason, now)
+
+
 def _retire(row: Row, reason: str, now: float, *, forced: bool = False) -> Row:
     if row.runner.state is RunnerState.RETIRING:
         return replace(row, forced=True) if forced and not row.forced else row
@@ -262,7 +289,7 @@ def _provisioned(row: Row, machine: Machine, now: float) -> Row:
     if machine.delivered and row.config is not None:
         row = replace(row, config=None)
     if machine.state == "stopped" and row.runner.state is not RunnerState.HELD:
-        return _retire(row, f"its machine stopped: {machine.why or 'no reason known'}", now)
+        return _give_up(row, f"its machine stopped: {machine.why or 'no reason known'}", now)
     return _settled(row, now, "its machine exists")
 
 
@@ -270,7 +297,7 @@ def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row
     if registration.gone:
         if row.runner.state is RunnerState.HELD:
             return row
-        return _retire(row, "its registration is gone", now)
+        return _give_up(row, "its registration is gone", now)
     before = row.runner.registration
     if before is None:
         if not listed or row.runner.state is RunnerState.PLANNED:
@@ -297,7 +324,7 @@ def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row
         if row.offline is None:
             row = replace(row, offline=now)
         elif now - row.offline >= MISSING_FOR:
-            return _retire(row, "it went offline", now)
+            return _give_up(row, "it went offline", now)
     elif registration.online:
         row = replace(row, offline=None)
     after = replace(
@@ -315,7 +342,7 @@ def _unlisted(row: Row, now: float) -> Row:
     if row.unlisted is None:
         return replace(row, unlisted=now)
     if now - row.unlisted >= MISSING_FOR and now - row.born >= YOUNG:
-        return _retire(row, "its registration is gone", now)
+        return _give_up(row, "its registration is gone", now)
     return row
 
 
@@ -362,6 +389,12 @@ def _refused(row: Row, now: float) -> Row:
     return _enter(replace(row, idle_again=None), RunnerState.BUSY, "it is still running a job", now)
 
 
+def _cleaned(row: Row, now: float) -> Row:
+    if row.unregistered and row.destroyed:
+        return _enter(row, RunnerState.GONE, row.runner.reason, now)
+    return row
+
+
 def _tick(row: Row, profile: Profile | None, now: float) -> Row:
     state = row.runner.state
     if state is RunnerState.RETIRING:
@@ -381,7 +414,7 @@ def _tick(row: Row, profile: Profile | None, now: float) -> Row:
     if state is RunnerState.BOOTING:
         late = row.entered + profile.start_timeout
         if now >= late and row.listed is not None and row.listed >= late:
-            return _retire(row, f"not online within {profile.start_timeout:g} s", now)
+            return _give_up(row, f"not online within {profile.start_timeout:g} s", now)
     if (
         state is RunnerState.BUSY
         and row.done

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from scaler.model.lifecycle import LIVE
+from scaler.model.lifecycle import supplies
 from scaler.model.rooms import Free, place
 from scaler.records import Room, RunnerState
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 RETIRING_SOON = 30.0  # a runner retiring for longer is stuck: its place is not promised to anyone
 LOST_CAUSE = 3  # failures in a row after which nothing is promised while backing off
+TURN = 120.0  # seconds until the first turn at what is left goes to the next profile
 
 # Least is lost by retiring the runner that has come the shortest way.
 _SPARE = (
@@ -47,6 +48,8 @@ class Situation:
         committed: Jobs known as assigned or running, by profile.
         offered: Jobs that may be acquired, by profile.
         rooms: The rooms of each provisioner; None where it has not answered since the start.
+        avoid: Until when a room is avoided for a profile, after a machine could not be made there;
+            keyed by (profile, provisioner, room).
         ids_known: Whether new ids can be given out.
     """
 
@@ -58,6 +61,7 @@ class Situation:
     rooms: Mapping[str, Sequence[Room] | None]
     backoff: Mapping[str, Backoff]
     now: float
+    avoid: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     ids_known: bool = True
     stopping: bool = False
 
@@ -131,13 +135,8 @@ def plan(situation: Situation) -> Plan:
     make += _deal(active, lambda case: min(case.target, case.demand) - case.live)
     make += _deal(active, lambda case: case.target - case.live)
     _deal(active, lambda case: case.demand + case.waiting - case.live)
-    _deal(active, lambda case: case.profile.max_count)
+    _deal(_rotated(active, situation.now), lambda case: case.profile.max_count)
 
-    until = [
-        backoff.until
-        for name, backoff in situation.backoff.items()
-        if name in cases and backoff.until > situation.now
-    ]
     return Plan(
         make=tuple(make) if situation.ids_known else (),
         retire=() if situation.stopping else tuple(_surplus(situation, cases)),
@@ -148,8 +147,29 @@ def plan(situation: Situation) -> Plan:
         demand={name: case.demand for name, case in cases.items()},
         targets={name: case.target for name, case in cases.items()},
         why=_reasons(situation, cases),
-        wake=min(until, default=None),
+        wake=_wake(situation, cases),
     )
+
+
+def _rotated(cases: list[_Case], now: float) -> list[_Case]:
+    """Whoever gets nothing now has the first turn at what is left soon.
+
+    A profile without any is told of no jobs at all, so it could not even ask.
+    """
+    start = int(now // TURN) % len(cases) if cases else 0
+    return cases[start:] + cases[:start]
+
+
+def _wake(situation: Situation, cases: Mapping[str, _Case]) -> float | None:
+    times = [
+        backoff.until
+        for name, backoff in situation.backoff.items()
+        if name in cases and backoff.until > situation.now
+    ]
+    times += [until for until in situation.avoid.values() if until > situation.now]
+    if any(case.promised + case.granted == 0 and case.rooms for case in cases.values()):
+        times.append((situation.now // TURN + 1) * TURN)
+    return min(times, default=None)
 
 
 def _most(case: _Case) -> int:
@@ -177,13 +197,13 @@ def _count(
         if runner.state is RunnerState.GONE:
             continue
         free = by_name.get((runner.provisioner, runner.room))
-        if free is not None:
+        if free is not None and not row.destroyed:
             free.charge(runner.resources)
         case = cases.get(runner.profile)
         if case is None:
             continue
         case.total += 1
-        if runner.state in LIVE:
+        if supplies(row):
             case.live += 1
             case.promised += 1
             if runner.state in (RunnerState.BUSY, RunnerState.RESERVED):
@@ -204,7 +224,9 @@ def _aim(situation: Situation, name: str, case: _Case, rooms: Mapping[str, list[
     kept = max(case.demand, demand.kept if demand else 0)
     case.keep = min(profile.max_count, profile.target_count + kept)
     case.waiting = max(situation.offered.get(name, 0), demand.waiting if demand else 0)
-    case.rooms = [rooms[each] for each in profile.provisioners if each in rooms]
+    case.rooms = [
+        _preferred(situation, name, rooms[each]) for each in profile.provisioners if each in rooms
+    ]
     backoff = situation.backoff.get(name)
     if not case.rooms:
         case.held_back = f"the rooms of {', '.join(profile.provisioners)} are not known yet"
@@ -214,6 +236,16 @@ def _aim(situation: Situation, name: str, case: _Case, rooms: Mapping[str, list[
         )
         if backoff.failures >= LOST_CAUSE:
             case.rooms = []  # promise nothing; the ceiling comes back when the wait is over
+
+
+def _preferred(situation: Situation, profile: str, rooms: list[Free]) -> list[Free]:
+    """The rooms that did not fail this profile a moment ago; all of them where every one did."""
+    good = [
+        free
+        for free in rooms
+        if situation.avoid.get((profile, free.provisioner, free.room.name), 0.0) <= situation.now
+    ]
+    return good or rooms
 
 
 def _deal(cases: list[_Case], goal: Callable[[_Case], int]) -> list[Make]:

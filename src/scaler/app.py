@@ -1,0 +1,282 @@
+"""The whole of a running scaler: one nursery, the order of start, and the two stages of the end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from scaler import log as logs
+from scaler.clock import Clock
+from scaler.context import Context
+from scaler.dispatch import Dispatcher
+from scaler.engine import Engine
+from scaler.engine.state import State
+from scaler.errors import FatalError, HookFault
+from scaler.hooks import SPEC
+from scaler.ledger import Ledger, LedgerError
+from scaler.loading import LoadedPlugin, build, register
+from scaler.records import Finding, View
+from scaler.services import Services
+
+if TYPE_CHECKING:
+    from scaler.settings import Settings
+
+log = logging.getLogger("scaler")
+
+PATIENCE = 10.0  # seconds that the start waits for services, and for the first survey
+
+
+@dataclass(frozen=True)
+class Running:
+    """A scaler that runs: how others in the same process see it and stop it."""
+
+    engine: Engine
+    _stop: trio.Event
+
+    def stop(self) -> None:
+        """Begin a clean stop; `serve` returns when it is done."""
+        self._stop.set()
+
+    def view(self) -> View:
+        """What there is now."""
+        return self.engine.view()
+
+    async def next_view(self, after: View) -> View:
+        """Wait for a newer view; at most ten a second."""
+        return await self.engine.next_view(after)
+
+
+class _Link:
+    """Stands for the engine while plugins are built: they get their Context before it exists."""
+
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self.engine is None:
+            raise RuntimeError(f"Context.{name} cannot be used before run_service or a hook")
+        return getattr(self.engine, name)
+
+
+def main(settings: Settings, loaded: Mapping[str, LoadedPlugin]) -> None:
+    """Run until a signal stops it; a second signal stops it at once.
+
+    Raises:
+        FatalError: It could not start.
+    """
+    trio.run(_main, settings, loaded)
+
+
+async def _main(settings: Settings, loaded: Mapping[str, LoadedPlugin]) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            scope = nursery.cancel_scope
+            running: Running | None = None
+
+            async def watch() -> None:
+                async for number in signals:
+                    name = signal.Signals(number).name
+                    if running is not None and not running.engine.state.stopping:
+                        log.info("%s: stopping; once more to stop at once", name)
+                        running.stop()
+                        continue
+                    log.warning("%s: stopping at once", name)
+                    scope.cancel()
+
+            nursery.start_soon(watch, name="signals")
+            try:
+                async with _unwrapped(), trio.open_nursery() as inner:
+                    running = await inner.start(serve, settings, loaded)
+            finally:
+                scope.cancel()
+
+
+@asynccontextmanager
+async def _unwrapped() -> AsyncIterator[None]:
+    """A fatal error comes out bare, however many nurseries it went through."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        fatal = group.subgroup(FatalError)
+        error: BaseException | None = fatal
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if error is None:
+            raise
+        raise error from group
+
+
+async def serve(
+    settings: Settings,
+    loaded: Mapping[str, LoadedPlugin],
+    *,
+    task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run a scaler inside someone else's nursery.
+
+    `started()` gives a `Running`, once the first plan is about to be made. Returns after
+    `Running.stop()`; being cancelled is the same as a second signal.
+
+    Raises:
+        FatalError: It could not start.
+    """
+    ledger, stored = await Ledger.open(settings.state_dir)
+    try:
+        stopping = trio.Event()
+        link = _Link()
+        plugins = _build(settings, loaded, link, stopping)
+        hooks = Dispatcher(register(plugins), partial(_show_fault, link))
+        clock = Clock(stored.meta.get("clock"))
+        state = State(settings.name, settings.profiles, stored, ledger, hooks, clock)
+        async with trio.open_nursery() as nursery:
+            engine = Engine(state, float(settings.tick), nursery, dict(stored.facts))
+            engine.introduce(_siblings(plugins, loaded))
+            link.engine = engine
+            running = Running(engine, trio.Event())
+            log.info("scaler %s starts, with %d runners", settings.name, len(state.rows))
+            await _run(settings, running, hooks, stopping, nursery, task_status)
+            nursery.cancel_scope.cancel()
+        try:
+            await engine.remember()
+        except LedgerError as error:
+            log.error("%s", error)
+        log.info("scaler %s stopped", settings.name)
+    finally:
+        await ledger.close()
+
+
+async def _run(
+    settings: Settings,
+    running: Running,
+    hooks: Dispatcher,
+    stopping: trio.Event,
+    nursery: trio.Nursery,
+    task_status: trio.TaskStatus[Running],
+) -> None:
+    """Start in order, wait for the stop, wind down. Returns when only cancelling is left."""
+    engine = running.engine
+    services = Services(
+        hooks,
+        lambda plugin, text, ok: engine.report(plugin, text, ok, "", {}),
+        engine.survey.ask,
+        stopping,
+    )
+    ended = trio.Event()
+
+    async def run_services(
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        await services.run(task_status)
+        ended.set()
+
+    nursery.start_soon(hooks.run_mailboxes, name="mailboxes")
+    await nursery.start(run_services, name="services")
+    with trio.move_on_after(PATIENCE):
+        await services.attempted()
+    with trio.move_on_after(PATIENCE):
+        await engine.survey.once()
+    nursery.start_soon(engine.survey.run, name="survey")
+    nursery.start_soon(engine.reconciler.run, nursery, name="reconciler")
+    task_status.started(running)
+
+    await running._stop.wait()
+    engine.stop()
+    stopping.set()
+    with trio.move_on_after(float(settings.shutdown_grace)) as grace:
+        async with trio.open_nursery() as ending:
+            ending.start_soon(engine.wind_down, name="wind down")
+            ending.start_soon(ended.wait, name="services end")
+        with trio.move_on_after(1):
+            await hooks.drain_mailboxes()
+    if grace.cancelled_caught:
+        log.warning("shutdown_grace (%s) is over: the rest is broken off", settings.shutdown_grace)
+
+
+def check(settings: Settings, loaded: Mapping[str, LoadedPlugin]) -> list[tuple[str, Finding]]:
+    """Ask every plugin what is well and what is wrong around it; nothing is started or changed."""
+    return trio.run(_check, settings, loaded)
+
+
+async def _check(
+    settings: Settings, loaded: Mapping[str, LoadedPlugin]
+) -> list[tuple[str, Finding]]:
+    link = _Link()
+    plugins = _build(settings, loaded, link, trio.Event(), folders=False)
+    link.engine = _Bare(_siblings(plugins, loaded))  # type: ignore[assignment]
+    hooks = Dispatcher(register(plugins))
+    gathered = await hooks.gather(SPEC.check)
+    findings = [(name, each) for name, answer in gathered.answers.items() for each in answer]
+    findings += [
+        (name, Finding(ok=False, text=f"its check failed: {error}"))
+        for name, error in gathered.failures.items()
+    ]
+    return findings
+
+
+class _Bare:
+    """What stands behind a Context while only checks are made: siblings, and nothing else."""
+
+    def __init__(self, siblings: dict[str, dict[type[Any], Any]]) -> None:
+        self._siblings = siblings
+
+    def sibling(self, plugin: str, cls: type[Any]) -> Any:
+        """See `Context.plugin`."""
+        return self._siblings[plugin][cls]
+
+    def report(self, *_args: Any) -> None:
+        """Nobody looks."""
+
+
+def _build(
+    settings: Settings,
+    loaded: Mapping[str, LoadedPlugin],
+    link: _Link,
+    stopping: trio.Event,
+    *,
+    folders: bool = True,
+) -> dict[str, object]:
+    """Make the plugins, each with a Context of its own."""
+    plugins: dict[str, object] = {}
+    for name, plugin in loaded.items():
+        folder = settings.state_dir / "plugins" / name
+        if folders:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        context: Context[Any, Any] = Context(
+            name=name,
+            scaler=settings.name,
+            config=settings.plugins.get(name),
+            profiles=settings.profiles,
+            own=settings.own.get(name, {}),
+            folder=folder,
+            log=logs.plugin_log(name),
+            stopping=stopping,
+            core=link,
+        )
+        plugins[name] = build(plugin, context)
+    return plugins
+
+
+def _siblings(
+    plugins: Mapping[str, object], loaded: Mapping[str, LoadedPlugin]
+) -> dict[str, dict[type[Any], Any]]:
+    """For each plugin, the instances of its own distribution by class."""
+    return {
+        name: {
+            type(plugins[other]): plugins[other]
+            for other in loaded
+            if loaded[other].dist == loaded[name].dist
+        }
+        for name in loaded
+    }
+
+
+def _show_fault(link: _Link, fault: HookFault) -> None:
+    if link.engine is not None:
+        link.engine.report(fault.plugin, f"{fault.hook}: {fault.text}", False, "", {})

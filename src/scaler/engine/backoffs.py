@@ -1,0 +1,35 @@
+"""Which profiles wait before the next try, and which rooms failed them."""
+
+from __future__ import annotations
+
+from scaler.model.plan import Backoff
+
+LONGEST = 60.0  # seconds until the next try, at most
+FORGIVEN = 600.0  # seconds without a failure after which counting starts anew
+AVOIDED = 60.0  # seconds for which a room that failed a profile is its last choice
+
+
+class Backoffs:
+    """Failures in a row, by profile: 1 s after the first, doubling to 60 s."""
+
+    def __init__(self) -> None:
+        self.profiles: dict[str, Backoff] = {}
+        self.rooms: dict[tuple[str, str, str], float] = {}
+
+    def failed(self, profile: str, text: str, now: float, at_least: float = 0.0) -> Backoff:
+        """A start failed; how long to wait now."""
+        last = self.profiles.get(profile)
+        failures = 1 if last is None or now - last.until > FORGIVEN else last.failures + 1
+        wait = max(at_least, min(LONGEST, 2.0 ** min(failures - 1, 10)))
+        backoff = Backoff(failures, now + wait, text)
+        self.profiles[profile] = backoff
+        return backoff
+
+    def avoid(self, profile: str, provisioner: str, room: str, now: float) -> None:
+        """Prefer other rooms for a while."""
+        self.rooms = {key: until for key, until in self.rooms.items() if until > now}
+        self.rooms[profile, provisioner, room] = now + AVOIDED
+
+    def worked(self, profile: str) -> None:
+        """A runner of this profile got a job: starting works."""
+        self.profiles.pop(profile, None)

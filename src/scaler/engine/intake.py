@@ -1,0 +1,258 @@
+"""What sources deliver: jobs, demand and cursor, taken in together and durable together."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import trio
+
+from scaler.errors import HookFault, Outcome
+from scaler.hooks import SPEC
+from scaler.ledger.ledger import Transaction
+from scaler.model.demand import report
+from scaler.model.jobs import KnownJob, committed, in_order, merge
+from scaler.model.lifecycle import Fact, JobDone, JobStarted, Row
+from scaler.records import Job, Message, RunnerState
+
+if TYPE_CHECKING:
+    from scaler.engine.state import State
+
+log = logging.getLogger("scaler.jobs")
+
+REMEMBERED = 1000  # message ids per source and profile
+LONGEST = 60.0  # seconds until offered jobs are tried again, at most
+
+
+class Intake:
+    """Takes messages in, one at a time per profile."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._locks = {profile: trio.Lock() for profile in state.profiles}
+        self._seen: dict[tuple[str, str], OrderedDict[str, None]] = {}
+
+    async def deliver(self, plugin: str, message: Message) -> None:
+        """See `Context.deliver`."""
+        self._state.hooks.tell(SPEC.on_message, message=message)
+        if message.profile is None:
+            for part in self._by_labels(message):
+                await self._take(plugin, part)
+        elif message.profile in self._state.profiles:
+            await self._take(plugin, message)
+        else:
+            raise LookupError(f"no profile {message.profile!r} in the settings")
+
+    async def acquire_waiting(self, profile: str) -> None:
+        """Acquire jobs that were offered earlier, as far as there is room for them now."""
+        async with self._locks[profile]:
+            now = self._state.clock.now()
+            known = self._state.jobs[profile]
+            due = [
+                each.job
+                for each in known.values()
+                if each.job.state == "offered" and not each.job.declined and each.retry_at <= now
+            ]
+            after = await self._acquired(profile, due, self._state.demand[profile].owed)
+            await self._commit(profile, after, Transaction(), [])
+
+    def _by_labels(self, message: Message) -> list[Message]:
+        """One message per profile, for a source that knows only labels."""
+        parts: dict[str, list[Job]] = {}
+        for job in message.jobs:
+            profile = self.match(job.labels)
+            if profile is None:
+                self._state.event(
+                    f"job {job.id} is served by no profile: none has all of its labels"
+                    f" ({', '.join(job.labels) or 'it has none'})",
+                    job=job.id,
+                    level=logging.WARNING,
+                )
+            else:
+                parts.setdefault(profile, []).append(job)
+        return [
+            replace(message, profile=profile, jobs=tuple(jobs), demand=None, waiting=None)
+            for profile, jobs in parts.items()
+        ]
+
+    def match(self, labels: tuple[str, ...]) -> str | None:
+        """The first profile whose labels (with `self-hosted`) include all of these."""
+        wanted = {label.lower() for label in labels}
+        for name, profile in self._state.profiles.items():
+            if wanted and wanted <= {"self-hosted", *(label.lower() for label in profile.labels)}:
+                return name
+        return None
+
+    async def _take(self, plugin: str, message: Message) -> None:
+        profile = message.profile or ""
+        async with self._locks[profile]:
+            seen = self._seen.setdefault((plugin, profile), OrderedDict())
+            if message.id and message.id in seen:
+                log.info("%s was delivered again: nothing to do", message.id)
+                return
+            transaction = Transaction()
+            now = self._state.clock.now()
+            after = self._merged(profile, message.jobs)
+            await self._consult(profile, after)
+            offered = [
+                job
+                for job in after.values()
+                if job is not None and job.state == "offered" and not job.declined
+            ]
+            owed = self._state.demand[profile].owed if message.demand is None else message.demand
+            after |= await self._acquired(profile, offered, owed)
+            if message.demand is not None:
+                demand = report(self._state.demand[profile], message.demand, message.waiting, now)
+                self._state.demand[profile] = demand
+                transaction.demand(profile, demand)
+            if message.cursor is not None:
+                transaction.fact(plugin, f"cursor/{profile}", message.cursor)
+            await self._commit(profile, after, transaction, list(message.jobs))
+            if message.id:
+                seen[message.id] = None
+                if len(seen) > REMEMBERED:
+                    seen.popitem(last=False)
+
+    def _merged(self, profile: str, jobs: tuple[Job, ...]) -> dict[str, Job | None]:
+        """What the message's jobs are after it; None for those that are forgotten."""
+        after: dict[str, Job | None] = {}
+        for job in in_order(jobs):
+            known = self._state.jobs[profile].get(job.id)
+            before = after.get(job.id) or (known.job if known else None)
+            if before is None and job.state == "running" and not self._runs_here(job):
+                log.info("job %s runs on %r, which is not here: ignored", job.id, job.runner_name)
+                continue
+            after[job.id] = replace(merge(before, job), profile=profile)
+        return after
+
+    def _runs_here(self, job: Job) -> bool:
+        row = self._state.by_name(job.runner_name)
+        return row is not None and row.runner.state is not RunnerState.RETIRING
+
+    async def _consult(self, profile: str, after: dict[str, Job | None]) -> None:
+        """Let plugins object to jobs that are seen for the first time."""
+        new = [
+            job
+            for job in after.values()
+            if job is not None
+            and job.id not in self._state.jobs[profile]
+            and job.state in ("offered", "assigned")
+        ]
+        if not new or self._state.stopping:
+            return
+        if not self._state.hooks.implementers(SPEC.on_job_available):
+            return
+
+        async def ask(job: Job) -> None:
+            objections = await self._state.hooks.vote(SPEC.on_job_available, job=job)
+            if objections:
+                plugin, decline = objections[0]
+                why = f"{plugin}: {decline.reason}"
+                after[job.id] = replace(job, declined=why)
+                held = "it is not acquired" if job.state == "offered" else "it is assigned already"
+                self._state.event(
+                    f"job {job.id} was declined by {why}; {held}",
+                    profile=profile,
+                    job=job.id,
+                    level=logging.WARNING,
+                )
+
+        async with trio.open_nursery() as nursery:
+            for job in new:
+                nursery.start_soon(ask, job, name=f"on_job_available {job.id}")
+
+    async def _acquired(self, profile: str, offered: list[Job], owed: int) -> dict[str, Job | None]:
+        """Acquire as many of these jobs as the ceiling has room for; what became of them."""
+        state = self._state
+        known = state.jobs[profile]
+        plugin = state.profiles[profile].source
+        supply = sum(
+            row.runner.state is RunnerState.BUSY and not row.done
+            for row in state.rows.values()
+            if row.runner.profile == profile
+        )
+        room = state.plan.ceilings.get(profile, 0) - max(owed, committed(known.values()), supply)
+        if room <= 0 or not offered or state.stopping:
+            return {}
+        if plugin not in state.hooks.implementers(SPEC.acquire_jobs):
+            return {}
+        asked = offered[:room]
+        try:
+            ours = await state.hooks.route(
+                plugin, None, SPEC.acquire_jobs, profile=state.profiles[profile], jobs=asked
+            )
+        except (Outcome, HookFault) as error:
+            # perhaps they are ours now; then the source will say that they are assigned
+            log.warning("acquiring %d jobs: %s", len(asked), error, extra={"profile": profile})
+            return {job.id: job for job in asked}
+        mine = {job.id for job in ours}
+        for job in asked:
+            if job.id not in mine:
+                log.info("job %s went to someone else", job.id, extra={"profile": profile})
+        return {job.id: replace(job, state="assigned") if job.id in mine else None for job in asked}
+
+    async def _commit(
+        self,
+        profile: str,
+        after: dict[str, Job | None],
+        transaction: Transaction,
+        said: list[Job],
+    ) -> None:
+        """Make it so in memory, then in the ledger; runners learn what the messages say of them."""
+        state = self._state
+        jobs = state.jobs[profile]
+        now = state.clock.now()
+        for job_id, job in after.items():
+            before = jobs.get(job_id)
+            if job is None or job.state == "done":
+                jobs.pop(job_id, None)
+                transaction.job(profile, job_id, None)
+            else:
+                tried = before.tried + 1 if before and job == before.job else 0
+                wait = min(LONGEST, 2.0**tried) if job.state == "offered" and tried else 0.0
+                known = KnownJob(job=job, heard=now, tried=tried, retry_at=now + wait)
+                jobs[job_id] = known
+                transaction.job(profile, job_id, known)
+            self._tell(before.job if before else None, job)
+        rows = self._runners(said)
+        state.changed()
+        await state.keep(*rows, transaction=transaction)
+
+    def _runners(self, said: list[Job]) -> list[Row]:
+        """Fold what messages say of runners into their rows; the rows that it concerns."""
+        rows: dict[int, Row] = {}
+        for job in in_order(said):
+            row = self._state.by_name(job.runner_name) if job.runner_name else None
+            if row is None:
+                continue
+            fact: Fact
+            if job.state == "running":
+                fact = JobStarted(job.id)
+                self._state.backoffs.worked(row.runner.profile)
+            elif job.state == "done":
+                profile = self._state.profiles.get(row.runner.profile)
+                hold = profile is not None and profile.hold_failed > 0 and job.result == "failed"
+                fact = JobDone(job.id, job.result, hold)
+            else:
+                continue
+            after = self._state.apply(row.runner.id, fact)
+            if after is not None:
+                rows[after.runner.id] = after
+        return list(rows.values())
+
+    def _tell(self, before: Job | None, job: Job | None) -> None:
+        if job is None or job == before:
+            return
+        if job.state == "done":
+            self._state.finished.append(job)
+        if before is None or before.state != job.state:
+            where = f" on {job.runner_name}" if job.runner_name else ""
+            how = f": {job.result}" if job.result else ""
+            self._state.event(
+                f"job {job.id} ({job.name or 'no name'}) is {job.state}{where}{how}",
+                profile=job.profile,
+                job=job.id,
+            )
+        self._state.hooks.tell(SPEC.on_job_changed, job=job, before=before)

@@ -1,0 +1,179 @@
+"""The loop that makes the world look like the plan."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+
+from scaler.ledger.ledger import LedgerError, Transaction
+from scaler.model.demand import settle
+from scaler.model.jobs import committed, forgotten
+from scaler.model.lifecycle import Retire, Row, Tick
+from scaler.model.plan import Make, Situation, plan
+from scaler.records import RunnerState
+
+if TYPE_CHECKING:
+    from scaler.engine.intake import Intake
+    from scaler.engine.state import State
+    from scaler.engine.steps import Steps
+
+log = logging.getLogger("scaler.reconciler")
+
+RETRY = 1.0  # seconds until a ledger that cannot be written is tried again
+
+
+class Reconciler:
+    """Looks at the state whenever it changed, and at least on every tick; plans; acts."""
+
+    def __init__(self, state: State, steps: Steps, intake: Intake, tick: float) -> None:
+        self._state = state
+        self._steps = steps
+        self._intake = intake
+        self._tick = tick
+        self._acquiring: set[str] = set()
+        self._written = True
+
+    async def run(self, nursery: trio.Nursery) -> None:
+        """Reconcile for ever; what is started runs in `nursery`."""
+        while True:
+            news = self._state.news
+            await self.once(nursery)
+            deadline = self._wake()
+            with trio.move_on_at(self._state.clock.deadline(deadline)):
+                await news.wait()
+
+    async def once(self, nursery: trio.Nursery) -> None:
+        """One look: time passes, jobs are forgotten, the plan is made, written and begun."""
+        state = self._state
+        self._pass_time()
+        transaction = Transaction()
+        self._forget_jobs(transaction)
+        ceilings = state.plan.ceilings
+        state.plan = plan(self._situation())
+        if state.plan.ceilings != ceilings:
+            state.plan_changed()
+        made = [] if state.stopping else [self._planned(each) for each in state.plan.make]
+        if not state.stopping:
+            for runner_id in state.plan.retire:
+                state.apply(runner_id, Retire("there are more runners than needed"))
+        if not await self._write(transaction):
+            for row in made:  # nothing may be begun that is not durable: plan it again later
+                self._steps.unclaim(row.runner.id)
+                state.drop(row)
+            return
+        for row in made:
+            self._steps.make(row.runner.id)
+        for row in list(state.rows.values()):
+            if row.runner.state in (RunnerState.RETIRING, RunnerState.GONE):
+                self._steps.retire(row)
+        for profile in state.profiles:
+            self._acquire(profile, nursery)
+
+    # -- before the plan
+
+    def _pass_time(self) -> None:
+        state = self._state
+        now = state.clock.now()
+        for runner_id, row in list(state.rows.items()):
+            state.apply(runner_id, Tick(state.profiles.get(row.runner.profile)))
+        for profile, demand in state.demand.items():
+            state.demand[profile] = settle(demand, now)
+
+    def _forget_jobs(self, transaction: Transaction) -> None:
+        state = self._state
+        now = state.clock.now()
+        served = {
+            row.runner.job for row in state.rows.values() if row.runner.state is RunnerState.BUSY
+        }
+        for profile, jobs in state.jobs.items():
+            if not jobs or profile not in state.demand:
+                continue
+            for known in forgotten(jobs.values(), state.demand[profile], served, now):
+                del jobs[known.job.id]
+                transaction.job(profile, known.job.id, None)
+                state.event(
+                    f"job {known.job.id} was not heard of any more, and is forgotten",
+                    profile=profile,
+                    job=known.job.id,
+                    level=logging.WARNING,
+                )
+
+    def _situation(self) -> Situation:
+        state = self._state
+        return Situation(
+            profiles=state.profiles,
+            rows=state.rows.values(),
+            demand=state.demand,
+            committed={name: committed(jobs.values()) for name, jobs in state.jobs.items()},
+            offered={
+                name: sum(
+                    known.job.state == "offered" and not known.job.declined
+                    for known in jobs.values()
+                )
+                for name, jobs in state.jobs.items()
+            },
+            rooms=state.rooms,
+            backoff=state.backoffs.profiles,
+            avoid=state.backoffs.rooms,
+            now=state.clock.now(),
+            ids_known=state.ids_known,
+            stopping=state.stopping,
+        )
+
+    # -- after the plan
+
+    def _planned(self, make: Make) -> Row:
+        row = self._state.new_row(self._state.profiles[make.profile], make.provisioner, make.room)
+        self._steps.claim(row.runner.id)
+        return row
+
+    async def _write(self, transaction: Transaction) -> bool:
+        """Write every row that changed since it was last written; whether it went well."""
+        try:
+            await self._state.keep(*self._state.unkept(), transaction=transaction)
+        except LedgerError as error:
+            self._written = False
+            log.error("%s; nothing new is begun", error)
+            return False
+        self._written = True
+        return True
+
+    def _acquire(self, profile: str, nursery: trio.Nursery) -> None:
+        """Acquire what was offered earlier, if there is room for it now."""
+        state = self._state
+        if profile in self._acquiring or state.stopping:
+            return
+        now = state.clock.now()
+        jobs = state.jobs[profile].values()
+        due = any(
+            known.job.state == "offered" and not known.job.declined and known.retry_at <= now
+            for known in jobs
+        )
+        room = state.plan.ceilings.get(profile, 0) - state.plan.demand.get(profile, 0)
+        if due and room > 0:
+            self._acquiring.add(profile)
+            nursery.start_soon(self._acquire_waiting, profile, name=f"acquire for {profile}")
+
+    async def _acquire_waiting(self, profile: str) -> None:
+        try:
+            await self._intake.acquire_waiting(profile)
+        except LedgerError as error:
+            log.error("%s", error, extra={"profile": profile})
+        finally:
+            self._acquiring.discard(profile)
+
+    def _wake(self) -> float:
+        """When to look again without any news."""
+        now = self._state.clock.now()
+        if not self._written:
+            return now + RETRY
+        times = [now + self._tick, self._steps.wake(), self._state.plan.wake]
+        times += [
+            known.retry_at
+            for jobs in self._state.jobs.values()
+            for known in jobs.values()
+            if known.job.state == "offered" and known.retry_at > now
+        ]
+        return max(now + 0.01, min(each for each in times if each is not None))

@@ -1,0 +1,233 @@
+"""Everything that is known, in memory. It changes between awaits only."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import trio
+
+from scaler.engine.backoffs import Backoffs
+from scaler.errors import NoRoom, Unavailable
+from scaler.hooks import SPEC
+from scaler.ledger.ledger import Transaction
+from scaler.model.demand import Demand
+from scaler.model.lifecycle import Fact, Row, advance, came_to_nothing
+from scaler.model.names import parse_runner_name, runner_name
+from scaler.model.plan import Plan
+from scaler.records import Event, Job, Profile, Report, Room, Runner, RunnerState
+
+if TYPE_CHECKING:
+    from scaler.clock import Clock
+    from scaler.dispatch import Dispatcher
+    from scaler.ledger import Ledger, Stored
+    from scaler.model.jobs import KnownJob
+
+log = logging.getLogger("scaler")
+
+EVENTS = 200  # recent events kept for the dashboard
+FINISHED = 100  # finished jobs kept for the dashboard
+REMEMBERED = 10_000  # runners whose end is remembered, so that a slow list cannot bring them back
+
+
+class State:
+    """The one record of the world that every part of the engine reads and changes.
+
+    Args:
+        scaler: This scaler's name.
+        profiles: Every profile by its key.
+        stored: What the ledger held.
+    """
+
+    def __init__(
+        self,
+        scaler: str,
+        profiles: Mapping[str, Profile],
+        stored: Stored,
+        ledger: Ledger,
+        hooks: Dispatcher,
+        clock: Clock,
+    ) -> None:
+        self.scaler = scaler
+        self.profiles = profiles
+        self.ledger = ledger
+        self.hooks = hooks
+        self.clock = clock
+        self.rows: dict[int, Row] = dict(stored.rows)
+        self.jobs: dict[str, dict[str, KnownJob]] = {name: {} for name in profiles}
+        for (profile, job_id), known in stored.jobs.items():
+            self.jobs.setdefault(profile, {})[job_id] = known
+        self.demand: dict[str, Demand] = {
+            name: replace(stored.demand.get(name, Demand()), reported=False) for name in profiles
+        }
+        self.rooms: dict[str, Sequence[Room] | None] = {}
+        self.backoffs = Backoffs()
+        self.plan = Plan()
+        self.reports: dict[tuple[str, str], Report] = {}
+        self.events: deque[Event] = deque(maxlen=EVENTS)
+        self.finished: deque[Job] = deque(maxlen=FINISHED)
+        self.gone: OrderedDict[int, float] = OrderedDict()
+        self.next_id = max(int(stored.meta.get("next_id", 1)), 1 + max(self.rows, default=0))
+        self.ids_known = "next_id" in stored.meta
+        self.stopping = False
+        self.version = 0
+        self._kept = dict(stored.rows)
+        self.news = trio.Event()
+        self.planned = trio.Event()
+        self.watched = trio.Event()
+
+    def plan_changed(self) -> None:
+        """There is a new plan, perhaps with other ceilings."""
+        self.planned.set()
+        self.planned = trio.Event()
+
+    def changed(self) -> None:
+        """Something changed: whoever waits for news looks again."""
+        self.news.set()
+        self.news = trio.Event()
+        self.shown()
+
+    def shown(self) -> None:
+        """Something that is only shown changed: nothing to plan anew for."""
+        self.version += 1
+        self.watched.set()
+        self.watched = trio.Event()
+
+    # -- runners
+
+    def new_row(
+        self, profile: Profile, provisioner: str, room: str, runner_id: int | None = None
+    ) -> Row:
+        """Add a row in its first state; `runner_id` where something by that id was found."""
+        if runner_id is None:
+            runner_id = self.next_id
+        self.next_id = max(self.next_id, runner_id + 1)
+        now = self.clock.now()
+        wall = self.clock.wall()
+        row = Row(
+            runner=Runner(
+                id=runner_id,
+                name=runner_name(profile.name, runner_id, self.scaler),
+                profile=profile.name,
+                state=RunnerState.PLANNED,
+                created=wall,
+                since=wall,
+                source=profile.source,
+                provisioner=provisioner,
+                room=room,
+                resources=profile.resources,
+            ),
+            born=now,
+            entered=now,
+            told=now,
+        )
+        self.rows[runner_id] = row
+        self._step(None, row)
+        return row
+
+    def apply(self, runner_id: int, fact: Fact) -> Row | None:
+        """Fold a fact into a row; the row afterwards, or None where there is no such runner.
+
+        The change is in memory when this returns; `keep` makes it durable.
+        """
+        before = self.rows.get(runner_id)
+        if before is None:
+            return None
+        row = advance(before, fact, self.clock.now())
+        if row is before:
+            return row
+        if row.runner.state is not before.runner.state:
+            row = replace(row, runner=replace(row.runner, since=self.clock.wall()))
+        self.rows[runner_id] = row
+        if row.runner != before.runner:
+            self._step(before, row)
+        if came_to_nothing(before, row):
+            self.start_failed(row, row.runner.reason)
+        return row
+
+    def by_name(self, name: str) -> Row | None:
+        """The row of the runner with this name."""
+        parsed = parse_runner_name(name, self.scaler)
+        row = self.rows.get(parsed[1]) if parsed else None
+        return row if row is not None and row.runner.name == name else None
+
+    def drop(self, row: Row) -> None:
+        """Forget a runner that is gone."""
+        self.rows.pop(row.runner.id, None)
+        self._kept.pop(row.runner.id, None)
+        self.gone[row.runner.id] = self.clock.now()
+        while len(self.gone) > REMEMBERED:
+            self.gone.popitem(last=False)
+        self.changed()
+
+    def unkept(self) -> list[Row]:
+        """The rows that changed since they were last made durable."""
+        kept = self._kept
+        return [row for runner_id, row in self.rows.items() if kept.get(runner_id) is not row]
+
+    async def keep(self, *rows: Row, transaction: Transaction | None = None) -> None:
+        """Make rows durable, as they are now, with what else is in the transaction.
+
+        Raises:
+            LedgerError: They are not, or that is not known.
+        """
+        transaction = transaction or Transaction()
+        for row in rows:
+            transaction.row(row)
+        if rows:
+            transaction.meta("next_id", self.next_id)
+            transaction.meta("clock", self.clock.save())
+        await self.ledger.write(transaction)
+        for row in rows:
+            self._kept[row.runner.id] = row
+
+    def start_failed(self, row: Row, text: str, error: Exception | None = None) -> None:
+        """A runner came to nothing: back off, the longer the more in a row did."""
+        runner = row.runner
+        now = self.clock.now()
+        told = error.retry_after if isinstance(error, Unavailable) else None
+        backoff = self.backoffs.failed(runner.profile, text, now, told or 0.0)
+        if isinstance(error, NoRoom) or (error is not None and runner.registration is not None):
+            self.backoffs.avoid(runner.profile, runner.provisioner, runner.room, now)
+        self.event(
+            f"{runner.name} came to nothing ({backoff.failures} in a row),"
+            f" next try in {backoff.until - now:g} s: {text}",
+            profile=runner.profile,
+            runner=runner.id,
+            level=logging.WARNING,
+        )
+
+    def _step(self, before: Row | None, row: Row) -> None:
+        runner = row.runner
+        if before is None or runner.state is not before.runner.state:
+            self.event(
+                f"{runner.name} is {runner.state}"
+                + (f": {runner.reason}" if runner.reason else ""),
+                profile=runner.profile,
+                runner=runner.id,
+                job=runner.job,
+            )
+        self.hooks.tell(
+            SPEC.on_runner_changed, runner=runner, before=before.runner if before else None
+        )
+        self.changed()
+
+    # -- for people
+
+    def event(
+        self,
+        text: str,
+        *,
+        profile: str = "",
+        runner: int | None = None,
+        job: str = "",
+        level: int = logging.INFO,
+    ) -> None:
+        """Something happened: into the log and onto the dashboard."""
+        log.log(level, "%s", text, extra={"profile": profile, "runner": runner, "job": job})
+        self.events.append(
+            Event(time=self.clock.wall(), text=text, profile=profile, runner=runner, job=job)
+        )

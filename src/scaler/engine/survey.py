@@ -1,0 +1,200 @@
+"""Asking everyone what there is, and folding the answers in. A failure changes nothing."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from scaler.hooks import SPEC
+from scaler.model.lifecycle import Provisioned, Retire, Row, Seen, Unlisted, Unseen
+from scaler.model.names import parse_runner_name
+from scaler.records import Machine, Registration, Room, RunnerState
+
+if TYPE_CHECKING:
+    from scaler.engine.state import State
+    from scaler.engine.steps import Steps
+
+log = logging.getLogger("scaler.survey")
+
+SOON = 1.0  # seconds until a survey that was incomplete is done again, doubling up to the tick
+
+
+class Survey:
+    """Registrations, machines and rooms, at start, on every tick and when asked."""
+
+    def __init__(self, state: State, steps: Steps, tick: float) -> None:
+        self._state = state
+        self._steps = steps
+        self._tick = tick
+        self._asked = trio.Event()
+        self._rooms_asked = trio.Event()
+        self._complete = {"registrations": False, "machines": False}
+
+    def ask(self) -> None:
+        """Have everything looked at soon."""
+        self._asked.set()
+
+    def ask_rooms(self) -> None:
+        """Have the rooms looked at soon."""
+        self._rooms_asked.set()
+
+    async def run(self) -> None:
+        """Survey for ever."""
+        wait = SOON
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._run_rooms, name="rooms")
+            while True:
+                with trio.move_on_after(wait):
+                    await self._asked.wait()
+                self._asked = trio.Event()
+                complete = await self.once()
+                wait = self._tick if complete else min(self._tick, max(SOON, wait * 2))
+
+    async def once(self) -> bool:
+        """Survey now; whether every answer was complete."""
+        results: list[bool] = []
+
+        async def part(function: Any) -> None:
+            results.append(await function())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(part, self._registrations, name="list_registrations")
+            nursery.start_soon(part, self._machines, name="list_machines")
+            nursery.start_soon(part, self.rooms, name="capacity")
+        self._settle_strays()
+        if all(self._complete.values()) and not self._state.ids_known:
+            self._state.ids_known = True
+            self._state.changed()
+        return all(results)
+
+    async def _run_rooms(self) -> None:
+        while True:
+            await self._rooms_asked.wait()
+            self._rooms_asked = trio.Event()
+            await self.rooms()
+
+    # -- rooms
+
+    async def rooms(self) -> bool:
+        """Ask for the rooms; a provisioner that does not tell has one without bounds."""
+        state = self._state
+        gathered = await state.hooks.gather(SPEC.capacity)
+        tellers = state.hooks.implementers(SPEC.capacity)
+        before = dict(state.rooms)
+        for plugin in state.hooks.implementers(SPEC.provision_runner):
+            if plugin not in tellers:
+                state.rooms[plugin] = (Room(name=""),)
+            elif plugin in gathered.answers:
+                state.rooms[plugin] = tuple(gathered.answers[plugin])
+        if state.rooms != before:
+            state.changed()
+        return not gathered.failures
+
+    # -- registrations
+
+    async def _registrations(self) -> bool:
+        state = self._state
+        began = state.clock.now()
+        gathered = await state.hooks.gather(SPEC.list_registrations)
+        for plugin, listed in gathered.answers.items():
+            self._fold_registrations(plugin, listed, began)
+        self._complete["registrations"] = not gathered.failures
+        return not gathered.failures
+
+    def _fold_registrations(self, plugin: str, listed: list[Registration], began: float) -> None:
+        state = self._state
+        by_name = {registration.name: registration for registration in listed}
+        for row in list(state.rows.values()):
+            registration = by_name.pop(row.runner.name, None)
+            if row.runner.source != plugin or row.told >= began:
+                continue
+            if registration is not None:
+                state.apply(row.runner.id, Seen(registration, listed=True))
+            else:
+                state.apply(row.runner.id, Unlisted())
+        for name, registration in by_name.items():
+            parsed = parse_runner_name(name, state.scaler)
+            if parsed and state.gone.get(parsed[1], -math.inf) < began:
+                row_found = self._adopt(*parsed, source=plugin)
+                if row_found is not None:
+                    state.apply(row_found.runner.id, Seen(registration, listed=True))
+
+    # -- machines
+
+    async def _machines(self) -> bool:
+        state = self._state
+        began = state.clock.now()
+        gathered = await state.hooks.gather(SPEC.list_machines)
+        for plugin, listed in gathered.answers.items():
+            self._fold_machines(plugin, listed, began)
+        self._complete["machines"] = not gathered.failures
+        return not gathered.failures
+
+    def _fold_machines(self, plugin: str, listed: list[Machine], began: float) -> None:
+        state = self._state
+        by_id = {machine.runner: machine for machine in listed if machine.runner is not None}
+        for row in list(state.rows.values()):
+            machine = by_id.pop(row.runner.id, None)
+            if row.runner.provisioner != plugin or self._steps.is_making(row.runner.id):
+                continue
+            if machine is not None:
+                if machine != row.runner.machine:
+                    state.apply(row.runner.id, Provisioned(machine))
+            elif row.told < began:
+                state.apply(row.runner.id, Unseen())
+        for runner_id, machine in by_id.items():
+            if state.gone.get(runner_id, -math.inf) < began:
+                parsed = parse_runner_name(machine.runner_name, state.scaler)
+                profile = parsed[0] if parsed else machine.profile
+                row_found = self._adopt(profile, runner_id, provisioner=plugin, room=machine.room)
+                if row_found is not None:
+                    state.apply(runner_id, Provisioned(machine))
+
+    # -- what has no row
+
+    def _adopt(
+        self,
+        profile_name: str,
+        runner_id: int,
+        *,
+        source: str = "",
+        provisioner: str = "",
+        room: str = "",
+    ) -> Row | None:
+        """A row for something of ours that has none: the ledger was lost, or a call came late."""
+        state = self._state
+        row = state.rows.get(runner_id)
+        if row is not None:  # its name says another profile than its row: leave it to people
+            log.error("runner %d is known as %s, found again", runner_id, row.runner.name)
+            return None
+        profile = state.profiles.get(profile_name)
+        if profile is None:
+            state.next_id = max(state.next_id, runner_id + 1)
+            log.warning(
+                "runner %d of profile %r was found, and no such profile is in the settings",
+                runner_id,
+                profile_name,
+            )
+            return None
+        provisioner = provisioner or next(iter(profile.provisioners), "")
+        state.event(
+            f"{profile_name}.{runner_id} was found without a row, and is taken over",
+            profile=profile_name,
+            runner=runner_id,
+            level=logging.WARNING,
+        )
+        return state.new_row(profile, provisioner, room, runner_id)
+
+    def _settle_strays(self) -> None:
+        """Retire what a crash left half-made, once complete lists show that it is."""
+        for row in list(self._state.rows.values()):
+            if self._steps.is_making(row.runner.id):
+                continue
+            state = row.runner.state
+            if state is RunnerState.REGISTERED and self._complete["machines"]:
+                self._state.apply(row.runner.id, Retire("its machine was never made"))
+            elif state is RunnerState.PLANNED and self._complete["registrations"]:
+                self._state.apply(row.runner.id, Retire("it was never registered"))
