@@ -62,8 +62,7 @@ class SecretSource:
 
 def _read_private(path: Path) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, encoding="utf-8") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
                 raise ValueError(f"{path} is not a file")
@@ -72,8 +71,13 @@ def _read_private(path: Path) -> str:
                     f"{path} can be read or changed by others than its owner "
                     f"(mode {stat.S_IMODE(mode):04o}), wanted 0600: chmod 600 {path}"
                 )
-            return file.read()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+            return file.read().decode()
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not text in UTF-8") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open it without waiting for whoever writes into a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -201,9 +202,11 @@ class Converter:
             return self.folder / Path(raw).expanduser()
         if type_ in (Duration, Size) and kind is str:
             try:
-                return type_.parse(raw)
+                value = type_.parse(raw)
             except (ValueError, OverflowError):
-                pass
+                value = math.inf
+            if math.isfinite(value):
+                return value
         if type_ is Size and kind is int and raw >= 0:
             return Size(raw)
         return self._bad(path, raw, describe(type_))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
+from tomlkit.container import Container
+from tomlkit.items import AbstractTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,8 +40,10 @@ class Lines:
     def _item(self, path: Sequence[str | int]) -> Any:
         item = self._document
         for step in path:
-            try:
-                item = item[step]
+            if isinstance(item, AbstractTable):
+                item = item.value
+            try:  # what stands in brackets would give a plain bool for a boolean
+                item = item.item(str(step)) if isinstance(item, Container) else item[step]
             except (KeyError, IndexError, TypeError):
                 return None
         return item

@@ -48,6 +48,7 @@ def load(
     own = converter.table(ScalerTable, raw.get("scaler", {}), ("scaler",))
     tables = _enabled(raw, problems)
     folder = _plugin_dir(raw, converter)
+    tables_of_profiles = _tables(raw, "profiles", problems)
     if folder is BAD or not isinstance(raw.get("plugins", {}), dict):
         problems.stop(file, text)  # without plugins the rest cannot be judged
     loaded = load_classes(tables, plugin_dir=folder, extra=extra)
@@ -55,7 +56,7 @@ def load(
 
     configs = {name: _config(converter, loaded[name], table) for name, table in tables.items()}
     profiles = Profiles(converter, loaded, find(folder, extra).keys())
-    for name, table in _tables(raw, "profiles", problems).items():
+    for name, table in tables_of_profiles.items():
         profiles.read(name, table)
     problems.stop(file, text)
     settings = Settings(
