@@ -87,6 +87,7 @@ class Connection:
         self._why_lost = ""
         self._opened = 0
         self._overdue = False
+        self._waiting: set[trio.CancelScope] = set()
         self._wake = trio.Event()
         # more than eight calls at once only add latency; what is slow, and what asks how the
         # daemon is, must not stand in line behind them
@@ -122,12 +123,13 @@ class Connection:
         link = self._link
         if link is None:
             raise self._unavailable(self.trouble or self._why_lost)
+        lanes = self._pictures if picture else self._calls
+        waiting = trio.CancelScope()
+        self._waiting.add(waiting)
         try:
-            with trio.fail_after(deadline):
+            with waiting, trio.fail_after(deadline):
                 return await trio.to_thread.run_sync(
-                    partial(link.use, work),
-                    abandon_on_cancel=True,
-                    limiter=self._pictures if picture else self._calls,
+                    partial(link.use, work), abandon_on_cancel=True, limiter=lanes
                 )
         except trio.TooSlowError:
             self._overdue = True
@@ -136,6 +138,9 @@ class Connection:
         except LinkLostError as error:
             self._lose(link, str(error))
             raise self._unavailable(str(error)) from error
+        finally:
+            self._waiting.discard(waiting)
+        raise self._unavailable(self._why_lost)
 
     async def ask_facts(self) -> driver.Facts:
         """What the hypervisor says of itself, by a connection of its own.
@@ -179,6 +184,7 @@ class Connection:
                 pause = min(pause * 2, self.pace.longest_pause)
         finally:
             self.trouble = "its service has ended"
+            self.attempted = trio.Event()
             self._link = None
             if link is not None:
                 await self._retire(link)
@@ -252,7 +258,7 @@ class Connection:
         try:
             with trio.fail_after(self.pace.probe):
                 await trio.to_thread.run_sync(
-                    partial(link.use, lambda connection: connection.getLibVersion()),
+                    link.probe,
                     abandon_on_cancel=True,
                     limiter=self._control,
                 )
@@ -273,6 +279,9 @@ class Connection:
             self._link = None
             self._why_lost = why
             self._wake.set()
+            # their threads may hang for much longer, and whatever they do comes to nobody
+            for waiting in self._waiting:
+                waiting.cancel()
 
     async def _retire(self, link: Link) -> None:
         with trio.move_on_after(self.pace.close, shield=True):

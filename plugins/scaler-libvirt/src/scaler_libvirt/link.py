@@ -1,9 +1,10 @@
-"""One open connection to libvirt, for as long as it lasts."""
+"""The connections to one hypervisor, for as long as they last."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import libvirt
@@ -29,19 +30,33 @@ class LinkLostError(Exception):
 
 
 class Link:
-    """An open connection, counted by its users: closed when it is retired and the last one left.
+    """All connections to one hypervisor, from when it was reached until it is lost.
 
-    libvirt frees a connection that is closed, also under a call that still runs in it. Everything
-    here blocks and is for worker threads.
+    One of them watches: it brings the events, and notices that the daemon died or hangs. Work is
+    done in others, **one call at a time in each**: where several calls share a connection that ends
+    by keepalive, libvirt 9 wakes only the first of them, and the process may crash. Drivers
+    without a daemon have one connection for everything, because each of theirs may be a world of
+    its own.
+
+    libvirt frees a connection that is closed also under a call that still runs in it. So users
+    are counted, and a link that is retired is closed behind the last one. Everything here blocks
+    and is for worker threads.
     """
 
-    def __init__(self, connection: driver.Connection, callback: int | None = None) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        watcher: driver.Connection,
+        callback: int,
+        another: Callable[[], driver.Connection] | None,
+    ) -> None:
+        self._watcher = watcher
         self._callback = callback
+        self._another = another
+        self._idle: list[driver.Connection] = []
         self._lock = threading.Lock()
         self._users = 0
         self._retired = False
-        self.facts = driver.facts(connection)
+        self.facts = driver.facts(watcher)
 
     def use(self, work: Callable[[driver.Connection], T]) -> T:
         """Run one operation.
@@ -51,13 +66,37 @@ class Link:
         """
         self._enter()
         try:
-            return work(self._connection)
-        except driver.Error as error:
-            if self._alive():
-                raise
-            raise LinkLostError(str(error)) from error
+            connection = self._take()
+            try:
+                if self._retired:  # while another connection was being opened
+                    raise LinkLostError("the connection was closed")
+                return _work_in(connection, work)
+            finally:
+                self._give_back(connection)
         finally:
             self._leave()
+
+    def probe(self) -> None:
+        """Ask the daemon for a sign of life, beside all other calls. One at a time.
+
+        Raises:
+            LinkLostError: The connection is gone, or went meanwhile.
+        """
+        self._enter()
+        try:
+            _work_in(self._watcher, lambda connection: connection.getLibVersion())
+        finally:
+            self._leave()
+
+    def retire(self) -> None:
+        """Let nobody in any more, and close it behind the last one."""
+        with self._lock:
+            if self._retired:
+                return
+            self._retired = True
+            last = not self._users
+        if last:
+            self._close()
 
     def _enter(self) -> None:
         with self._lock:
@@ -72,31 +111,54 @@ class Link:
         if last:
             self._close()
 
-    def _alive(self) -> bool:
-        try:
-            return bool(self._connection.isAlive())
-        except driver.Error:
-            return False
-
-    def retire(self) -> None:
-        """Let nobody in any more, and close it behind the last one."""
+    def _take(self) -> driver.Connection:
+        if self._another is None:
+            return self._watcher
         with self._lock:
-            if self._retired:
-                return
-            self._retired = True
-            last = not self._users
-        if last:
-            self._close()
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return self._another()
+        except driver.Error as error:
+            raise LinkLostError(str(error)) from error
+
+    def _give_back(self, connection: driver.Connection) -> None:
+        if connection is self._watcher:
+            return
+        if _alive(connection):
+            with self._lock:
+                self._idle.append(connection)
+        else:
+            with suppress(driver.Error):
+                connection.close()
 
     def _close(self) -> None:
-        # the callbacks hold the connection: without this it would never be freed
-        if self._callback is not None:
+        # callbacks hold their connection: without this it would never be freed
+        with suppress(driver.Error):
+            self._watcher.domainEventDeregisterAny(self._callback)
+        with suppress(driver.Error):
+            self._watcher.unregisterCloseCallback()
+        for connection in (self._watcher, *self._idle):
             with suppress(driver.Error):
-                self._connection.domainEventDeregisterAny(self._callback)
-        with suppress(driver.Error):
-            self._connection.unregisterCloseCallback()
-        with suppress(driver.Error):
-            self._connection.close()
+                connection.close()
+        self._idle.clear()
+
+
+def _work_in(connection: driver.Connection, work: Callable[[driver.Connection], T]) -> T:
+    try:
+        return work(connection)
+    except driver.Error as error:
+        if _alive(connection):
+            raise
+        raise LinkLostError(str(error)) from error
+
+
+def _alive(connection: driver.Connection) -> bool:
+    """Whether libvirt still believes in it. Does not ask the other side."""
+    try:
+        return bool(connection.isAlive())
+    except driver.Error:
+        return False
 
 
 def open_link(
@@ -106,7 +168,7 @@ def open_link(
     on_close: Callable[[str], None],
     keepalive: tuple[int, int],
 ) -> Link:
-    """Open a connection, with events and keepalive where the driver has them.
+    """Reach a hypervisor, with events, and with keepalive where there is a daemon.
 
     Args:
         uri: libvirt's connection URI.
@@ -115,26 +177,41 @@ def open_link(
         keepalive: Seconds between questions, and how many may stay unanswered.
     """
     turn_event_loop()
-    connection = libvirt.open(uri)
+    watcher = libvirt.open(uri)
     callback = None
     try:
-        # where the driver has none there is no daemon that could hang or die either
+        has_daemon = _keep_alive(watcher, keepalive)
         with suppress(driver.Error):
-            connection.setKeepAlive(*keepalive)
-        with suppress(driver.Error):
-            connection.registerCloseCallback(_closed, (feed, on_close))
-        callback = connection.domainEventRegisterAny(
+            watcher.registerCloseCallback(_closed, (feed, on_close))
+        callback = watcher.domainEventRegisterAny(
             None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, _stepped, feed
         )
-        return Link(connection, callback)
+        return Link(watcher, callback, partial(_another, uri, keepalive) if has_daemon else None)
     except BaseException:
         if callback is not None:
             with suppress(driver.Error):
-                connection.domainEventDeregisterAny(callback)
+                watcher.domainEventDeregisterAny(callback)
         with suppress(driver.Error):
-            connection.unregisterCloseCallback()
-        connection.close()
+            watcher.unregisterCloseCallback()
+        watcher.close()
         raise
+
+
+def _another(uri: str, keepalive: tuple[int, int]) -> driver.Connection:
+    connection = libvirt.open(uri)
+    _keep_alive(connection, keepalive)
+    return connection
+
+
+def _keep_alive(connection: driver.Connection, keepalive: tuple[int, int]) -> bool:
+    """Switch keepalive on. False: the driver is in this process, and no daemon can hang or die."""
+    try:
+        connection.setKeepAlive(*keepalive)
+    except driver.Error as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
+            return False
+        raise
+    return True
 
 
 def ask_facts(uri: str) -> driver.Facts:

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import trio
 
@@ -48,7 +48,7 @@ class PrivateLibvirtd:
         """libvirt's test driver, by way of this daemon."""
         return f"test+unix:///default?socket={self.socket}"
 
-    def __enter__(self) -> PrivateLibvirtd:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
