@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scaler.app import Running, serve
     from scaler.context import Context
     from scaler.errors import (
         Busy,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         View,
     )
     from scaler.secrets import SecretSource
+    from scaler.settings import load_settings
     from scaler.units import Duration, Secret, Size
 
 __version__ = "0.1.0"
@@ -76,6 +78,7 @@ __all__ = [
     "RoomState",
     "Runner",
     "RunnerState",
+    "Running",
     "ScalerError",
     "Secret",
     "SecretSource",
@@ -87,9 +90,11 @@ __all__ = [
     "View",
     "__version__",
     "hookimpl",
+    "load_settings",
+    "serve",
 ]
 
-_HOMES = ("errors", "units", "secrets", "records", "hooks", "context")
+_HOMES = ("errors", "units", "secrets", "records", "hooks", "context", "settings", "app")
 
 if not TYPE_CHECKING:  # a type checker would take it as leave to import any name
 

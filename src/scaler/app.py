@@ -35,9 +35,16 @@ PATIENCE = 10.0  # seconds that the start waits for services, and for the first 
 
 @dataclass(frozen=True)
 class Running:
-    """A scaler that runs: how others in the same process see it and stop it."""
+    """A scaler that runs: how others in the same process see it and stop it.
+
+    Attributes:
+        stopping: Set as soon as it begins to stop.
+        stopped: Set when nothing of it runs any more.
+    """
 
     engine: Engine
+    stopping: trio.Event
+    stopped: trio.Event
     _stop: trio.Event
 
     def stop(self) -> None:
@@ -139,7 +146,7 @@ async def serve(
             engine = Engine(state, float(settings.tick), nursery, dict(stored.facts))
             engine.introduce(_siblings(plugins, loaded))
             link.engine = engine
-            running = Running(engine, trio.Event())
+            running = Running(engine, stopping, trio.Event(), trio.Event())
             log.info("scaler %s starts, with %d runners", settings.name, len(state.rows))
             await _run(settings, running, hooks, stopping, nursery, task_status)
             nursery.cancel_scope.cancel()
@@ -148,6 +155,7 @@ async def serve(
         except LedgerError as error:
             log.error("%s", error)
         log.info("scaler %s stopped", settings.name)
+        running.stopped.set()
     finally:
         await ledger.close()
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("scaler.reconciler")
 
 RETRY = 1.0  # seconds until a ledger that cannot be written is tried again
+TIMES = 1.0  # seconds between two looks at whose time is over
+SHARE = 3.0  # a look is followed by a rest of so many times its length, so that changes gather
+LONGEST_REST = 0.05  # seconds
 
 
 class Reconciler:
@@ -34,12 +37,15 @@ class Reconciler:
         self._tick = tick
         self._acquiring: set[str] = set()
         self._written = True
+        self._times_due = 0.0
 
     async def run(self, nursery: trio.Nursery) -> None:
         """Reconcile for ever; what is started runs in `nursery`."""
         while True:
             news = self._state.news
+            began = trio.current_time()
             await self.once(nursery)
+            await trio.sleep(min(LONGEST_REST, SHARE * (trio.current_time() - began)))
             deadline = self._wake()
             with trio.move_on_at(self._state.clock.deadline(deadline)):
                 await news.wait()
@@ -76,6 +82,9 @@ class Reconciler:
     def _pass_time(self) -> None:
         state = self._state
         now = state.clock.now()
+        if now < self._times_due:
+            return
+        self._times_due = now + TIMES
         for runner_id, row in list(state.rows.items()):
             state.apply(runner_id, Tick(state.profiles.get(row.runner.profile)))
         for profile, demand in state.demand.items():

@@ -95,7 +95,8 @@ def _wrong_with(function: Callable[..., Any], name: str, options: Mapping[str, A
 def _wrong_parameter(parameter: Parameter, allowed: list[str]) -> list[str]:
     name = parameter.name
     if parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
-        return [f"takes {parameter}, which would always be empty"]
+        plain = parameter.replace(annotation=Parameter.empty)
+        return [f"takes {plain}, which would always be empty"]
     if name not in allowed:
         return [f'has an argument "{name}" that it is never given{did_you_mean(name, allowed)}']
     if parameter.kind is Parameter.KEYWORD_ONLY:

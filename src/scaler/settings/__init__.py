@@ -3,4 +3,7 @@
 from scaler.settings.load import load, look
 from scaler.settings.model import Settings
 
-__all__ = ["Settings", "load", "look"]
+__all__ = ["Settings", "load", "load_settings", "look"]
+
+#: `load`, under the name that `from scaler import …` gives it
+load_settings = load
