@@ -25,6 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("git", "make", "python3")
+CLONE = "git clone -q -c advice.detachedHead=false /srv/scaler.bundle scaler"
 COMMAND = (
     "sudo apt-get install --no-install-recommends "
     "pkg-config libvirt-dev gcc python3-dev python3-venv"
@@ -175,8 +176,7 @@ class System:
 def check_ordinary_user(system: System) -> None:
     """An ordinary user is told the command, and nothing is installed."""
     step("make test, as an ordinary user")
-    code, said = system.run("git clone -q /srv/scaler.bundle scaler && make -C scaler test",
-                            user="user")  # fmt: skip
+    code, said = system.run(f"{CLONE} && make -C scaler test", user="user")
     expect(code != 0, "make test as an ordinary user ends with an error")
     lines = [line.strip().removeprefix("setup:").strip() for line in said.splitlines()]
     expect(COMMAND in lines, f"it prints: {COMMAND}")
@@ -186,8 +186,7 @@ def check_ordinary_user(system: System) -> None:
 def check_root(system: System) -> None:
     """Root gets everything done by the two commands, and the demo stops when told."""
     step(f"make test, as root (tiers: {system.environment['TIERS']})")
-    code, _ = system.run("git clone -q /srv/scaler.bundle scaler && make -C scaler test",
-                         timeout=1800)  # fmt: skip
+    code, _ = system.run(f"{CLONE} && make -C scaler test", timeout=1800)
     expect(code == 0, "make test passes")
     step("make test again, to see that set-up has nothing left to do")
     started = time.monotonic()

@@ -1,18 +1,19 @@
 """Write constraints.txt: what the newest releases resolve to, on every Python supported.
 
 Run it with `.venv/bin/python tools/pin.py`. It needs all of 3.11, 3.12 and 3.13, since one
-release does not always serve them all, and takes some minutes.
+release does not always serve them all, and takes some minutes. Where several of one minor
+version are here, the oldest counts: Debian 12 has 3.11.2, which not everything serves that
+serves a later 3.11.
 """
 
 from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from pythons import VERSIONS, find
+from pythons import VERSIONS, candidates, probe
 
 ROOT = Path(__file__).parent.parent
 EDITABLE = (".[dev]", "plugins/scaler-github", "plugins/scaler-libvirt", "plugins/scaler-monitor")
@@ -26,12 +27,16 @@ def main() -> None:
     """Resolve afresh on each Python and write down what came out."""
     versions: dict[str, dict[str, str]] = {}
     for version in VERSIONS:
-        found = find(version)
-        if found.path is None:
-            sys.exit(f"pin: {found.why_not}")
-        versions[version] = resolve(found.path)
-        print(f"{version}: {len(versions[version])} distributions")
+        oldest = min((release(path), path) for path in candidates(version) if probe(path))
+        print(f"{oldest[1]} is {oldest[0]}", flush=True)
+        versions[version] = resolve(oldest[1])
     (ROOT / "constraints.txt").write_text(HEADER + merge(versions))
+
+
+def release(python: Path) -> tuple[int, ...]:
+    """The full version of a Python; (3, 11, 2)."""
+    printed = run(python, "-c", "import sys; print(*sys.version_info[:3])")
+    return tuple(int(part) for part in printed.split())
 
 
 def resolve(python: Path) -> dict[str, str]:
