@@ -148,6 +148,7 @@ class _Handler(logging.StreamHandler[TextIO]):
 def hider(secrets: Iterable[Secret]) -> Callable[[str], str]:
     """What puts `***` in place of these secrets, also where they were quoted on the way."""
     texts = [secret.reveal() for secret in secrets]
+    texts += [line for text in texts for line in text.splitlines()]  # tracebacks indent each line
     texts = [text for text in texts if len(text) >= _SHORTEST_HIDDEN]
     texts += [quote(text) for text in texts for quote in (_as_python, _as_json, _as_address)]
     if not texts:
