@@ -170,3 +170,38 @@ async def test_no_connection_is_left_behind(
     connection = libvirt.open(libvirtd.uri)
     assert [domain.name() for domain in connection.listAllDomains()] == ["test"]
     connection.close()
+
+
+async def test_a_daemon_that_dies_under_load_costs_calls_and_no_more(
+    libvirtd: PrivateLibvirtd, serving: Any, runner: Any, registration: Any
+) -> None:
+    listener = Listener()
+    plugin, ended = plugin_for(libvirtd, listener), 0
+
+    async def churn(first: int) -> None:
+        nonlocal ended
+        for number in range(first, first + 1000):
+            one = runner(number, room="vm1")
+            try:
+                await plugin.provision_runner(one, registration(one))
+                await plugin.destroy_runner(one)
+            except Unavailable:
+                ended += 1
+                return
+
+    async with serving(plugin):
+        for rounds in range(1, 4):
+            async with trio.open_nursery() as nursery:
+                for worker in range(16):
+                    nursery.start_soon(churn, 100_000 * rounds + 1000 * worker)
+                await trio.sleep(0.1)
+                libvirtd.kill()
+            assert ended == 16 * rounds
+            await listener.reported(ok=False)
+            libvirtd.start()
+            await listener.reported(ok=True)
+            assert await plugin.list_machines() == []
+        states: dict[str, str] = {}
+        for machine in listener.machines:
+            states[machine.id] = machine.state
+        assert set(states.values()) == {"stopped"}  # none is left as running, none came back
