@@ -210,8 +210,8 @@ def _count(
                 case.busy += 1
             else:
                 case.spare.append(row)
-        elif runner.state is RunnerState.RETIRING and row.entered > soon:
-            case.promised += 1
+        elif runner.state is RunnerState.RETIRING and row.entered > soon and not row.destroyed:
+            case.promised += 1  # what is destroyed has given its place back: it is dealt anew
 
 
 def _aim(situation: Situation, name: str, case: _Case, rooms: Mapping[str, list[Free]]) -> None:
