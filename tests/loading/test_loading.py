@@ -280,14 +280,11 @@ ON_MESSAGE = "async def on_message(self, message)"
         ),
         (
             bad(register_runner=hookimpl(lambda self, runner: None)),
-            "implements register_runner, but not unregister_runner and list_registrations",
+            "implements register_runner, but not unregister_runner",
         ),
         (
-            bad(
-                provision_runner=hookimpl(lambda self, runner: None),
-                destroy_runner=hookimpl(lambda self, runner: None),
-            ),
-            "implements provision_runner, but not list_machines",
+            bad(provision_runner=hookimpl(lambda self, runner: None)),
+            "implements provision_runner, but not destroy_runner",
         ),
         (bad(__init__=lambda self: None), "is built with one argument, its context"),
         (bad(__init__=lambda self, a, b: None), "is built with one argument, its context"),

@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 _NAMES = hook_names()
 _MARK = f"{PROJECT}_impl"  # what pluggy's marker sets
 
-#: Whoever implements the first must implement the others: what is made must be found and removed.
-_TOGETHER = {
-    "register_runner": ("unregister_runner", "list_registrations"),
-    "provision_runner": ("destroy_runner", "list_machines"),
-}
+#: Whoever implements the first must implement the second: what is made must be removed.
+_TOGETHER = {"register_runner": "unregister_runner", "provision_runner": "destroy_runner"}
 
 
 def marked(cls: type[Any]) -> dict[str, Mapping[str, Any]]:
@@ -61,10 +58,11 @@ def wrongs(cls: Any) -> list[str]:
             for text in _wrong_with(getattr(cls, name), name, options)
         ]
     hooks = hooks_of(cls)
-    for first, others in _TOGETHER.items():
-        missing = [other for other in others if other not in hooks]
-        if first in hooks and missing:
-            wrong.append(f"{cls.__name__} implements {first}, but not {' and '.join(missing)}")
+    wrong += [
+        f"{cls.__name__} implements {first}, but not {second}"
+        for first, second in _TOGETHER.items()
+        if first in hooks and second not in hooks
+    ]
     return wrong + _wrong_constructor(cls)
 
 

@@ -46,6 +46,8 @@ class Record:
         times = self.jobs.setdefault((job.profile, job.id), Times())
         if before is not None and before.state == job.state:
             return
+        if before is None:  # one message may bring both its arrival and its start
+            times.states["assigned"] = trio.current_time()
         times.states[job.state] = trio.current_time()
         self.done += job.state == "done"
         where = f" on {job.runner_name}" if job.runner_name else ""
