@@ -19,7 +19,7 @@ from scaler_github.testing import Simulator
 
 T = TypeVar("T")
 QUICK = Pace(
-    first=0.01,
+    first=0.005,
     largest=0.05,
     idle=0.0,
     garbage=(0.005, 0.01),

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PERSON = 60.0  # a missing right or a refused token: a person must act, so look once a minute
-_CONFLICT = (5.0, 60.0)
+# Of the first pause: 5 s, doubling to a minute, while another one holds the session; a minute for
+# a missing right or a refused token, since a person must act
+_CONFLICT, _CONFLICT_MOST, _PERSON = 5.0, 60.0, 60.0
 
 
 class Backoff:
@@ -35,10 +36,11 @@ class Backoff:
         self._largest = largest
         self._choose = choose
         self.failures = 0
+        self._conflicts = 0
 
     def reset(self) -> None:
         """A call succeeded."""
-        self.failures = 0
+        self.failures = self._conflicts = 0
 
     def after(self, error: GitHubError) -> float:
         """Seconds to wait after this failure."""
@@ -47,10 +49,12 @@ class Backoff:
             # Never earlier than told; a little later, so that callers do not come back as one
             return error.wait + self._choose(0, min(1.0, error.wait / 10))
         if error.kind is Kind.CONFLICT:
-            first, largest = _CONFLICT
-            return min(largest, first * 2.0 ** min(self.failures - 1, 10))
+            doubled = _CONFLICT * 2.0 ** min(self._conflicts, 10)
+            self._conflicts += 1
+            return self._first * min(_CONFLICT_MOST, doubled)
+        self._conflicts = 0
         if error.kind in {Kind.CREDENTIAL, Kind.REFRESH} and self.failures > 1:
-            return _PERSON
+            return self._first * _PERSON
         largest = min(self._largest, self._first * 2.0 ** min(self.failures, 10))
         return max(error.wait, self._choose(self._first / 2, largest))
 

@@ -39,7 +39,8 @@ class QueueMessage:
         jobs: The entries that could be read.
         faults: What was wrong with the ones that could not.
         whole: False where the list itself could not be read.
-        digest: Tells two messages with the same number apart.
+        content: Digest of the jobs: tells two messages with the same number apart.
+        digest: Digest of the whole answer, counts included.
         raw: The answer as it came.
     """
 
@@ -49,6 +50,7 @@ class QueueMessage:
     statistics: types.Statistics | None
     faults: tuple[str, ...]
     whole: bool
+    content: str
     digest: str
     raw: bytes
 
@@ -252,9 +254,14 @@ def read_message(response: Response, what: str) -> QueueMessage:
         envelope.statistics,
         tuple(faults),
         whole,
-        hashlib.sha256(response.body).hexdigest()[:16],
+        _digest(envelope.body.encode()),
+        _digest(response.body),
         response.body,
     )
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _entries(envelope: types.Envelope) -> tuple[list[types.JobMessage], list[str], bool]:

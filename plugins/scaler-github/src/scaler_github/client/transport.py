@@ -89,17 +89,19 @@ class Transport:
         self._handler = handler
         self._connections = connections
         self._users = 0
+        self._tls: ssl.SSLContext | None = None
         self._calls: httpx.AsyncClient | None = None
         self._polls: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
         if self._calls is None:
             _quieten()
-            context = ssl.create_default_context()
-            if self._ca_file:
-                context.load_verify_locations(self._ca_file)
-            self._calls = self._client(context, self._connections)
-            self._polls = self._client(context, None)
+            if self._tls is None:  # reading the authorities takes 30 ms, so once
+                self._tls = ssl.create_default_context()
+                if self._ca_file:
+                    self._tls.load_verify_locations(self._ca_file)
+            self._calls = self._client(self._tls, self._connections)
+            self._polls = self._client(self._tls, None)
         self._users += 1
         return self
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from scaler import Job, Message
 from scaler_github.client import types
@@ -18,6 +20,7 @@ _STATES: dict[str, JobState] = {
     "JobStarted": "running",
     "JobCompleted": "done",
 }
+_RECENT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +30,57 @@ class Place:
     scale_set: int
     host: str
 
-    def cursor(self, message: int) -> dict[str, Any]:
-        """What is stored with the effect of a message."""
-        return {"scale_set": self.scale_set, "host": self.host, "message": message}
 
-    def number(self, cursor: object) -> int:
-        """The message's number in a stored cursor; 0 where it is from elsewhere, or is none."""
-        if not isinstance(cursor, dict):
-            return 0
-        number = cursor.get("message")
-        if type(number) is not int or number < 0 or cursor != self.cursor(number):
-            return 0
-        return number
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a queue was received. Stored together with the effect of the last message.
+
+    Attributes:
+        message: The number of the last message; polls ask for what comes after it.
+        recent: Number and content of the last messages, the newest last. A message that comes again
+            is known by both: numbers alone may start again below (after an incident at GitHub), and
+            then a low number is news.
+    """
+
+    place: Place
+    message: int = 0
+    recent: tuple[tuple[int, str], ...] = ()
+
+    def knows(self, message: QueueMessage) -> bool:
+        """Whether this message was received before."""
+        return (message.id, message.content) in self.recent
+
+    def after(self, message: QueueMessage) -> Cursor:
+        """The cursor once this message is received."""
+        recent = (*self.recent, (message.id, message.content))[-_RECENT:]
+        return Cursor(self.place, message.id, recent)
+
+    def to_json(self) -> dict[str, Any]:
+        """What is stored."""
+        return {
+            "scale_set": self.place.scale_set,
+            "host": self.place.host,
+            "message": self.message,
+            "recent": [list(one) for one in self.recent],
+        }
+
+    @classmethod
+    def from_json(cls, place: Place, stored: object) -> Cursor:
+        """What was stored, if it is of this place; a fresh cursor otherwise."""
+        try:
+            read = types.convert(stored, _Stored)
+        except ValueError:
+            return cls(place)
+        if (read.scale_set, read.host) != (place.scale_set, place.host):
+            return cls(place)
+        return cls(place, read.message, read.recent)
+
+
+class _Stored(types.Wire, rename=None, frozen=True):
+    scale_set: int
+    host: str
+    message: Annotated[int, msgspec.Meta(ge=0)]
+    recent: tuple[tuple[int, str], ...] = ()
 
 
 def to_job(wire: types.JobMessage, web: str) -> Job | None:
@@ -76,13 +118,16 @@ def to_job(wire: types.JobMessage, web: str) -> Job | None:
 
 
 def to_message(
-    profile: str, place: Place, wire: QueueMessage, web: str, *, without_jobs: bool = False
+    profile: str, cursor: Cursor, wire: QueueMessage, web: str, *, without_jobs: bool = False
 ) -> Message:
     """What is delivered for a message of the queue.
 
-    Its id holds a digest of what came: numbers may start again (after an incident at GitHub), and
-    the same number with another content is another message.
+    Its id holds a digest of what came, since numbers may start again.
+
+    Args:
+        cursor: As it is before this message.
     """
+    place = cursor.place
     jobs = [] if without_jobs else [to_job(job, web) for job in wire.jobs]
     name = f"{place.scale_set}@{place.host}/{wire.id}/{wire.digest}"
     counts = wire.statistics
@@ -92,7 +137,7 @@ def to_message(
         jobs=tuple(job for job in jobs if job is not None),
         demand=None if counts is None else counts.total_assigned_jobs,
         waiting=None if counts is None else counts.total_available_jobs,
-        cursor=place.cursor(wire.id),
+        cursor=cursor.after(wire).to_json(),
         raw=_raw(wire),
     )
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from scaler_github.queue.convert import Place, to_message
+from scaler_github.queue.convert import Cursor, to_message
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from scaler import Context
     from scaler_github.client import QueueMessage
+    from scaler_github.queue.convert import Place
     from scaler_github.queue.waits import Pace, Waits
 
 TRIES = 3
@@ -41,42 +43,47 @@ class Delivery:
         self._web = web
         self._waits = waits
         self._pace = pace
-        self._place: Place | None = None
-        self._last = 0
+        self._cursor: Cursor | None = None
         self._unread: tuple[int, int] = (0, 0)  # a message without a readable list, times seen
 
-    async def cursor(self, place: Place) -> int:
-        """The number of the last message that was delivered from this place."""
-        if place != self._place:
+    async def cursor(self, place: Place) -> Cursor:
+        """How far this place's messages were delivered."""
+        if self._cursor is None or self._cursor.place != place:
             stored = await self._context.load(f"cursor/{self._profile}")
-            self._place, self._last = place, place.number(stored)
-        return self._last
+            self._cursor = Cursor.from_json(place, stored)
+        return self._cursor
 
-    def forget(self) -> None:
-        """Ask for the first message that is kept from now on; what is stored changes with it."""
-        self._last = 0
+    def start_again(self) -> None:
+        """Ask for the first message that is kept. What is stored follows with the next message."""
+        if self._cursor is not None:
+            self._cursor = replace(self._cursor, message=0)
 
-    async def deliver(self, place: Place, message: QueueMessage) -> None:
+    async def deliver(self, place: Place, message: QueueMessage) -> bool:
         """Hand a message to the core; when this returns, GitHub may delete it.
+
+        Returns:
+            Whether it was news: a message that comes again is not delivered again.
 
         Raises:
             Unhandled: Not now; poll again with the old cursor.
         """
-        if message.id <= await self.cursor(place):
-            return  # it came again: its effect is stored, only the deletion got lost
+        cursor = await self.cursor(place)
+        if cursor.knows(message):
+            return False
         if not message.whole and self._times_unread(message.id) < TRIES:
             raise Unhandled(f"message {message.id}: {'; '.join(message.faults)}")
         if message.faults:
             await self._alarm(message, "; ".join(message.faults))
         try:
-            await self._try_to_deliver(place, message)
+            await self._try_to_deliver(cursor, message)
         except Exception as error:
             self._context.log.exception("%s: message %d", self._profile, message.id)
-            await self._skip(place, message, error)
-        self._last = message.id
+            await self._skip(cursor, message, error)
+        self._cursor = cursor.after(message)
+        return True
 
-    async def _try_to_deliver(self, place: Place, message: QueueMessage) -> None:
-        record = to_message(self._profile, place, message, self._web)
+    async def _try_to_deliver(self, cursor: Cursor, message: QueueMessage) -> None:
+        record = to_message(self._profile, cursor, message, self._web)
         for left in reversed(range(TRIES)):
             try:
                 await self._context.deliver(record)
@@ -89,12 +96,12 @@ class Delivery:
             else:
                 return
 
-    async def _skip(self, place: Place, message: QueueMessage, error: Exception) -> None:
+    async def _skip(self, cursor: Cursor, message: QueueMessage, error: Exception) -> None:
         """Deliver all of the message but its jobs, so that it does not block those behind it.
 
         Where the core does not take even that, the message is not what is wrong.
         """
-        rest = to_message(self._profile, place, message, self._web, without_jobs=True)
+        rest = to_message(self._profile, cursor, message, self._web, without_jobs=True)
         try:
             await self._alarm(message, f"{type(error).__name__}: {error}")
             await self._context.deliver(rest)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -60,6 +61,7 @@ class Listener:
         self._heard = 0.0
         self._statistics: Statistics | None = None
         self._warned = False
+        self._trouble: tuple[Kind, int] | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -120,7 +122,10 @@ class Listener:
         if self._backoff.failures == 1 and (lost or broken):
             pause = error.wait  # a lost connection or session: again at once, the first time
         first = self._backoff.failures == 1
-        log = self._context.log.warning if first else self._context.log.info
+        seen, self._trouble = self._trouble, (error.kind, error.verdict.status)
+        log = (
+            self._context.log.warning if first or seen != self._trouble else self._context.log.info
+        )
         log("%s: %s; again in %.1f s", self._profile, error, pause)
         if not lost or not first:
             self._report(str(error), ok=False, failures=self._backoff.failures)
@@ -188,7 +193,7 @@ class Listener:
     async def _listen(self, session: QueueSession, deletions: trio.Nursery) -> float:
         await self._tell_statistics(session)
         place = Place(session.scale_set_id, session.host)
-        after = await self._delivery.cursor(place)
+        after = (await self._delivery.cursor(place)).message
         capacity = self._context.ceiling(self._profile)
         started = trio.current_time()
         ended, message = await self._waits.poll(
@@ -205,12 +210,11 @@ class Listener:
     async def _received(
         self, session: QueueSession, place: Place, message: QueueMessage, deletions: trio.Nursery
     ) -> float:
-        before = await self._delivery.cursor(place)
         self._statistics = message.statistics or self._statistics
-        await self._delivery.deliver(place, message)
+        news = await self._delivery.deliver(place, message)
         self._backoff.reset()
         deletions.start_soon(self._delete, session, message.id)
-        if message.id <= before:
+        if not news:
             return self._pace.idle
         self._heard = trio.current_time()
         if not message.faults:
@@ -227,7 +231,7 @@ class Listener:
             # nothing otherwise: what was delivered is deleted.
             text = "%s: jobs wait, but no message came for %.0f s: the cursor starts again"
             self._context.log.warning(text, self._profile, now - self._heard)
-            self._delivery.forget()
+            self._delivery.start_again()
             self._heard = now
         self._listening()
 
@@ -246,7 +250,8 @@ class Listener:
 
     async def _delete(self, session: QueueSession, message_id: int) -> None:
         try:
-            await repeat(lambda: session.delete_message(message_id))
+            backoff = Backoff(self._pace.first)
+            await repeat(lambda: session.delete_message(message_id), backoff=backoff)
         except GitHubError as error:
             # It comes again then, and is recognised
             self._context.log.info("%s: %s", self._profile, error)
@@ -259,7 +264,9 @@ class Listener:
             return
         try:
             with trio.fail_after(self._pace.farewell):
-                await repeat(lambda: actions.delete_session(session.scale_set_id, session.id))
+                backoff = Backoff(self._pace.first)
+                close = partial(actions.delete_session, session.scale_set_id, session.id)
+                await repeat(close, backoff=backoff)
                 await self._remember(None)
         except (GitHubError, trio.TooSlowError) as error:
             text = "%s: the session stays open until it expires: %s"

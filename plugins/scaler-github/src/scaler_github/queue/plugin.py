@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,14 @@ import trio
 from scaler import Duration, Finding, SettingsError, Unavailable, hookimpl
 from scaler_github.client import GitHubError, Kind, SessionLost
 from scaler_github.connection import GitHub
-from scaler_github.queue import runners, scaleset
+from scaler_github.queue import scaleset
 from scaler_github.queue.listener import Listener
+from scaler_github.queue.runners import Runners, outcomes
 from scaler_github.queue.waits import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from scaler import Context, Job, Profile, Registration, Runner
     from scaler_github.client import Actions
 
@@ -119,24 +123,21 @@ class ActionsQueue:
     async def register_runner(self, runner: Runner) -> Registration:
         """Register a runner with the profile's scale set."""
         scale_set = await self._listener(runner.profile).scale_set_id()
-        async with self._github.actions() as actions:
-            with runners.outcomes():
-                return await runners.register(actions, scale_set, runner.name)
+        async with self._runners() as known:
+            return await known.register(scale_set, runner.name)
 
     @hookimpl
     async def unregister_runner(self, runner: Runner) -> None:
         """Remove a runner, by its id or by its name."""
         ref = runner.registration.ref if runner.registration else ""
-        async with self._github.actions() as actions:
-            with runners.outcomes():
-                await runners.remove(actions, runner.name, ref)
+        async with self._runners() as known:
+            await known.remove(runner.name, ref)
 
     @hookimpl
     async def list_registrations(self) -> list[Registration]:
         """All runners of this scaler that GitHub knows."""
-        async with self._github.actions() as actions:
-            with runners.outcomes():
-                return await runners.registrations(actions, self._context.scaler)
+        async with self._runners() as known:
+            return await known.registrations(self._context.scaler)
 
     @hookimpl
     async def check(self) -> list[Finding]:
@@ -163,6 +164,12 @@ class ActionsQueue:
         if error.kind is Kind.CREDENTIAL and not error.verdict.status:
             return f"Set profiles.{profile}.{self._context.name}.runner_group."
         return "Mend what the check of github found first."
+
+    @asynccontextmanager
+    async def _runners(self) -> AsyncIterator[Runners]:
+        async with self._github.actions() as actions:
+            with outcomes():
+                yield Runners(actions, self._pace.first)
 
     def _listener(self, profile: str) -> Listener:
         try:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from scaler import Busy, Registration, Secret, Unavailable
-from scaler_github.client import Actions, GitHubError, Kind, repeat
+from scaler_github.client import Actions, Backoff, GitHubError, Kind, repeat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
+T = TypeVar("T")
 WORK_FOLDER = "_work"
 # Nobody promises more; users saw an unused configuration die after an hour (actions/runner#4248)
 CONFIG_LASTS = 45 * 60.0
@@ -30,60 +32,70 @@ def outcomes() -> Iterator[None]:
         raise Unavailable(str(error), error.wait or None) from None
 
 
-async def register(actions: Actions, scale_set: int, name: str) -> Registration:
-    """Register a runner and answer its just-in-time configuration."""
-    try:
+class Runners:
+    """The runners of one scope.
+
+    Args:
+        first: The first pause before something is read or deleted once more, in seconds.
+    """
+
+    def __init__(self, actions: Actions, first: float = 1.0) -> None:
+        self._actions = actions
+        self._first = first
+
+    async def register(self, scale_set: int, name: str) -> Registration:
+        """Register a runner with a scale set and answer its just-in-time configuration."""
+        generate = partial(self._actions.generate_jit_config, scale_set, name, WORK_FOLDER)
         try:
-            made = await actions.generate_jit_config(scale_set, name, WORK_FOLDER)
+            try:
+                made = await generate()
+            except GitHubError as error:
+                if error.kind is not Kind.EXISTS:
+                    raise
+                # An attempt whose answer was lost: its configuration is unknown, so of no use
+                await self._remove_leftover(scale_set, name)
+                made = await generate()
         except GitHubError as error:
-            if error.kind is not Kind.EXISTS:
-                raise
-            # An attempt whose answer was lost: its configuration is unknown, so it is of no use
-            await _remove_leftover(actions, scale_set, name)
-            made = await actions.generate_jit_config(scale_set, name, WORK_FOLDER)
-    except GitHubError as error:
-        if error.kind is Kind.RETRY and error.verdict.status == 200:
-            # It exists, but with a configuration that no runner could read
-            await remove_by_name(actions, name)
-        raise
-    return Registration(
-        name=name,
-        ref=str(made.runner.id),
-        config=Secret(made.encoded_jit_config),
-        expires=time.time() + CONFIG_LASTS,
-        online=False,
-        busy=False,
-    )
+            if error.kind is Kind.RETRY and error.verdict.status == 200:
+                # It exists, but with a configuration that no runner could read
+                await self._remove_by_name(name)
+            raise
+        return Registration(
+            name=name,
+            ref=str(made.runner.id),
+            config=Secret(made.encoded_jit_config),
+            expires=time.time() + CONFIG_LASTS,
+            online=False,
+            busy=False,
+        )
 
+    async def remove(self, name: str, ref: str = "") -> None:
+        """Remove a runner, by its id where that is known; one that does not exist is removed."""
+        if ref.isascii() and ref.isdigit():
+            await self._repeat(partial(self._actions.delete_agent, int(ref)))
+        else:
+            await self._remove_by_name(name)
 
-async def _remove_leftover(actions: Actions, scale_set: int, name: str) -> None:
-    agent = await repeat(lambda: actions.agent_by_name(name))
-    if agent is None:
-        return
-    if agent.runner_scale_set_id not in (0, scale_set):
-        raise Unavailable(f"the name {name} belongs to a runner that is not ours")
-    await repeat(lambda: actions.delete_agent(agent.id))
+    async def registrations(self, scaler: str) -> list[Registration]:
+        """Every registration that carries this scaler's name."""
+        return [
+            Registration(name=agent.name, ref=str(agent.id), online=agent.online, busy=agent.busy)
+            for agent in await self._repeat(self._actions.agents)
+            if "@" in agent.name and agent.name.rpartition("@")[2] == scaler
+        ]
 
+    async def _remove_leftover(self, scale_set: int, name: str) -> None:
+        agent = await self._repeat(partial(self._actions.agent_by_name, name))
+        if agent is None:
+            return
+        if agent.runner_scale_set_id not in (0, scale_set):
+            raise Unavailable(f"the name {name} belongs to a runner that is not ours")
+        await self._repeat(partial(self._actions.delete_agent, agent.id))
 
-async def remove(actions: Actions, name: str, ref: str) -> None:
-    """Remove a runner, by its id where that is known; one that does not exist is removed."""
-    if ref.isascii() and ref.isdigit():
-        await repeat(lambda: actions.delete_agent(int(ref)))
-    else:
-        await remove_by_name(actions, name)
+    async def _remove_by_name(self, name: str) -> None:
+        agent = await self._repeat(partial(self._actions.agent_by_name, name))
+        if agent is not None:
+            await self._repeat(partial(self._actions.delete_agent, agent.id))
 
-
-async def remove_by_name(actions: Actions, name: str) -> None:
-    """Look a runner up and remove it."""
-    agent = await repeat(lambda: actions.agent_by_name(name))
-    if agent is not None:
-        await repeat(lambda: actions.delete_agent(agent.id))
-
-
-async def registrations(actions: Actions, scaler: str) -> list[Registration]:
-    """Every registration that carries this scaler's name."""
-    return [
-        Registration(name=agent.name, ref=str(agent.id), online=agent.online, busy=agent.busy)
-        for agent in await repeat(actions.agents)
-        if agent.name.rpartition("@")[2] == scaler and "@" in agent.name
-    ]
+    async def _repeat(self, call: Callable[[], Awaitable[T]]) -> T:
+        return await repeat(call, backoff=Backoff(self._first))

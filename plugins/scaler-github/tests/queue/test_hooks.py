@@ -1,0 +1,254 @@
+"""The hooks that the core calls, against the simulator."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from scaler import Busy, Job, Registration, Secret, SettingsError, Unavailable
+from scaler_github.client import GitHubError
+from scaler_github.queue import ActionsQueue
+
+World = Any
+
+
+def ref(sim: Any, name: str) -> Registration:
+    return Registration(name=name, ref=str(sim.agent(name).id))
+
+
+async def test_register_answers_what_a_runner_reads(world: World) -> None:
+    async with world.running():
+        made = await world.queue.register_runner(world.runner())
+        assert made.name == "linux.1@host-1"
+        assert made.ref == str(world.sim.agent(made.name).id)
+        assert b".credentials" in base64.b64decode(made.config.reveal())
+        assert "***" in repr(made)
+        assert made.expires is not None
+
+
+async def test_a_name_that_exists_is_removed_and_made_again(world: World) -> None:
+    async with world.running():
+        first = await world.queue.register_runner(world.runner())
+        second = await world.queue.register_runner(world.runner())
+        assert first.ref != second.ref
+        assert [str(agent.id) for agent in world.sim.agents] == [second.ref]
+
+
+async def test_a_lost_answer_is_not_repeated_blindly(world: World) -> None:
+    world.sim.faults.add("jitconfig", kind="lose")
+    async with world.running():
+        with pytest.raises(Unavailable):
+            await world.queue.register_runner(world.runner())
+        assert world.sim.count("jitconfig") == 1
+        await world.queue.unregister_runner(world.runner())  # as the core does then
+        assert world.sim.agents == []
+
+
+async def test_a_foreign_runner_of_that_name_is_left_alone(world: World) -> None:
+    sim = world.sim
+    other = sim.create_scale_set("other", ["other"])
+    sim._world.create_agent("acme", world.runner().name, other)
+    async with world.running():
+        with pytest.raises(Unavailable, match="not ours"):
+            await world.queue.register_runner(world.runner())
+        assert len(sim.agents) == 1
+
+
+@pytest.mark.parametrize(
+    "config", ["", "%%%", "bm8ganNvbg==", base64.b64encode(b"{}").decode(), None, 7]
+)
+async def test_an_unusable_config_leaves_no_runner(world: World, config: object) -> None:
+    world.sim.faults.add("jitconfig", kind="edit", fields={"encodedJITConfig": config})
+    async with world.running():
+        with pytest.raises(Unavailable, match="not readable"):
+            await world.queue.register_runner(world.runner())
+        assert world.sim.agents == []
+
+
+async def test_a_config_without_a_runner_leaves_no_runner(world: World) -> None:
+    world.sim.faults.add("jitconfig", kind="edit", fields={"runner": None})
+    async with world.running():
+        with pytest.raises(Unavailable, match="not readable"):
+            await world.queue.register_runner(world.runner())
+        assert world.sim.agents == []
+
+
+async def test_unregister_by_reference_by_name_and_when_absent(world: World) -> None:
+    sim = world.sim
+    async with world.running():
+        for number in (1, 2):
+            await world.queue.register_runner(world.runner(number))
+        name = world.runner(1).name
+        await world.queue.unregister_runner(world.runner(1, registration=ref(sim, name)))
+        await world.queue.unregister_runner(world.runner(2))
+        assert sim.agents == []
+        await world.queue.unregister_runner(world.runner(2))
+        gone = Registration(name=name, ref="12345")
+        await world.queue.unregister_runner(world.runner(1, registration=gone))
+
+
+async def test_unregister_answers_busy_while_a_job_runs(world: World) -> None:
+    sim = world.sim
+    async with world.running():
+        await world.listening()
+        runner = world.runner()
+        made = await world.queue.register_runner(runner)
+        sim.queue_jobs("linux")
+        sim.bring_online(runner.name)
+        with pytest.raises(Busy):
+            await world.queue.unregister_runner(world.runner(registration=made))
+        with pytest.raises(Busy):
+            await world.queue.unregister_runner(runner)
+        [listed] = await world.queue.list_registrations()
+        assert (listed.name, listed.ref) == (runner.name, made.ref)
+        assert (listed.online, listed.busy) == (True, True)
+
+
+async def test_list_holds_what_is_ours_and_nothing_else(world: World) -> None:
+    sim = world.sim
+    async with world.running():
+        await world.queue.register_runner(world.runner())
+        one = sim.scale_set("linux")
+        for name in ("linux.1@host-10", "host-1", "x@host-1@other"):
+            sim._world.create_agent("acme", name, one)
+        [listed] = await world.queue.list_registrations()
+        assert (listed.name, listed.online, listed.busy) == ("linux.1@host-1", False, False)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"fields": {"count": 2}},
+        {"fields": {"value": None}},
+        {"fields": {"value": [{"name": "x"}]}},
+        {"status": 200, "body": ""},
+        {"status": 404},
+        {"status": 204},
+    ],
+    ids=str,
+)
+async def test_list_is_complete_or_raises(world: World, fault: dict[str, Any]) -> None:
+    world.sim.faults.add("list-agents", times=None, **fault)
+    with pytest.raises(Unavailable), trio.fail_after(10):
+        await world.queue.list_registrations()
+
+
+async def test_a_failed_reading_is_repeated(world: World) -> None:
+    world.sim.faults.add("list-agents", kind="drop")
+    assert await world.queue.list_registrations() == []
+
+
+async def test_a_rate_limit_holds_for_all_callers(world: World) -> None:
+    sim = world.sim
+    sim.faults.add("list-agents", status=429, headers={"retry-after": "600"})
+    async with world.running():
+        await world.listening()
+        with pytest.raises(Unavailable) as caught:
+            await world.queue.list_registrations()
+        assert caught.value.retry_after == 600
+        with pytest.raises(Unavailable, match="rate limit") as caught:
+            await world.queue.register_runner(world.runner())
+        assert caught.value.retry_after == pytest.approx(600, abs=5)
+        assert sim.count("jitconfig") == 0
+
+
+@pytest.mark.parametrize("sim_options", [{"flow": "offered"}])
+async def test_jobs_that_cannot_be_acquired_are_left_out(world: World) -> None:
+    sim = world.sim
+    profile = world.profiles["linux"]
+    async with world.running():
+        await world.listening()
+        sim.queue_jobs("linux", 2)
+        await world.core.until(lambda: len(world.core.jobs) == 2)
+        jobs = world.core.jobs
+        foreign = Job(id="99", state="offered", ref="99")
+        sim.expire_tokens("queue")
+        assert await world.queue.acquire_jobs(profile, [jobs[0], foreign]) == [jobs[0]]
+        sim.faults.add("acquire", status=400)
+        assert await world.queue.acquire_jobs(profile, [jobs[1]]) == []
+        sim.faults.add("acquire", status=503)
+        with pytest.raises(Unavailable):
+            await world.queue.acquire_jobs(profile, [jobs[1]])
+        sim.faults.add("acquire", status=204, body="")
+        assert await world.queue.acquire_jobs(profile, [jobs[1]]) == []
+
+
+async def test_hooks_before_the_scale_set_is_known_are_unavailable(world: World) -> None:
+    profile = world.profiles["linux"]
+    with pytest.raises(Unavailable):
+        await world.queue.acquire_jobs(profile, [])
+    with pytest.raises(Unavailable):
+        await world.queue.register_runner(world.runner())
+    world.sim.faults.add("find-scale-set", status=500, times=None)
+    async with world.running():
+        with pytest.raises(Unavailable):
+            await world.queue.acquire_jobs(profile, [])
+        with pytest.raises(Unavailable):
+            await world.queue.register_runner(world.runner())
+
+
+async def test_what_github_does_not_understand_is_a_fault(world: World) -> None:
+    world.sim.faults.add("jitconfig", status=422)
+    async with world.running():
+        with pytest.raises(GitHubError, match="422"):
+            await world.queue.register_runner(world.runner())
+
+
+async def test_check_without_services_finds_all_well(world: World) -> None:
+    findings = await world.github.check() + await world.queue.check()
+    assert all(finding.ok for finding in findings)
+    assert "will be made" in findings[-1].text
+    assert world.sim.scale_sets == []
+    world.sim.create_scale_set("linux", ["linux", "extra"])
+    [finding] = await world.queue.check()
+    assert "linux, extra" in finding.text
+    assert world.github._transport._calls is None  # and leaves no connection open
+
+
+@pytest.mark.parametrize(
+    ("token", "accepted", "advice"),
+    [("ghp_unknown", False, "new token"), ("ghp_weak", True, "admin:org")],
+)
+async def test_check_says_what_a_token_lacks(
+    world: World, token: str, accepted: bool, advice: str
+) -> None:
+    world.sim.add_token("ghp_weak", ["repo"])
+    world.token = Secret(token)
+    world.build()
+    findings = await world.github.check()
+    assert (len(findings) == 2) is accepted
+    assert not findings[-1].ok
+    assert advice in findings[-1].fix
+    assert token not in repr(findings)
+    [finding] = await world.queue.check()
+    assert not finding.ok
+
+
+async def test_check_of_a_github_that_is_not_there(world: World) -> None:
+    world.url = "http://127.0.0.1:9/acme"
+    world.build()
+    [finding] = await world.github.check()
+    assert not finding.ok
+    assert "http://127.0.0.1:9" in finding.fix
+
+
+async def test_check_names_a_missing_group(world: World) -> None:
+    world.own["linux"] = ActionsQueue.ProfileConfig(runner_group="Zoo")
+    world.build()
+    [finding] = await world.queue.check()
+    assert not finding.ok
+    assert "profiles.linux.actions-queue.runner_group" in finding.fix
+
+
+async def test_settings_that_cannot_work_are_refused(world: World, tmp_path: Path) -> None:
+    world.url = "http://github.com/acme"
+    with pytest.raises(SettingsError, match=r"plugins\.github\.url: http"):
+        world.build()
+    world.url = world.sim.url
+    world.own["other"] = ActionsQueue.ProfileConfig(scale_set="Linux")
+    with pytest.raises(SettingsError, match=r"profiles\.other\.actions-queue\.scale_set"):
+        world.build()
