@@ -56,6 +56,7 @@ class GitHub:
         self._transport = Transport(
             proxy=config.proxy or None,
             ca_file=str(config.ca_file) if config.ca_file else None,
+            authorities=self.scope.url.startswith("https:"),
         )
         self._credentials = Credentials(
             self.scope, self._transport, PersonalToken(config.token.reveal)

@@ -78,7 +78,7 @@ def script() -> Script:
 @pytest.fixture
 async def credentials(script: Script, autojump_clock: MockClock) -> AsyncIterator[Credentials]:
     scope = parse_config_url("https://github.com/acme", {})
-    async with Transport(handler=httpx.MockTransport(script)) as transport:
+    async with Transport(handler=httpx.MockTransport(script), authorities=False) as transport:
         yield Credentials(scope, transport, PersonalToken(lambda: TOKEN + "\n"))
 
 
@@ -238,7 +238,7 @@ async def test_tokens_that_cannot_be_sent(
     script: Script, autojump_clock: MockClock, text: str
 ) -> None:
     scope = parse_config_url("https://github.com/acme", {})
-    async with Transport(handler=httpx.MockTransport(script)) as transport:
+    async with Transport(handler=httpx.MockTransport(script), authorities=False) as transport:
         credentials = Credentials(scope, transport, PersonalToken(lambda: text))
         with pytest.raises(GitHubError) as caught:
             await credentials.admin()

@@ -73,6 +73,7 @@ class Transport:
     Args:
         proxy: URL of an HTTP proxy; otherwise the environment's (HTTPS_PROXY, NO_PROXY) counts.
         ca_file: More certificate authorities to trust, beside the system's.
+        authorities: Whether to trust the system's; without them only http and `ca_file` work.
         handler: For tests: answers instead of the network.
     """
 
@@ -81,11 +82,13 @@ class Transport:
         *,
         proxy: str | None = None,
         ca_file: str | None = None,
+        authorities: bool = True,
         handler: httpx.AsyncBaseTransport | None = None,
         connections: int = 20,
     ) -> None:
         self._proxy = proxy
         self._ca_file = ca_file
+        self._authorities = authorities
         self._handler = handler
         self._connections = connections
         self._users = 0
@@ -97,7 +100,9 @@ class Transport:
         if self._calls is None:
             _quieten()
             if self._tls is None:  # reading the authorities takes 30 ms, so once
-                self._tls = ssl.create_default_context()
+                self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                if self._authorities:
+                    self._tls = ssl.create_default_context()
                 if self._ca_file:
                     self._tls.load_verify_locations(self._ca_file)
             self._calls = self._client(self._tls, self._connections)
