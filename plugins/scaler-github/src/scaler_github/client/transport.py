@@ -190,11 +190,12 @@ async def _read(answer: httpx.Response) -> bytes:
 
 
 def _describe(error: Exception) -> str:
-    kind = type(error).__name__
-    text = " ".join(str(error).split())[:200]
-    if isinstance(error, httpx.ProxyError):
-        return f"the proxy refused: {text}"
-    return f"{kind}: {text}" if text else kind
+    proxy = isinstance(error, httpx.ProxyError)
+    reason: BaseException = error
+    while not str(reason) and (deeper := reason.__cause__ or reason.__context__):
+        reason = deeper  # a refused certificate is told some levels down
+    text = f"{type(reason).__name__}: {' '.join(str(reason).split())[:200]}".removesuffix(": ")
+    return f"the proxy refused: {text}" if proxy else text
 
 
 def _quieten() -> None:
