@@ -21,6 +21,8 @@ log = logging.getLogger("scaler.survey")
 
 SOON = 1.0  # seconds until a survey that was incomplete is done again, doubling up to the tick
 
+LARGEST_ID = 10**15  # ids go on above what is found: a larger one was made up by someone
+
 
 class Survey:
     """Registrations, machines and rooms, at start, on every tick and when asked."""
@@ -140,18 +142,19 @@ class Survey:
             machine = by_id.pop(row.runner.id, None)
             if row.runner.provisioner != plugin or self._steps.is_making(row.runner.id):
                 continue
-            if machine is not None:
-                if machine != row.runner.machine:
-                    state.apply(row.runner.id, Provisioned(machine))
-            elif row.told < began:
+            if row.told >= began:
+                continue
+            if machine is None:
                 state.apply(row.runner.id, Unseen())
+            elif machine != row.runner.machine or row.unseen is not None:
+                state.apply(row.runner.id, Provisioned(machine, listed=True))
         for runner_id, machine in by_id.items():
             if state.gone.get(runner_id, -math.inf) < began:
                 parsed = parse_runner_name(machine.runner_name, state.scaler)
                 profile = parsed[0] if parsed else machine.profile
                 row_found = self._adopt(profile, runner_id, provisioner=plugin, room=machine.room)
                 if row_found is not None:
-                    state.apply(runner_id, Provisioned(machine))
+                    state.apply(runner_id, Provisioned(machine, listed=True))
 
     # -- what has no row
 
@@ -166,6 +169,9 @@ class Survey:
     ) -> Row | None:
         """A row for something of ours that has none: the ledger was lost, or a call came late."""
         state = self._state
+        if not 0 < runner_id < LARGEST_ID:
+            log.error("%s.%d was found, which no scaler made: ignored", profile_name, runner_id)
+            return None
         row = state.rows.get(runner_id)
         if row is not None:  # its name says another profile than its row: leave it to people
             log.error("runner %d is known as %s, found again", runner_id, row.runner.name)

@@ -75,9 +75,10 @@ class Registered:
 
 @dataclass(frozen=True)
 class Provisioned:
-    """`provision_runner` answered, or the machine was listed or told of."""
+    """`provision_runner` answered, or the machine was told of, or `listed`."""
 
     machine: Machine
+    listed: bool = False
 
 
 @dataclass(frozen=True)
@@ -197,16 +198,20 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
     """The row after one more fact. The same row where the fact changes nothing."""
     if row.runner.state is RunnerState.GONE:
         return row
-    if isinstance(fact, (Registered, Provisioned, JobStarted, Refused)) or (
-        isinstance(fact, Seen) and not fact.listed
-    ):
-        row = replace(row, told=now)
+    match fact:
+        case Registered() | JobStarted() | Refused():
+            row = replace(row, told=now, unlisted=None)
+        case Seen(listed=False):
+            row = replace(row, told=now, unlisted=None)
+        case Provisioned(listed=False):
+            row = replace(row, told=now)
     match fact:
         case Registered(registration):
-            row = replace(row, config=registration.config)
+            if row.runner.state is not RunnerState.RETIRING:
+                row = replace(row, config=registration.config)
             row = _with(row, registration=replace(registration, config=None))
             return _settled(row, now)
-        case Provisioned(machine):
+        case Provisioned(machine, _):
             return _provisioned(row, machine, now)
         case Seen(registration, listed):
             return _seen(row, registration, listed, now)
@@ -225,7 +230,7 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
         case Unregistered():
             return _cleaned(replace(row, unregistered=True, config=None), now)
         case Destroyed():
-            return _cleaned(replace(row, destroyed=True), now)
+            return _cleaned(replace(row, destroyed=True, config=None), now)
         case Tick(profile):
             return _tick(row, profile, now)
 
@@ -294,9 +299,9 @@ def _provisioned(row: Row, machine: Machine, now: float) -> Row:
 
 
 def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row:
+    if row.runner.state is RunnerState.HELD:
+        return row  # its job is over: what becomes of the registration says nothing new
     if registration.gone:
-        if row.runner.state is RunnerState.HELD:
-            return row
         return _give_up(row, "its registration is gone", now)
     before = row.runner.registration
     if before is None:
