@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_NAME = re.compile(r"(?P<profile>.+)\.(?P<id>[1-9][0-9]{0,18})@(?P<scaler>[^@]+)", re.ASCII)
+_NAME = re.compile(r"(?P<profile>.+)\.(?P<id>[1-9][0-9]{0,17})@(?P<scaler>[^@]+)", re.ASCII)
 
 
 def runner_name(profile: str, runner_id: int, scaler: str) -> str:
