@@ -82,27 +82,27 @@ def main(settings: Settings, loaded: Mapping[str, LoadedPlugin]) -> None:
 
 
 async def _main(settings: Settings, loaded: Mapping[str, LoadedPlugin]) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-            scope = nursery.cancel_scope
-            running: Running | None = None
+    async with _unwrapped():
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with trio.open_nursery() as nursery:
+                stop = trio.Event()
+                nursery.start_soon(_watch, signals, stop, nursery.cancel_scope, name="signals")
+                await serve(settings, loaded, stop=stop)
+                nursery.cancel_scope.cancel()
 
-            async def watch() -> None:
-                async for number in signals:
-                    name = signal.Signals(number).name
-                    if running is not None and not running.engine.state.stopping:
-                        log.info("%s: stopping; once more to stop at once", name)
-                        running.stop()
-                        continue
-                    log.warning("%s: stopping at once", name)
-                    scope.cancel()
 
-            nursery.start_soon(watch, name="signals")
-            try:
-                async with _unwrapped(), trio.open_nursery() as inner:
-                    running = await inner.start(serve, settings, loaded)
-            finally:
-                scope.cancel()
+async def _watch(
+    signals: AsyncIterator[int], stop: trio.Event, everything: trio.CancelScope
+) -> None:
+    """The first signal stops it cleanly, the second at once."""
+    async for number in signals:
+        name = signal.Signals(number).name
+        if stop.is_set():
+            log.warning("%s: stopping at once", name)
+            everything.cancel()
+        else:
+            log.info("%s: stopping; once more to stop at once", name)
+            stop.set()
 
 
 @asynccontextmanager
@@ -124,16 +124,25 @@ async def serve(
     settings: Settings,
     loaded: Mapping[str, LoadedPlugin],
     *,
+    stop: trio.Event | None = None,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a scaler inside someone else's nursery.
 
-    `started()` gives a `Running`, once the first plan is about to be made. Returns after
-    `Running.stop()`; being cancelled is the same as a second signal.
+    `started()` gives a `Running`, once the first plan is about to be made. Returns when it was
+    stopped; being cancelled is the same as a second signal.
+
+    Args:
+        settings: What `load_settings` gave.
+        loaded: The plugins that it gave with them.
+        stop: Setting it begins a clean stop, at any time; so does `Running.stop()`.
+        task_status: For `nursery.start`.
 
     Raises:
         FatalError: It could not start.
     """
+    if stop is None:
+        stop = trio.Event()
     ledger, stored = await Ledger.open(settings.state_dir)
     try:
         stopping = trio.Event()
@@ -146,7 +155,7 @@ async def serve(
             engine = Engine(state, float(settings.tick), nursery, dict(stored.facts))
             engine.introduce(_siblings(plugins, loaded))
             link.engine = engine
-            running = Running(engine, stopping, trio.Event(), trio.Event())
+            running = Running(engine, stopping, trio.Event(), stop)
             log.info("scaler %s starts, with %d runners", settings.name, len(state.rows))
             await _run(settings, running, hooks, stopping, nursery, task_status)
             nursery.cancel_scope.cancel()
@@ -186,10 +195,10 @@ async def _run(
 
     nursery.start_soon(hooks.run_mailboxes, name="mailboxes")
     await nursery.start(run_services, name="services")
-    with trio.move_on_after(PATIENCE):
-        await services.attempted()
-    with trio.move_on_after(PATIENCE):
-        await engine.survey.once()
+    async with trio.open_nursery() as patience:
+        patience.start_soon(_first_look, services, engine, patience.cancel_scope)
+        await running._stop.wait()  # a signal need not wait for the start to be over
+        patience.cancel_scope.cancel()
     nursery.start_soon(engine.survey.run, name="survey")
     nursery.start_soon(engine.reconciler.run, nursery, name="reconciler")
     task_status.started(running)
@@ -205,6 +214,15 @@ async def _run(
             await hooks.drain_mailboxes()
     if grace.cancelled_caught:
         log.warning("shutdown_grace (%s) is over: the rest is broken off", settings.shutdown_grace)
+
+
+async def _first_look(services: Services, engine: Engine, done: trio.CancelScope) -> None:
+    """Give services and the first survey a while; whoever needs longer comes in degraded."""
+    with trio.move_on_after(PATIENCE):
+        await services.attempted()
+    with trio.move_on_after(PATIENCE):
+        await engine.survey.once()
+    done.cancel()
 
 
 def check(settings: Settings, loaded: Mapping[str, LoadedPlugin]) -> list[tuple[str, Finding]]:

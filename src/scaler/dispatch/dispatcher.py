@@ -158,7 +158,11 @@ class Dispatcher:
             async with trio.open_nursery() as nursery:
                 for impl in impls:
                     nursery.start_soon(one, impl, name=f"{impl.plugin}.{hook.__name__}")
-        return Gathered(answers, failures)
+        order = [impl.plugin for impl in impls]  # not the order in which they answered
+        return Gathered(
+            {name: answers[name] for name in order if name in answers},
+            {name: failures[name] for name in order if name in failures},
+        )
 
     # -- ask
 
