@@ -234,7 +234,8 @@ class Dispatcher:
             with trio.move_on_after(limit) as scope:
                 answer = await self._answer(impl, kwargs)
             trouble = (
-                f"took longer than {limit:g} s" if scope.cancelled_caught else wrong(terms, answer)
+                # cancel_called: an answer from behind the deadline is not believed either
+                f"took longer than {limit:g} s" if scope.cancel_called else wrong(terms, answer)
             )
         except Outcome:
             breaker.worked()
@@ -248,10 +249,12 @@ class Dispatcher:
         except BaseExceptionGroup as group:
             # raised while being cancelled: the error stays here, the cancellation goes on upwards
             faults, others = group.split((Exception, SystemExit))
-            if faults is not None:
-                text = f"raised {_said(faults)}"
-                self._fault(HookFault(impl.plugin, name, text), breaker, faults)
-            raise (others or group) from None
+            if others is not None:
+                if faults is not None:
+                    text = f"raised {_said(faults)}"
+                    self._fault(HookFault(impl.plugin, name, text), breaker, faults)
+                raise others from None
+            error, trouble = group, f"raised {_said(group)}"  # a SystemExit inside a nursery
         if trouble:
             fault = HookFault(impl.plugin, name, trouble)
             self._fault(fault, breaker, error)
@@ -264,8 +267,9 @@ class Dispatcher:
         if inspect.iscoroutinefunction(impl.function):
             return await impl.function(*args)
         # a plain function may block: it gets a thread, one at a time per plugin
-        answer = await trio.to_thread.run_sync(
-            partial(impl.function, *args),
+        # (its answer comes in a tuple, since trio refuses a coroutine: a decorator's, for example)
+        [answer] = await trio.to_thread.run_sync(
+            lambda: (impl.function(*args),),
             abandon_on_cancel=True,
             limiter=self._plugins[impl.plugin].threads,
         )
