@@ -106,7 +106,8 @@ class Engine:
         """See `Context.machine_changed`."""
         row = self.state.rows.get(machine.runner) if machine.runner is not None else None
         if row is None:
-            if machine.runner is not None and machine.state == "running":
+            strange = machine.runner is not None and machine.runner not in self.state.gone
+            if strange and machine.state == "running":
                 self.survey.ask()  # something of ours that has no row
         elif row.runner.provisioner == plugin:
             if machine.state == "running" and self.steps.is_making(row.runner.id):

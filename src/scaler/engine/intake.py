@@ -56,7 +56,8 @@ class Intake:
                 if each.job.state == "offered" and not each.job.declined and each.retry_at <= now
             ]
             after = await self._acquired(profile, due, self._state.demand[profile].owed)
-            await self._commit(profile, after, Transaction(), [])
+            if after:
+                await self._commit(profile, after, Transaction(), [])
 
     def _by_labels(self, message: Message) -> list[Message]:
         """One message per profile, for a source that knows only labels."""

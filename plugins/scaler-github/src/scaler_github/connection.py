@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaler import Finding, Secret, SettingsError, hookimpl
+from scaler import Duration, Finding, Secret, SettingsError, hookimpl
 from scaler_github.client import (
     Actions,
     Credentials,
@@ -39,12 +39,15 @@ class GitHub:
             token: A token that may register runners with it.
             proxy: An HTTP proxy; otherwise HTTPS_PROXY and NO_PROXY count.
             ca_file: More certificate authorities to trust, beside the system's.
+            api_cache_timeout: How old an answer of the REST API may be where one will do. The
+                message queue and its runners are always asked anew.
         """
 
         url: str
         token: Secret
         proxy: str = ""
         ca_file: Path | None = None
+        api_cache_timeout: Duration = Duration(30)  # noqa: RUF009 - immutable
 
     def __init__(self, context: Context[Config, None]) -> None:
         self._context = context
