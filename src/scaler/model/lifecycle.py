@@ -209,7 +209,8 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
         case Registered(registration):
             if row.runner.state is not RunnerState.RETIRING:
                 row = replace(row, config=registration.config)
-            row = _with(row, registration=replace(registration, config=None))
+            busy = True if row.runner.job and not row.done else registration.busy
+            row = _with(row, registration=replace(registration, config=None, busy=busy))
             return _settled(row, now)
         case Provisioned(machine, _):
             return _provisioned(row, machine, now)
@@ -366,8 +367,8 @@ def _job_started(row: Row, job: str, now: float) -> Row:
     if row.runner.state in (RunnerState.RETIRING, RunnerState.HELD) or row.done:
         return row
     registration = row.runner.registration
-    if registration is None:
-        return row
+    if registration is None:  # faster than the answer of register_runner, which is on its way
+        return _with(row, job=job)
     row = _with(row, job=job, registration=replace(registration, online=True, busy=True))
     return _settled(replace(row, idle_again=None), now, f"running job {job}")
 
