@@ -53,6 +53,10 @@ def _settled(settings: Settings) -> Iterator[tuple[str, Finding]]:
             Finding(ok=False, text="there are no profiles", fix="add a table [profiles.NAME]"),
         )
     for name, profile in settings.profiles.items():
+        if profile.max_count == 0:
+            text = "max_count is 0, so it never has a runner"
+            yield f"profile {name}", Finding(ok=False, text=text, fix="set max_count")
+            continue
         makers = ", then ".join(profile.provisioners)
         yield (
             f"profile {name}",
