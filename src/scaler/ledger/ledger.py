@@ -144,7 +144,7 @@ class Ledger:
             return
         try:
             await self._writer.write(transaction.statements)
-        except (sqlite3.Error, trio.TooSlowError) as error:
+        except Exception as error:  # whatever SQLite or the values themselves have to say
             raise LedgerError(f"the ledger cannot be written: {error!r}") from error
 
     async def close(self) -> None:
@@ -186,7 +186,8 @@ def _read(connection: sqlite3.Connection, path: Path) -> Stored:
             f" {schema.VERSION}: run the newer scaler, or move the ledger away"
         )
     connection.executescript(schema.CREATE)
-    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+    if version != schema.VERSION:  # a ledger that is only read stays as it is, to the byte
+        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
     return Stored(
         meta=_pairs(connection.execute("SELECT key, value FROM meta")),
         facts={

@@ -26,9 +26,9 @@ class _Entry:
     statements: Sequence[Statement]
     token: trio.lowlevel.TrioToken
     finished: trio.Event = field(default_factory=trio.Event)
-    error: sqlite3.Error | None = None
+    error: Exception | None = None
 
-    def finish(self, error: sqlite3.Error | None) -> None:
+    def finish(self, error: Exception | None) -> None:
         self.error = error
         with suppress(trio.RunFinishedError):  # whoever waited for it is gone
             self.token.run_sync_soon(self.finished.set)
@@ -64,7 +64,7 @@ class Writer:
         """Write in one transaction. A cancelled caller still waits for the commit.
 
         Raises:
-            sqlite3.Error: Nothing of it was written.
+            Exception: Nothing of it was written.
             trio.TooSlowError: The disk did not answer; the outcome is unknown.
         """
         entry = _Entry(statements, trio.lowlevel.current_trio_token())
@@ -104,14 +104,14 @@ class Writer:
         for entry in group:  # one of them is at fault: each for itself
             entry.finish(self._transaction([entry]))
 
-    def _transaction(self, group: list[_Entry]) -> sqlite3.Error | None:
+    def _transaction(self, group: list[_Entry]) -> Exception | None:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for entry in group:
                 for sql, values in entry.statements:
                     self._connection.execute(sql, values)
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # also a value that SQLite cannot take: the thread must go on
             with suppress(sqlite3.Error):
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
