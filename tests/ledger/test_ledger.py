@@ -1,0 +1,377 @@
+"""What was written is there; what cannot be used is refused in words, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scaler.errors import FatalError
+from scaler.ledger import Ledger, LedgerError, Stored
+from scaler.ledger.ledger import Transaction
+from scaler.ledger.rows import dump, load_demand, load_job, load_row
+from scaler.ledger.writer import Writer
+from scaler.model.demand import Demand
+from scaler.model.jobs import KnownJob
+from scaler.model.lifecycle import Row
+from scaler.records import Job, Machine, Registration, Reservation, Runner, RunnerState
+from scaler.units import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from scaler.ledger.writer import Statement
+
+
+def a_row(number: int = 1, state: RunnerState = RunnerState.BOOTING) -> Row:
+    name = f"linux.{number}@host"
+    return Row(
+        runner=Runner(
+            id=number,
+            name=name,
+            profile="linux",
+            state=state,
+            reason="it was planned",
+            created=1.5,
+            since=2.5,
+            source="queue",
+            provisioner="vm",
+            room="a",
+            resources={"memory": 4 << 30},
+            registration=Registration(name=name, ref="77", online=False, expires=99.0),
+            machine=Machine(
+                runner=number, id="uuid", room="a", addresses=("10.0.0.1",), facts={"port": 5900}
+            ),
+            reservation=Reservation(unique_id="u", qualified_repo="a/b", run_id="1", since=3.0),
+            job="j1",
+        ),
+        born=1.0,
+        entered=2.0,
+        config=Secret("the config of runner 1"),
+        unlisted=4.0,
+        failed=True,
+        told=5.0,
+    )
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[tuple[Ledger, Stored]]:
+    ledger, stored = await Ledger.open(folder)
+    try:
+        yield ledger, stored
+    finally:
+        await ledger.close()
+
+
+async def stored(folder: Path) -> Stored:
+    async with opened(folder) as (_, found):
+        return found
+
+
+def everything() -> Transaction:
+    transaction = Transaction()
+    transaction.row(a_row())
+    transaction.job("linux", "j1", KnownJob(job=Job(id="j1", state="running"), heard=3.0, tried=2))
+    transaction.demand("linux", Demand(owed=3, kept=5, lower_since=1.0, reported=True, at=2.0))
+    transaction.fact("queue", "cursor/linux", {"message": 7, "recent": [[7, "abc"]]})
+    transaction.meta("next_id", 12)
+    return transaction
+
+
+# --- what was written is there
+
+
+async def test_a_new_ledger_is_empty(tmp_path: Path) -> None:
+    assert await stored(tmp_path / "state") == Stored()
+
+
+async def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (ledger, _):
+        await ledger.write(everything())
+    found = await stored(tmp_path)
+    assert found.rows == {1: a_row()}
+    assert found.jobs == {
+        ("linux", "j1"): KnownJob(job=Job(id="j1", state="running"), heard=3.0, tried=2)
+    }
+    assert found.demand["linux"].kept == 5
+    assert found.facts == {("queue", "cursor/linux"): {"message": 7, "recent": [[7, "abc"]]}}
+    assert found.meta == {"next_id": 12}
+    assert await stored(tmp_path) == found
+
+
+async def test_what_is_over_is_deleted(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (ledger, _):
+        await ledger.write(everything())
+        over = Transaction()
+        over.row(a_row(1, RunnerState.GONE))
+        over.row(a_row(2, RunnerState.GONE))  # it never was there
+        over.job("linux", "j1", None)
+        over.fact("queue", "cursor/linux", None)
+        await ledger.write(over)
+        await ledger.write(Transaction())  # nothing to do
+    found = await stored(tmp_path)
+    assert (found.rows, found.jobs, found.facts) == ({}, {}, {})
+
+
+async def test_the_last_writing_counts(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (ledger, _), trio.open_nursery() as nursery:
+        for number in range(50):
+            transaction = Transaction()
+            transaction.meta("next_id", number)
+            nursery.start_soon(ledger.write, transaction)
+            await trio.lowlevel.checkpoint()
+    assert (await stored(tmp_path)).meta == {"next_id": 49}
+
+
+def test_a_secret_is_kept_and_never_printed() -> None:
+    row = a_row()
+    assert load_row(dump(row)).config == Secret("the config of runner 1")
+    assert "the config" not in f"{row} {row!r} {Transaction()}"
+    assert load_row(dump(replace(row, config=None))).config is None
+
+
+def test_fields_that_were_added_since_have_their_defaults() -> None:
+    old = json.loads(dump(a_row()))
+    for name in ("told", "failed", "listed", "forced"):
+        del old[name]
+    assert load_row(json.dumps(old)).told == 0.0
+    assert load_row(json.dumps({**old, "added_later": 1})).runner.id == 1
+    assert load_demand("{}") == Demand()
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.builds(
+        KnownJob,
+        job=st.builds(
+            Job,
+            id=st.text(st.characters(codec="utf-8"), min_size=1),
+            state=st.sampled_from(["offered", "assigned", "running"]),
+            name=st.text(st.characters(codec="utf-8")),
+            labels=st.lists(st.text(st.characters(codec="utf-8"))).map(tuple),
+            queued=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        ),
+        heard=st.floats(allow_nan=False, allow_infinity=False),
+    )
+)
+def test_jobs_of_any_text_are_kept(known: KnownJob) -> None:
+    assert load_job(dump(known)) == known
+
+
+# --- transactions
+
+
+async def test_many_at_once_share_their_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+    transaction_of = Writer._transaction
+
+    def counted(self: Writer, group: list[object]) -> object:
+        groups.append(len(group))
+        return transaction_of(self, group)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Writer, "_transaction", counted)
+    async with opened(tmp_path) as (ledger, _), trio.open_nursery() as nursery:
+        for number in range(300):
+            transaction = Transaction()
+            transaction.row(a_row(number + 1))
+            nursery.start_soon(ledger.write, transaction)
+    assert sum(groups) == 300
+    assert len(groups) < 100
+    assert len((await stored(tmp_path)).rows) == 300
+
+
+BROKEN: list[Statement] = [
+    ("INSERT INTO nothing VALUES (1)", ()),
+    ("INSERT INTO meta VALUES (?)", (1,)),
+    ("INSERT OR REPLACE INTO runners VALUES (?, ?)", (2**70, "{}")),
+    ("INSERT OR REPLACE INTO meta VALUES (?, ?)", ("\ud800", "1")),
+    ("INSERT OR REPLACE INTO meta VALUES (?, ?)", (object(), "1")),
+    ("INSERT INTO meta VALUES ('a', NULL)", ()),
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=[str(number) for number in range(len(BROKEN))])
+async def test_a_failing_statement_fails_its_own_transaction_alone(
+    tmp_path: Path, broken: Statement
+) -> None:
+    failed: list[int] = []
+
+    async with opened(tmp_path) as (ledger, _):
+
+        async def write(number: int) -> None:
+            transaction = Transaction()
+            transaction.meta(f"key {number}", number)
+            if number % 3 == 1:
+                transaction.statements.append(broken)
+            try:
+                await ledger.write(transaction)
+            except LedgerError:
+                failed.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(12):
+                nursery.start_soon(write, number)
+        await write(12)  # and it goes on
+    assert sorted(failed) == [1, 4, 7, 10]
+    kept = (await stored(tmp_path)).meta
+    assert sorted(kept.values()) == [n for n in range(13) if n not in failed]
+
+
+async def test_a_writer_that_is_cancelled_has_written(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (ledger, _):
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await ledger.write(everything())
+            pytest.fail("it is told that it was cancelled, once it is written")
+        assert scope.cancelled_caught
+    assert (await stored(tmp_path)).meta == {"next_id": 12}
+
+
+async def test_what_waits_is_written_when_it_closes(tmp_path: Path) -> None:
+    ledger, _ = await Ledger.open(tmp_path)
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            transaction = Transaction()
+            transaction.row(a_row(number + 1))
+            nursery.start_soon(ledger.write, transaction)
+        await trio.lowlevel.checkpoint()
+        nursery.start_soon(ledger.close)
+    assert len((await stored(tmp_path)).rows) == 20
+
+
+async def test_a_disk_that_is_full_is_an_error_and_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as (ledger, _):
+        await ledger.write(everything())
+        full = ledger._writer.connection.execute("PRAGMA page_count").fetchone()[0]
+        ledger._writer.connection.execute(f"PRAGMA max_page_count = {full}")
+        large = Transaction()
+        large.meta("large", "x" * 100_000)
+        with pytest.raises(LedgerError, match="full"):
+            await ledger.write(large)
+        ledger._writer.connection.execute("PRAGMA max_page_count = 100000")
+        await ledger.write(large)
+    found = await stored(tmp_path)
+    assert found.rows == {1: a_row()}
+    assert len(found.meta["large"]) == 100_000
+
+
+# --- the folder
+
+
+async def test_nobody_else_may_read_it(tmp_path: Path) -> None:
+    umask = os.umask(0)
+    try:
+        async with opened(tmp_path / "state") as (ledger, _):
+            await ledger.write(everything())
+            modes = {
+                path.name: stat.S_IMODE(path.stat().st_mode)
+                for path in (tmp_path / "state").iterdir()
+            }
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    assert "ledger.sqlite3" in modes
+    assert set(modes.values()) == {0o600}
+
+
+async def test_a_second_scaler_is_refused_by_the_number_of_the_first(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (ledger, _):
+        with pytest.raises(FatalError) as caught:
+            await Ledger.open(tmp_path)
+        assert f"another scaler (process {os.getpid()}) uses state_dir {tmp_path}" in str(
+            caught.value
+        )
+        await ledger.write(everything())  # and the first goes on
+    await stored(tmp_path)  # until it has let go
+
+
+async def test_a_process_that_was_killed_has_let_go(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, trio, pathlib, threading\n"
+        "from scaler.ledger import Ledger\n"
+        "async def main():\n"
+        "    await Ledger.open(pathlib.Path(sys.argv[1]))\n"
+        "    print('open', flush=True)\n"
+        "    threading.Event().wait(30)\n"
+        "trio.run(main)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: ASYNC220
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"open\n"
+            with pytest.raises(FatalError, match=rf"process {process.pid}\)"):
+                await Ledger.open(tmp_path)
+        finally:
+            process.kill()
+    await stored(tmp_path)
+
+
+async def test_a_newer_ledger_is_refused_and_untouched(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (ledger, _):
+        await ledger.write(everything())
+    path = tmp_path / "ledger.sqlite3"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(FatalError, match="is of version 2, and this scaler knows up to 1"):
+        await Ledger.open(tmp_path)
+    assert path.read_bytes() == before
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "not a database": lambda data: b"this was never a ledger\n" * 100,
+    "torn": lambda data: data[: len(data) // 2],
+    "overwritten": lambda data: data[:4096] + b"\xff" * (len(data) - 4096),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+async def test_a_damaged_ledger_is_refused_with_help_and_nothing_is_lost(
+    tmp_path: Path, kind: str
+) -> None:
+    async with opened(tmp_path) as (ledger, _):
+        await ledger.write(everything())
+    path = tmp_path / "ledger.sqlite3"
+    damaged = DAMAGE[kind](path.read_bytes())
+    path.write_bytes(damaged)
+    with pytest.raises(FatalError) as caught:
+        await Ledger.open(tmp_path)
+    assert f"the ledger {path} cannot be read" in str(caught.value)
+    assert "move it away to start with a new one" in str(caught.value)
+    assert path.read_bytes() == damaged
+    path.rename(tmp_path / "away")  # what it says helps
+    assert await stored(tmp_path) == Stored()
+
+
+@pytest.mark.parametrize("row", ["{", "[]", '{"runner": {"id": "x"}}', "null"])
+async def test_a_row_that_cannot_be_read_is_refused_too(tmp_path: Path, row: str) -> None:
+    async with opened(tmp_path) as (ledger, _):
+        transaction = Transaction()
+        transaction.statements.append(("INSERT INTO runners VALUES (1, ?)", (row,)))
+        await ledger.write(transaction)
+    with pytest.raises(FatalError, match="cannot be read"):
+        await Ledger.open(tmp_path)
+
+
+async def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FatalError, match="cannot be used"):
+        await Ledger.open(tmp_path / "file" / "state")
