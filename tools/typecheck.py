@@ -1,6 +1,7 @@
-"""Run mypy over the sources together, then over each tree of tests by itself.
+"""Run mypy over the sources together, then over each tree of tests and scripts by itself.
 
-Two trees may each have a conftest.py; mypy would take them for one module.
+Several folders of tests have a conftest.py, which mypy would take for one module: it is told to
+name modules by their folders, from where the tree of tests is.
 """
 
 from __future__ import annotations
@@ -11,23 +12,31 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("src", "plugins/*/src")
-EACH = ("tests", "plugins/*/tests", "tools", "benchmarks")
+TESTS = ("tests", "plugins/*/tests")
+SCRIPTS = ("tools", "benchmarks")
 
 
 def main() -> int:
     """Check everything, whatever failed before; 0 if nothing did."""
-    runs = [trees(*SOURCES), *([tree] for tree in trees(*EACH))]
-    failed = False
-    for run in runs:
-        print(f"mypy {' '.join(run)}", flush=True)
-        failed |= subprocess.run([sys.executable, "-m", "mypy", *run], cwd=ROOT).returncode != 0
-    return int(failed)
+    passed = [mypy(ROOT, *trees(*SOURCES))]
+    passed += [mypy(tree.parent, "--explicit-package-bases", tree) for tree in trees(*TESTS)]
+    passed += [mypy(ROOT, tree) for tree in trees(*SCRIPTS)]
+    return int(not all(passed))
 
 
-def trees(*patterns: str) -> list[str]:
+def mypy(folder: Path, *arguments: str | Path) -> bool:
+    """Run mypy in a folder; tell whether it found nothing."""
+    shown = " ".join(str(each).removeprefix(f"{ROOT}/") for each in arguments)
+    print(f"mypy {shown}", flush=True)
+    settings = ("--config-file", ROOT / "pyproject.toml", "--cache-dir", ROOT / ".mypy_cache")
+    command = [sys.executable, "-m", "mypy", *settings, *arguments]
+    return subprocess.run(command, cwd=folder, check=False).returncode == 0
+
+
+def trees(*patterns: str) -> list[Path]:
     """The folders that match and have something to check: mypy refuses those that have not."""
     return [
-        str(folder.relative_to(ROOT))
+        folder
         for pattern in patterns
         for folder in sorted(ROOT.glob(pattern))
         if next(folder.rglob("*.py"), None)
