@@ -10,6 +10,7 @@ import json
 import math
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,20 +149,23 @@ def explained(name: str) -> dict[str, str]:
     return found
 
 
-def importers(package: str, module: str) -> set[str]:
-    """The modules of a package that import another one."""
-    found = set()
+@cache
+def imports_of(package: str) -> dict[str, set[str]]:
+    """What each module of a package imports, by top-level names."""
+    found: dict[str, set[str]] = {}
     for file in PACKAGES[package].rglob("*.py"):
-        names: set[str] = set()
+        parts = file.relative_to(PACKAGES[package].parent).with_suffix("").parts
+        names = found.setdefault(".".join(parts).removesuffix(".__init__"), set())
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
+                names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module)
-        if any(name.split(".")[0] == module for name in names):
-            parts = file.relative_to(PACKAGES[package].parent).with_suffix("").parts
-            found.add(".".join(parts).removesuffix(".__init__"))
+                names.add(node.module.partition(".")[0])
     return found
+
+
+def importers(package: str, module: str) -> set[str]:
+    return {name for name, imported in imports_of(package).items() if module in imported}
 
 
 def test_every_direct_dependency_is_explained_and_none_more() -> None:
@@ -175,7 +179,8 @@ def test_dependencies_are_imported_where_the_page_says() -> None:
     for name, _ in distributions():
         package = name.replace("-", "_")
         for dependency, text in explained(name).items():
-            said = re.findall(r"`([\w.]+)`", text.rpartition("Imported in")[2])
+            where = text.partition("Imported in")[2].partition("\n\n")[0]
+            said = re.findall(r"`([\w.]+)`", where)
             real = importers(package, _MODULES.get(dependency, dependency))
             unsaid = {one for one in real if not any(f"{one}.".startswith(f"{s}.") for s in said)}
             unreal = {s for s in said if not any(f"{one}.".startswith(f"{s}.") for one in real)}
