@@ -1,0 +1,1 @@
+"""The Monitor API of scaler: for people, workflows and guests."""

@@ -1,0 +1,219 @@
+"""What the Monitor's clients see of a view: pure functions from records to plain JSON types.
+
+The names, and the words for a runner's status, are those that clients of Servo's Monitor know.
+Null stands for what is not known.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from scaler import RunnerState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scaler import Event, Job, Machine, ProfileView, Registration, Reservation, Runner, View
+
+
+class Status(enum.StrEnum):
+    """A runner's status in the words of the Monitor's clients."""
+
+    INVALID = "Invalid"  #: nothing that could run a job, now or later
+    STARTED_OR_CRASHED = "StartedOrCrashed"  #: on its way; nobody knows yet whether it comes
+    IDLE = "Idle"
+    RESERVED = "Reserved"
+    BUSY = "Busy"
+    DONE_OR_UNREGISTERED = "DoneOrUnregistered"  #: a machine that gets no job any more
+
+
+_STATUS = {
+    RunnerState.PLANNED: Status.STARTED_OR_CRASHED,
+    RunnerState.REGISTERED: Status.STARTED_OR_CRASHED,
+    RunnerState.BOOTING: Status.STARTED_OR_CRASHED,
+    RunnerState.IDLE: Status.IDLE,
+    RunnerState.RESERVED: Status.RESERVED,
+    RunnerState.BUSY: Status.BUSY,
+    RunnerState.HELD: Status.DONE_OR_UNREGISTERED,
+    RunnerState.RETIRING: Status.DONE_OR_UNREGISTERED,
+    RunnerState.GONE: Status.INVALID,
+}
+
+
+def status(state: RunnerState, *, machine: bool) -> Status:
+    """The clients' word for a runner in this state, with a machine or without."""
+    if state is RunnerState.RETIRING and not machine:
+        return Status.INVALID
+    return _STATUS[state]
+
+
+def problems(view: View) -> list[dict[str, Any]]:
+    """What keeps this scaler from being ready: empty where all is well.
+
+    Ready means that every profile's source has reported since the start, and that no plugin's last
+    report says that something is wrong.
+    """
+    found = [
+        _problem(report.text, report.plugin, report.profile, report.time)
+        for report in view.reports
+        if not report.ok
+    ]
+    reported = {(report.plugin, report.profile) for report in view.reports}
+    for name, each in view.profiles.items():
+        source = each.profile.source
+        if not reported & {(source, name), (source, "")}:
+            found.append(_problem("its source has not reported yet", source, name))
+    if view.stopping:
+        found.append(_problem("stopping"))
+    return found
+
+
+def dashboard(view: View) -> dict[str, Any]:
+    """`/dashboard.json`."""
+    statuses: dict[str, Counter[Status]] = {name: Counter() for name in view.profiles}
+    for each in view.runners:
+        if each.profile in statuses:
+            statuses[each.profile][_status(each)] += 1
+    return {
+        "scaler": view.scaler,
+        "version": view.version,
+        "time": view.time,
+        "stopping": view.stopping,
+        "degraded": problems(view),
+        "profile_runner_counts": {
+            name: _counts(each.target, statuses[name]) for name, each in view.profiles.items()
+        },
+        "profiles": {name: _profile(each) for name, each in view.profiles.items()},
+        "runners": [
+            {"id": each.id, "screenshot_url": None, "runner": runner(each)} for each in view.runners
+        ],
+        "jobs": [
+            {**_job(each), "waiting": view.waiting.get((each.profile, each.id))}
+            for each in view.jobs
+        ],
+        "events": [_event(each) for each in view.events],
+    }
+
+
+def runner(each: Runner) -> dict[str, Any]:
+    """A runner as it stands in every answer about it."""
+    machine = each.machine
+    return {
+        "id": each.id,
+        "name": each.name,
+        "profile": each.profile,
+        "status": _status(each),
+        "created_time": each.created or None,
+        "registration": _registration(each.registration),
+        "guest_name": machine.id if machine is not None else None,
+        "ipv4_address": _ipv4(machine),
+        "host": (machine.room if machine is not None else "") or each.room or None,
+        "job": each.job or None,
+        "reservation": _reservation(each.reservation),
+    }
+
+
+def _status(each: Runner) -> Status:
+    return status(each.state, machine=each.machine is not None)
+
+
+def _counts(target: int, statuses: Counter[Status]) -> dict[str, Any]:
+    # Healthy are all that take up a place of the target; clients expect those that are done in it.
+    healthy = statuses.total() - statuses[Status.INVALID]
+    return {
+        "target": target,
+        "healthy": healthy,
+        "started_or_crashed": statuses[Status.STARTED_OR_CRASHED],
+        "idle": statuses[Status.IDLE],
+        "reserved": statuses[Status.RESERVED],
+        "busy": statuses[Status.BUSY],
+        "excess_healthy": max(0, healthy - target),
+        "wanted": max(0, target - healthy),
+        "image_age": None,
+    }
+
+
+def _profile(each: ProfileView) -> dict[str, Any]:
+    return {
+        "demand": each.demand,
+        "target": each.target,
+        "ceiling": each.ceiling,
+        "states": dict(each.counts),
+        "why": each.why or None,
+    }
+
+
+def _registration(registration: Registration | None) -> dict[str, Any] | None:
+    if registration is None:
+        return None
+    ref = registration.ref
+    online = {True: "online", False: "offline", None: None}
+    return {
+        "id": int(ref) if ref.isascii() and ref.isdecimal() else ref or None,
+        "name": registration.name,
+        "status": online[registration.online],
+        "busy": registration.busy,
+        "labels": None,
+    }
+
+
+def _reservation(reservation: Reservation | None) -> dict[str, Any] | None:
+    if reservation is None:
+        return None
+    return {
+        "unique_id": reservation.unique_id,
+        "qualified_repo": reservation.qualified_repo,
+        "run_id": reservation.run_id,
+        "since": reservation.since,
+    }
+
+
+def _ipv4(machine: Machine | None) -> str | None:
+    addresses: Iterable[str] = machine.addresses if machine is not None else ()
+    return next((address for address in addresses if _is_ipv4(address)), None)
+
+
+def _is_ipv4(address: str) -> bool:
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _job(each: Job) -> dict[str, Any]:
+    return {
+        "id": each.id,
+        "profile": each.profile or None,
+        "state": each.state,
+        "name": each.name or None,
+        "workflow": each.workflow or None,
+        "repository": each.repository or None,
+        "run_id": each.run_id or None,
+        "event": each.event or None,
+        "labels": list(each.labels),
+        "queued": each.queued,
+        "runner_name": each.runner_name or None,
+        "result": each.result or None,
+        "declined": each.declined or None,
+        "url": each.url or None,
+    }
+
+
+def _event(each: Event) -> dict[str, Any]:
+    return {
+        "time": each.time,
+        "text": each.text,
+        "profile": each.profile or None,
+        "runner": each.runner,
+        "job": each.job or None,
+    }
+
+
+def _problem(
+    text: str, plugin: str = "", profile: str = "", time: float | None = None
+) -> dict[str, Any]:
+    return {"text": text, "plugin": plugin or None, "profile": profile or None, "since": time}
