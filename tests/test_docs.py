@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+import trio
 
 from scaler.cli.main import COMMANDS, main
 from scaler.errors import ExitCode
@@ -39,7 +41,9 @@ def page(name: str) -> str:
 def section(text: str, heading: str) -> str:
     """What stands below a heading, up to the next of its level."""
     level = heading.partition(" ")[0]
-    found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^{level} |\Z)", text, re.M | re.S)
+    found = re.search(
+        rf"^{re.escape(heading)}\n(.*?)(?=^{level} |\Z)", text, re.MULTILINE | re.DOTALL
+    )
     assert found, f"there is no heading {heading!r}"
     return found[1]
 
@@ -139,7 +143,7 @@ def required(requirements: list[str]) -> set[str]:
 def explained(name: str) -> dict[str, str]:
     """The entries of a distribution: what each names, and its text."""
     entries = re.split(
-        r"^- ", section(page("explanation/dependencies.md"), f"## {name}"), flags=re.M
+        r"^- ", section(page("explanation/dependencies.md"), f"## {name}"), flags=re.MULTILINE
     )
     found = {}
     for entry in entries[1:]:
@@ -216,7 +220,7 @@ def test_every_hook_is_in_the_table() -> None:
 
 
 def shown(text: str, command: str) -> str:
-    found = re.search(rf"```console\n\$ {re.escape(command)}\n(.*?)```", text, re.S)
+    found = re.search(rf"```console\n\$ {re.escape(command)}\n(.*?)```", text, re.DOTALL)
     assert found, f"the page does not show `{command}`"
     return found[1]
 
@@ -233,7 +237,7 @@ def test_help_is_as_the_reference_shows_it(name: str, capsys: pytest.CaptureFixt
 
 def test_every_exit_code_is_told_of() -> None:
     source = (PACKAGES["scaler"] / "errors.py").read_text()
-    comments = dict(re.findall(r"^    ([A-Z]+) = \d+  #: (.+)$", source, re.M))
+    comments = dict(re.findall(r"^    ([A-Z]+) = \d+  #: (.+)$", source, re.MULTILINE))
     rows = table(section(page("reference/commands.md"), "## Exit codes"))
     assert [(int(code), meaning) for code, meaning in rows[: len(ExitCode)]] == [
         (code.value, comments[code.name]) for code in ExitCode
@@ -258,13 +262,10 @@ def test_every_control_route_is_in_the_reference() -> None:
 
 async def test_the_control_requests_in_the_pages_are_understood() -> None:
     """Every `curl` of the pages, played on a simulator that has what they speak of."""
-    httpx = pytest.importorskip("httpx")
     pages = [path.read_text() for path in DOCS.rglob("*.md")]
     text = "\n".join(pages).replace("\\\n", " ")
-    calls = re.findall(r"^\$ curl -s(?: -d '(.*)')? \S*/_control/(\S+)$", text, re.M)
+    calls = re.findall(r"^\$ curl -s(?: -d '(.*)')? \S*/_control/(\S+)$", text, re.MULTILINE)
     assert len(calls) > 4
-    import trio
-
     simulator = Simulator()
     async with trio.open_nursery() as nursery:
         await nursery.start(simulator.serve)

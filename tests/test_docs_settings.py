@@ -150,7 +150,7 @@ TABLES = tables()
 def shown(heading: str) -> str | None:
     """The table below a heading."""
     found = re.search(
-        rf"^#+ `{re.escape(heading)}`\n(.*?)(?=^#|\Z)", PAGE.read_text(), re.M | re.S
+        rf"^#+ `{re.escape(heading)}`\n(.*?)(?=^#|\Z)", PAGE.read_text(), re.MULTILINE | re.DOTALL
     )
     if found is None:
         return None
@@ -164,7 +164,7 @@ def test_every_setting_is_in_the_reference_as_it_is(heading: str) -> None:
 
 
 def test_the_reference_tells_of_no_table_that_is_not() -> None:
-    headings = re.findall(r"^#+ `(.+)`$", PAGE.read_text(), re.M)
+    headings = re.findall(r"^#+ `(.+)`$", PAGE.read_text(), re.MULTILINE)
     assert sorted(headings) == sorted(TABLES)
 
 

@@ -1,0 +1,174 @@
+"""The examples in the documentation are loaded, compiled and run.
+
+A block of settings is completed where it is a fragment, by nothing but this:
+
+- where it names none of them, `[plugins.github]` with a token, `[plugins.actions-queue]` and
+  `[plugins.libvirt]`;
+- every variable that it names by `env = "…"` is in the environment;
+- `plugin_dir` holds the plugins of its own page: its Python blocks that begin with `# plugins/…`;
+- files that it names below `boot_script` and `file` exist.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from scaler import Running, load_settings, serve
+from scaler.loading import load_classes
+from scaler.loading.find import GROUP
+from scaler_github.testing import Simulator
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("plugins/*/README.md")), *ROOT.glob("docs/**/*.md")]
+GUIDE = ROOT / "docs/how-to/write-a-plugin.md"
+
+_BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_PLUGIN = re.compile(r"\A# plugins/(\w+)\.py\n")
+_PARTS = {
+    "github": 'url = "https://github.com/acme"\ntoken = { env = "GITHUB_TOKEN" }',
+    "actions-queue": "",
+    "libvirt": "",
+}
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    found = _BLOCK.findall(path.read_text())
+    return [textwrap.dedent(text) for _, name, text in found if name == language]
+
+
+def every(language: str) -> list[Any]:
+    return [
+        pytest.param(path, text, id=f"{path.relative_to(ROOT)}-{number}")
+        for path in PAGES
+        for number, text in enumerate(blocks(path, language), 1)
+    ]
+
+
+def plugins_of(path: Path) -> dict[str, str]:
+    """The plugins that a page shows, by name."""
+    texts = {match[1]: text for text in blocks(path, "python") if (match := _PLUGIN.match(text))}
+    return {name.replace("_", "-"): text for name, text in texts.items()}
+
+
+def written(path: Path, folder: Path) -> Path:
+    """A page's plugins in a folder."""
+    (folder / "plugins").mkdir()
+    for name, text in plugins_of(path).items():
+        (folder / "plugins" / f"{name}.py").write_text(text)
+    return folder / "plugins"
+
+
+def completed(path: Path, text: str, folder: Path) -> Path:
+    """A settings file of a block, and what it refers to."""
+    written(path, folder)
+    named = tomllib.loads(text).get("plugins", {})
+    for name, part in _PARTS.items():
+        if name not in named:
+            text += f"\n[plugins.{name}]\n{part}\n"
+    text = re.sub(r'plugin_dir = "[^"]*"', 'plugin_dir = "plugins"', text)
+    for key in ("boot_script", "file"):
+        for number, name in enumerate(re.findall(rf'\b{key} = "([^"]*)"', text)):
+            stub = folder / f"{key}-{number}"
+            stub.write_text("x\n")
+            stub.chmod(0o600)
+            text = text.replace(f'{key} = "{name}"', f'{key} = "{stub.name}"')
+    file = folder / "scaler.toml"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(("path", "text"), every("toml"))
+def test_settings_in_the_pages_load(path: Path, text: str, tmp_path: Path) -> None:
+    if "project" in tomllib.loads(text):  # a distribution's, not settings
+        return
+    environ = dict.fromkeys(re.findall(r'\benv = "(\w+)"', text), "a-secret")
+    environ.setdefault("GITHUB_TOKEN", "a-secret")
+    settings, loaded = load_settings(completed(path, text, tmp_path), environ=environ)
+    assert loaded.keys() >= tomllib.loads(text).get("plugins", {}).keys()
+    assert settings.profiles.keys() == tomllib.loads(text).get("profiles", {}).keys()
+
+
+def test_there_are_settings_to_load() -> None:
+    assert len(every("toml")) >= 6
+    assert {"README.md", "settings.md", "write-a-plugin.md"} <= {
+        case.values[0].name for case in every("toml")
+    }
+
+
+@pytest.mark.parametrize(("path", "text"), every("python"))
+def test_python_in_the_pages_compiles(path: Path, text: str) -> None:
+    compile(text, str(path), "exec")
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if plugins_of(path)])
+def test_plugins_in_the_pages_load(path: Path, tmp_path: Path) -> None:
+    names = list(plugins_of(path))
+    loaded = load_classes(names, plugin_dir=written(path, tmp_path))
+    assert all(plugin.hooks for plugin in loaded.values())
+
+
+def test_the_guides_distribution_names_the_guides_class() -> None:
+    (project,) = (each for each in map(tomllib.loads, blocks(GUIDE, "toml")) if "project" in each)
+    groups = project["project"]["entry-points"]
+    assert groups.keys() == {GROUP}
+    for name, target in groups[GROUP].items():
+        module, _, cls = target.partition(":")
+        assert f"class {cls}:" in plugins_of(GUIDE)[name]
+        assert [module] == project["tool"]["setuptools"]["py-modules"]
+
+
+def test_the_simulators_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (text,) = blocks(ROOT / "docs/reference/simulator.md", "python")
+    exec(compile(text, "simulator.md", "exec"), {"__name__": "example"})
+    assert "a client is given http://127.0.0.1:" in capsys.readouterr().out
+
+
+GUEST = """
+import os, time, urllib.request, json
+body = json.dumps({"jit_config": os.environ["ACTIONS_RUNNER_INPUT_JITCONFIG"]}).encode()
+urllib.request.urlopen(os.environ["CONTROL"] + "/runners/online", body)
+time.sleep(60)
+"""
+
+
+async def test_a_job_goes_through_the_guides_plugins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The page's settings with another URL and another command; a process that plays the runner."""
+    caplog.set_level("INFO")
+    text = next(each for each in blocks(GUIDE, "toml") if "[scaler]" in each)
+    simulator = Simulator(scope="acme/web")
+    guest = tmp_path / "guest.py"
+    guest.write_text(GUEST)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(simulator.serve)
+        monkeypatch.setenv("CONTROL", f"{simulator.origin}/_control")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert "https://github.com/acme/web" in text
+        text = text.replace("https://github.com/acme/web", simulator.url)
+        text = text.replace("[scaler]", f'[scaler]\nname = "guide"\nstate_dir = "{tmp_path}"', 1)
+        text = text.replace('["/opt/actions-runner/run.sh"]', f"{[sys.executable, str(guest)]}")
+        written(GUIDE, tmp_path)
+        (tmp_path / "scaler.toml").write_text(text)
+        loaded = load_settings(tmp_path / "scaler.toml", environ={"GITHUB_TOKEN": simulator.token})
+        running: Running = await nursery.start(serve, *loaded)
+        with trio.fail_after(15):
+            await simulator.wait_for(lambda: simulator.scale_sets)
+            simulator.queue_jobs("linux", 1, display_name="hello", run_time=0.05)
+            await simulator.wait_for(lambda: simulator.jobs_in("completed"), timeout=15)
+            view = running.view()
+            while view.runners:
+                view = await running.next_view(view)
+        assert simulator.agents == []
+        running.stop()
+        await running.stopped.wait()
+        nursery.cancel_scope.cancel()
+    assert "hello is done: succeeded" in caplog.text
