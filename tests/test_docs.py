@@ -183,7 +183,7 @@ def test_dependencies_are_imported_where_the_page_says() -> None:
     for name, _ in distributions():
         package = name.replace("-", "_")
         for dependency, text in explained(name).items():
-            where = text.partition("Imported in")[2].partition("\n\n")[0]
+            where = " ".join(text.partition("\n\n")[0].split()).partition("Imported in")[2]
             said = re.findall(r"`([\w.]+)`", where)
             real = importers(package, _MODULES.get(dependency, dependency))
             unsaid = {one for one in real if not any(f"{one}.".startswith(f"{s}.") for s in said)}
