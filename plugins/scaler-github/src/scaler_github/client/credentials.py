@@ -135,9 +135,9 @@ class Credentials:
                 return good
             if self._flights != seen and self._failure is not None:
                 raise GitHubError(self._failure.verdict)  # the flight that we waited for
+            self._failure = None  # one that is cancelled has no outcome for those who wait
             try:
                 renewed = self._admin = await self._renew()
-                self._failure = None
                 return renewed
             except GitHubError as error:
                 self._failure, self._failed_at = error, trio.current_time()
