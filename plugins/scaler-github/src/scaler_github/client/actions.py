@@ -54,11 +54,6 @@ class Actions:
             raise GitHubError(Verdict(Kind.BUG, f"there are {len(found)} scale sets named {name}"))
         return found[0] if found else None
 
-    async def scale_set(self, scale_set_id: int) -> types.ScaleSet:
-        """The scale set with this id."""
-        what = f"get scale set {scale_set_id}"
-        return _one(await self._call("GET", f"{_SETS}/{scale_set_id}", what), types.ScaleSet, what)
-
     async def create_scale_set(
         self, name: str, group: int, labels: Sequence[str]
     ) -> types.ScaleSet:
@@ -75,10 +70,6 @@ class Actions:
         body = _scale_set_body(name, group, labels)
         path = f"{_SETS}/{scale_set_id}"
         return _one(await self._call("PATCH", path, what, body=body), types.ScaleSet, what)
-
-    async def delete_scale_set(self, scale_set_id: int) -> None:
-        """Delete a scale set; its waiting jobs go back to the queue."""
-        await self._gone("DELETE", f"{_SETS}/{scale_set_id}", f"delete scale set {scale_set_id}")
 
     async def runner_group(self, name: str) -> types.RunnerGroup | None:
         """The runner group of this name, or None."""
@@ -117,12 +108,6 @@ class Actions:
         path = f"{_SETS}/{scale_set_id}/acquirejobs"
         response = await self._call("POST", path, what, body=list(request_ids), token=queue_token)
         return [] if _empty(response) else _list(response, int, what)
-
-    async def acquirable_jobs(self, scale_set_id: int) -> list[types.JobMessage]:
-        """The jobs that wait to be acquired."""
-        what = f"list acquirable jobs of scale set {scale_set_id}"
-        response = await self._call("GET", f"{_SETS}/{scale_set_id}/acquirablejobs", what)
-        return [] if _empty(response) else _list(response, types.JobMessage, what)
 
     # Runners
 
