@@ -247,11 +247,17 @@ def read_message(response: Response, what: str) -> QueueMessage:
             text += f" (request {request})"
         raise Unreadable(Verdict(Kind.RETRY, text, status=response.status)) from None
     jobs, faults, whole = _entries(envelope)
+    statistics = None
+    try:
+        if envelope.statistics is not None:
+            statistics = types.convert(envelope.statistics, types.Statistics)
+    except ValueError as error:
+        faults.append(f"its statistics: {error}")
     return QueueMessage(
         envelope.message_id,
         envelope.message_type,
         tuple(jobs),
-        envelope.statistics,
+        statistics,
         tuple(faults),
         whole,
         _digest(envelope.body.encode()),

@@ -11,7 +11,7 @@ from scaler import Job, Message
 from scaler_github.client import types
 
 if TYPE_CHECKING:
-    from scaler.records import JobState
+    from scaler import JobState
     from scaler_github.client import QueueMessage
 
 _STATES: dict[str, JobState] = {
@@ -103,7 +103,7 @@ def to_job(wire: types.JobMessage, web: str) -> Job | None:
     return Job(
         id=name,
         state=state,
-        ref=str(wire.runner_request_id),
+        ref=str(wire.runner_request_id or ""),  # without it, a job cannot be acquired
         labels=tuple(wire.request_labels),
         repository=repository,
         run_id=run,
