@@ -26,6 +26,8 @@ class Pace:
         garbage: From, to: the pause after an answer that is no message.
         raised: A poll is repeated for a higher capacity at most this often.
         lowered: And for a lower one: what GitHub believes we can run must not outlast the truth.
+        alarm: A message that could not be handled is shown for at least so long, and then until
+            a message is handled well.
         unheard: After so long without a message, though jobs wait, the cursor is doubted.
         farewell: For closing the session.
         request: How long a hook waits for the scale set to be known.
@@ -37,6 +39,7 @@ class Pace:
     garbage: tuple[float, float] = (1.0, 5.0)
     raised: float = 1.0
     lowered: float = 0.1
+    alarm: float = 3600.0
     unheard: float = 300.0
     farewell: float = 10.0
     request: float = 20.0
@@ -52,6 +55,7 @@ class Waits:
         self._scope: trio.CancelScope | None = None
         self._grace = 0.0
         self._polled: tuple[float, int] | None = None  # since when, with which capacity
+        self._watched = trio.CancelScope()  # the watch over the last poll's capacity
 
     @property
     def stopping(self) -> bool:
@@ -87,6 +91,7 @@ class Waits:
             return True, await call()
 
         self._polled = trio.current_time(), capacity
+        self._watched.cancel()
         try:
             return await self.until_stopping(ended) or (False, None)
         finally:
@@ -107,18 +112,22 @@ class Waits:
 
     async def watch_ceiling(self) -> None:
         """Repeat the poll in flight when the ceiling changes; a burst of changes is one."""
-        seen = self._context.ceiling(self._profile)
         while True:
-            seen = await self._context.ceiling_changed(self._profile, seen)
-            while (poll := self._polled) is not None:
-                since, capacity = poll
-                seen = self._context.ceiling(self._profile)
-                if seen == capacity:
-                    break
-                least = self._pace.lowered if seen < capacity else self._pace.raised
-                if trio.current_time() >= since + least:
-                    if self._scope is not None:
-                        self._scope.cancel()
-                    break
+            with trio.CancelScope() as self._watched:  # left when another poll begins
+                if self._polled is not None:
+                    await self._watch(self._polled)
+                await trio.sleep_forever()
+
+    async def _watch(self, poll: tuple[float, int]) -> None:
+        since, capacity = poll
+        while self._polled is poll:
+            # Held against what this poll told, not against what was seen last: between two polls
+            # the ceiling may have gone to and fro
+            seen = await self._context.ceiling_changed(self._profile, capacity)
+            least = self._pace.lowered if seen < capacity else self._pace.raised
+            if trio.current_time() < since + least:
                 with trio.move_on_at(since + least):
-                    seen = await self._context.ceiling_changed(self._profile, seen)
+                    await self._context.ceiling_changed(self._profile, seen)
+            elif self._polled is poll and self._scope is not None:
+                self._scope.cancel()
+                return
