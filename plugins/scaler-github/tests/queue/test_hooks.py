@@ -236,6 +236,19 @@ async def test_check_of_a_github_that_is_not_there(world: World) -> None:
     assert "http://127.0.0.1:9" in finding.fix
 
 
+async def test_a_missing_github_is_told_by_check_and_refused_at_start(world: World) -> None:
+    def sibling(plugin: str, cls: type[Any]) -> Any:
+        raise LookupError(cls)
+
+    world.core.sibling = sibling
+    [finding] = await world.queue.check()
+    assert not finding.ok
+    assert "[plugins.github]" in finding.text
+    assert "[plugins.github]" in finding.fix
+    with pytest.raises(SettingsError, match=r"plugins\.actions-queue: .*\[plugins\.github\]"):
+        await world.queue.run_service(trio.TASK_STATUS_IGNORED)
+
+
 async def test_check_names_a_missing_group(world: World) -> None:
     world.own["linux"] = ActionsQueue.ProfileConfig(runner_group="Zoo")
     world.build()

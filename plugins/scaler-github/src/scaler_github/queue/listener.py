@@ -25,10 +25,16 @@ if TYPE_CHECKING:
     from scaler import Context
     from scaler_github.client import Actions, QueueMessage
     from scaler_github.client.types import ScaleSet, Statistics
+    from scaler_github.queue.alarms import Alarms
+
+LABELS = "labels"  # the alarm's name
 
 
 class Listener:
     """Listens to the scale set of one profile.
+
+    Args:
+        alarms: Where to tell what a person should look at.
 
     Attributes:
         session: The open session, for acquiring jobs; None while there is none.
@@ -42,6 +48,7 @@ class Listener:
         name: str,
         group: str,
         web: str,
+        alarms: Alarms,
         poll_timeout: float = 50.0,
         pace: Pace | None = None,
     ) -> None:
@@ -52,7 +59,8 @@ class Listener:
         self._poll_timeout = poll_timeout
         self._pace = pace or Pace()
         self._waits = Waits(context, profile, self._pace)
-        self._delivery = Delivery(context, profile, web, self._waits, self._pace)
+        self._alarms = alarms
+        self._delivery = Delivery(context, profile, web, self._waits, self._pace, alarms)
         self._backoff = Backoff(self._pace.first, self._pace.largest)
         self._scale_set: ScaleSet | None = None
         self._known = trio.Event()
@@ -60,7 +68,6 @@ class Listener:
         self._told: tuple[str, int] | None = None  # the session whose statistics were delivered
         self._heard = 0.0
         self._statistics: Statistics | None = None
-        self._warned = False
         self._trouble: tuple[Kind, int] | None = None
 
     @property
@@ -138,15 +145,15 @@ class Listener:
         )
         if found is None:
             return
-        missing = scaleset.missing_labels(labels, found)
-        if missing and not self._warned:
-            self._warned = True
+        if missing := scaleset.missing_labels(labels, found):
             text = (
                 f"GitHub did not take the labels {', '.join(missing)} of scale set {self._name}: "
                 "jobs that ask for them do not come here (GHES before 3.21 takes one label only)"
             )
-            self._context.log.warning("%s: %s", self._profile, text)
-            self._context.report(f"{self._profile}: {text}", ok=False, missing_labels=missing)
+            if self._alarms.tell(self._profile, LABELS, text):
+                self._context.log.warning("%s: %s", self._profile, text)
+        else:
+            self._alarms.over(self._profile, LABELS)
         self._scale_set = found
         self._known.set()
 
@@ -241,9 +248,8 @@ class Listener:
         if self._told == now:
             return
         place = Place(session.scale_set_id, session.host)
-        await self._context.deliver(
-            to_statistics_message(self._profile, place, *now, session.statistics)
-        )
+        record = to_statistics_message(self._profile, place, *now, session.statistics)
+        await self._delivery.hand_over(record, "what GitHub told with the session")
         self._statistics = session.statistics
         self._told = now
         self._listening()

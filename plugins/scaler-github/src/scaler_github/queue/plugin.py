@@ -12,6 +12,7 @@ from scaler import Duration, Finding, SettingsError, Unavailable, hookimpl
 from scaler_github.client import GitHubError, Kind, SessionLost
 from scaler_github.connection import GitHub
 from scaler_github.queue import scaleset
+from scaler_github.queue.alarms import Alarms
 from scaler_github.queue.listener import Listener
 from scaler_github.queue.runners import Runners, outcomes
 from scaler_github.queue.waits import Pace
@@ -56,6 +57,7 @@ class ActionsQueue:
     def __init__(self, context: Context[Config, ProfileConfig], pace: Pace | None = None) -> None:
         self._context = context
         self._pace = pace or Pace()
+        self._alarms = Alarms(context)
         self._listeners: dict[str, Listener] = {}
         self._check_names()
 
@@ -92,6 +94,7 @@ class ActionsQueue:
                 name=self._scale_set(profile),
                 group=own.runner_group,
                 web=github.scope.web,
+                alarms=self._alarms,
                 poll_timeout=self._context.config.poll_timeout,
                 pace=self._pace,
             )
@@ -109,6 +112,8 @@ class ActionsQueue:
         if session is None:
             raise Unavailable(f"profile {profile.name} has no session now", 5)
         wanted = {int(job.ref): job for job in jobs if job.ref.isascii() and job.ref.isdigit()}
+        if not wanted:
+            return []
         try:
             acquired = set(await session.acquire_jobs(list(wanted)))
         except GitHubError as error:
@@ -142,7 +147,12 @@ class ActionsQueue:
     @hookimpl
     async def check(self) -> list[Finding]:
         """Whether every profile's scale set is there, or can be made."""
-        async with self._github.actions() as actions:
+        try:
+            github = self._github
+        except SettingsError as error:
+            fix = "Add [plugins.github] with the url of an account and a token."
+            return [Finding(ok=False, text=str(error), fix=fix)]
+        async with github.actions() as actions:
             return [await self._look(actions, profile) for profile in self._context.own]
 
     async def _look(self, actions: Actions, profile: str) -> Finding:
