@@ -13,16 +13,19 @@ from scaler.errors import HookFault, Outcome
 from scaler.hooks import SPEC
 from scaler.ledger.ledger import Transaction
 from scaler.model.demand import report
-from scaler.model.jobs import KnownJob, committed, in_order, merge
+from scaler.model.jobs import KnownJob, in_order, merge
 from scaler.model.lifecycle import Fact, JobDone, JobStarted, Row
 from scaler.records import Job, Message, RunnerState
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
     from scaler.engine.state import State
 
 log = logging.getLogger("scaler.jobs")
 
 REMEMBERED = 1000  # message ids per source and profile
+ENDED = 10_000  # jobs whose end is remembered, so that a late message cannot bring them back
 LONGEST = 60.0  # seconds until offered jobs are tried again, at most
 
 
@@ -33,6 +36,7 @@ class Intake:
         self._state = state
         self._locks = {profile: trio.Lock() for profile in state.profiles}
         self._seen: dict[tuple[str, str], OrderedDict[str, None]] = {}
+        self._ended: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def deliver(self, plugin: str, message: Message) -> None:
         """See `Context.deliver`."""
@@ -55,9 +59,9 @@ class Intake:
                 for each in known.values()
                 if each.job.state == "offered" and not each.job.declined and each.retry_at <= now
             ]
-            after = await self._acquired(profile, due, self._state.demand[profile].owed)
+            after, vain = await self._acquired(profile, due, self._state.demand[profile].owed, {})
             if after:
-                await self._commit(profile, after, Transaction(), [])
+                await self._commit(profile, after, vain, Transaction(), [])
 
     def _by_labels(self, message: Message) -> list[Message]:
         """One message per profile, for a source that knows only labels."""
@@ -103,14 +107,15 @@ class Intake:
                 if job is not None and job.state == "offered" and not job.declined
             ]
             owed = self._state.demand[profile].owed if message.demand is None else message.demand
-            after |= await self._acquired(profile, offered, owed)
+            acquired, vain = await self._acquired(profile, offered, owed, after)
+            after |= acquired
             if message.demand is not None:
                 demand = report(self._state.demand[profile], message.demand, message.waiting, now)
                 self._state.demand[profile] = demand
                 transaction.demand(profile, demand)
             if message.cursor is not None:
                 transaction.fact(plugin, f"cursor/{profile}", message.cursor)
-            await self._commit(profile, after, transaction, list(message.jobs))
+            await self._commit(profile, after, vain, transaction, list(message.jobs))
             if message.id:
                 seen[message.id] = None
                 if len(seen) > REMEMBERED:
@@ -120,6 +125,9 @@ class Intake:
         """What the message's jobs are after it; None for those that are forgotten."""
         after: dict[str, Job | None] = {}
         for job in in_order(jobs):
+            if (profile, job.id) in self._ended:
+                after[job.id] = None  # whatever is said of it: its end may not be durable yet
+                continue
             known = self._state.jobs[profile].get(job.id)
             before = after.get(job.id) or (known.job if known else None)
             if before is None and job.state == "running" and not self._runs_here(job):
@@ -164,40 +172,54 @@ class Intake:
             for job in new:
                 nursery.start_soon(ask, job, name=f"on_job_available {job.id}")
 
-    async def _acquired(self, profile: str, offered: list[Job], owed: int) -> dict[str, Job | None]:
-        """Acquire as many of these jobs as the ceiling has room for; what became of them."""
+    async def _acquired(
+        self, profile: str, offered: list[Job], owed: int, after: Mapping[str, Job | None]
+    ) -> tuple[dict[str, Job | None], frozenset[str]]:
+        """Acquire as many of these jobs as the ceiling has room for.
+
+        `after` is what the message in hand says. The answer is what became of the jobs that were
+        asked for, and which of them were asked for in vain.
+        """
         state = self._state
-        known = state.jobs[profile]
+        nothing: frozenset[str] = frozenset()
+        known = {job_id: each.job for job_id, each in state.jobs[profile].items()} | dict(after)
+        ours = sum(
+            job is not None and job.state in ("assigned", "running") for job in known.values()
+        )
         plugin = state.profiles[profile].source
         supply = sum(
             row.runner.state is RunnerState.BUSY and not row.done
             for row in state.rows.values()
             if row.runner.profile == profile
         )
-        room = state.plan.ceilings.get(profile, 0) - max(owed, committed(known.values()), supply)
+        room = state.plan.ceilings.get(profile, 0) - max(owed, ours, supply)
         if room <= 0 or not offered or state.stopping:
-            return {}
+            return {}, nothing
         if plugin not in state.hooks.implementers(SPEC.acquire_jobs):
-            return {}
+            return {}, nothing
         asked = offered[:room]
         try:
-            ours = await state.hooks.route(
+            answer = await state.hooks.route(
                 plugin, None, SPEC.acquire_jobs, profile=state.profiles[profile], jobs=asked
             )
         except (Outcome, HookFault) as error:
             # perhaps they are ours now; then the source will say that they are assigned
             log.warning("acquiring %d jobs: %s", len(asked), error, extra={"profile": profile})
-            return {job.id: job for job in asked}
-        mine = {job.id for job in ours}
+            return {job.id: job for job in asked}, frozenset(job.id for job in asked)
+        mine = {job.id for job in answer}
         for job in asked:
             if job.id not in mine:
                 log.info("job %s went to someone else", job.id, extra={"profile": profile})
-        return {job.id: replace(job, state="assigned") if job.id in mine else None for job in asked}
+        became = {
+            job.id: replace(job, state="assigned") if job.id in mine else None for job in asked
+        }
+        return became, nothing
 
     async def _commit(
         self,
         profile: str,
         after: dict[str, Job | None],
+        vain: Container[str],
         transaction: Transaction,
         said: list[Job],
     ) -> None:
@@ -207,13 +229,21 @@ class Intake:
         now = state.clock.now()
         for job_id, job in after.items():
             before = jobs.get(job_id)
+            if job is not None and job.state == "done":
+                self._ended[profile, job_id] = None
+                if len(self._ended) > ENDED:
+                    self._ended.popitem(last=False)
             if job is None or job.state == "done":
                 jobs.pop(job_id, None)
                 transaction.job(profile, job_id, None)
             else:
-                tried = before.tried + 1 if before and job == before.job else 0
-                wait = min(LONGEST, 2.0**tried) if job.state == "offered" and tried else 0.0
-                known = KnownJob(job=job, heard=now, tried=tried, retry_at=now + wait)
+                known = KnownJob(job=job, heard=now)
+                if before and job.state == before.job.state:
+                    known = replace(known, tried=before.tried, retry_at=before.retry_at)
+                if job_id in vain:
+                    tried = known.tried + 1
+                    wait = min(LONGEST, 2.0 ** min(tried, 10))
+                    known = replace(known, tried=tried, retry_at=now + wait)
                 jobs[job_id] = known
                 transaction.job(profile, job_id, known)
             self._tell(before.job if before else None, job)
