@@ -10,7 +10,7 @@ import trio
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.demand import settle
 from scaler.model.jobs import committed, forgotten
-from scaler.model.lifecycle import Retire, Row, Tick
+from scaler.model.lifecycle import Retire, Row, Tick, wakes
 from scaler.model.plan import Make, Situation, plan
 from scaler.records import RunnerState
 
@@ -64,18 +64,20 @@ class Reconciler:
         if not state.stopping:
             for runner_id in state.plan.retire:
                 state.apply(runner_id, Retire("there are more runners than needed"))
-        if not await self._write(transaction):
-            for row in made:  # nothing may be begun that is not durable: plan it again later
+        written = await self._write(transaction)
+        for row in made:
+            if written:
+                self._steps.make(row.runner.id)
+            else:  # nothing may be begun that is not durable: plan it again later
                 self._steps.unclaim(row.runner.id)
                 state.drop(row)
-            return
-        for row in made:
-            self._steps.make(row.runner.id)
+        # cleaning up goes on, also on a full disk: what a crash forgets of it is found again
         for row in list(state.rows.values()):
             if row.runner.state in (RunnerState.RETIRING, RunnerState.GONE):
                 self._steps.retire(row)
-        for profile in state.profiles:
-            self._acquire(profile, nursery)
+        if written:
+            for profile in state.profiles:
+                self._acquire(profile, nursery)
 
     # -- before the plan
 
@@ -179,6 +181,10 @@ class Reconciler:
         if not self._written:
             return now + RETRY
         times = [now + self._tick, self._steps.wake(), self._state.plan.wake]
+        for row in self._state.rows.values():
+            wake = wakes(row, self._state.profiles.get(row.runner.profile))
+            if wake is not None and wake > now:
+                times.append(wake)
         times += [
             known.retry_at
             for jobs in self._state.jobs.values()
