@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scaler.model.lifecycle import supplies
-from scaler.model.rooms import Free, place
+from scaler.model.rooms import Free, Ranking
 from scaler.records import Room, RunnerState
 
 if TYPE_CHECKING:
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
 RETIRING_SOON = 30.0  # a runner retiring for longer is stuck: its place is not promised to anyone
 LOST_CAUSE = 3  # failures in a row after which nothing is promised while backing off
 TURN = 120.0  # seconds until the first turn at what is left goes to the next profile
+ROOMS_TOLD = 8  # rooms that are named where no room has a place
+
+_WORKING = frozenset({RunnerState.BUSY, RunnerState.RESERVED})
 
 # Least is lost by retiring the runner that has come the shortest way.
-_SPARE = (
-    RunnerState.PLANNED,
-    RunnerState.REGISTERED,
-    RunnerState.BOOTING,
-    RunnerState.IDLE,
-)
+_SPARE = {
+    RunnerState.PLANNED: 0,
+    RunnerState.REGISTERED: 1,
+    RunnerState.BOOTING: 2,
+    RunnerState.IDLE: 3,
+}
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class _Case:
         self.profile = profile
         self.live = self.busy = self.total = self.promised = self.granted = 0
         self.spare: list[Row] = []
-        self.rooms: list[list[Free]] = []
+        self.rooms: list[Ranking] = []
         self.held_back = ""
         self.demand = self.target = self.keep = self.waiting = 0
 
@@ -127,15 +131,16 @@ def plan(situation: Situation) -> Plan:
     cases = {name: _Case(profile) for name, profile in situation.profiles.items()}
     rooms = _free_rooms(situation)
     _count(situation, cases, rooms)
+    rankings = _Rankings(situation, rooms)
     for name, case in cases.items():
-        _aim(situation, name, case, rooms)
+        _aim(situation, name, case, rankings)
 
     active = [] if situation.stopping else list(cases.values())
     make: list[Make] = []
     make += _deal(active, lambda case: min(case.target, case.demand) - case.live)
     make += _deal(active, lambda case: case.target - case.live)
-    _deal(active, lambda case: case.demand + case.waiting - case.live)
-    _deal(_rotated(active, situation.now), lambda case: case.profile.max_count)
+    _deal(active, lambda case: case.demand + case.waiting - case.live, many=True)
+    _deal(_rotated(active, situation.now), lambda case: case.profile.max_count, many=True)
 
     return Plan(
         make=tuple(make) if situation.ids_known else (),
@@ -191,10 +196,12 @@ def _count(
     by_name = {
         (free.provisioner, free.room.name): free for frees in rooms.values() for free in frees
     }
+    gone, retiring, working = RunnerState.GONE, RunnerState.RETIRING, _WORKING
     soon = situation.now - RETIRING_SOON
     for row in situation.rows:
         runner = row.runner
-        if runner.state is RunnerState.GONE:
+        state = runner.state
+        if state is gone:
             continue
         free = by_name.get((runner.provisioner, runner.room))
         if free is not None and not row.destroyed:
@@ -206,15 +213,15 @@ def _count(
         if supplies(row):
             case.live += 1
             case.promised += 1
-            if runner.state in (RunnerState.BUSY, RunnerState.RESERVED):
+            if state in working:
                 case.busy += 1
             else:
                 case.spare.append(row)
-        elif runner.state is RunnerState.RETIRING and row.entered > soon and not row.destroyed:
+        elif state is retiring and row.entered > soon and not row.destroyed:
             case.promised += 1  # what is destroyed has given its place back: it is dealt anew
 
 
-def _aim(situation: Situation, name: str, case: _Case, rooms: Mapping[str, list[Free]]) -> None:
+def _aim(situation: Situation, name: str, case: _Case, rankings: _Rankings) -> None:
     """How many there should be, how many are kept, and what holds the profile back as a whole."""
     profile = case.profile
     demand = situation.demand.get(name)
@@ -224,9 +231,7 @@ def _aim(situation: Situation, name: str, case: _Case, rooms: Mapping[str, list[
     kept = max(case.demand, demand.kept if demand else 0)
     case.keep = min(profile.max_count, profile.target_count + kept)
     case.waiting = max(situation.offered.get(name, 0), demand.waiting if demand else 0)
-    case.rooms = [
-        _preferred(situation, name, rooms[each]) for each in profile.provisioners if each in rooms
-    ]
+    case.rooms = rankings.of(profile)
     backoff = situation.backoff.get(name)
     if not case.rooms:
         case.held_back = f"the rooms of {', '.join(profile.provisioners)} are not known yet"
@@ -238,34 +243,59 @@ def _aim(situation: Situation, name: str, case: _Case, rooms: Mapping[str, list[
             case.rooms = []  # promise nothing; the ceiling comes back when the wait is over
 
 
-def _preferred(situation: Situation, profile: str, rooms: list[Free]) -> list[Free]:
-    """The rooms that did not fail this profile a moment ago; all of them where every one did."""
-    good = [
-        free
-        for free in rooms
-        if situation.avoid.get((profile, free.provisioner, free.room.name), 0.0) <= situation.now
-    ]
-    return good or rooms
+class _Rankings:
+    """Every provisioner's rooms in the order for each size; profiles of one size share it."""
+
+    def __init__(self, situation: Situation, rooms: Mapping[str, list[Free]]) -> None:
+        self._rooms = rooms
+        self._known: dict[object, Ranking] = {}
+        self._avoided: dict[tuple[str, str], set[str]] = {}
+        for (profile, provisioner, room), until in situation.avoid.items():
+            if until > situation.now:
+                self._avoided.setdefault((profile, provisioner), set()).add(room)
+
+    def of(self, profile: Profile) -> list[Ranking]:
+        return [self._in(each, profile) for each in profile.provisioners if each in self._rooms]
+
+    def _in(self, provisioner: str, profile: Profile) -> Ranking:
+        """The rooms that did not fail this profile lately; all of them where every one did."""
+        avoided = frozenset(self._avoided.get((profile.name, provisioner), ()))
+        key = (provisioner, avoided, frozenset(profile.resources.items()))
+        if key not in self._known:
+            rooms = self._rooms[provisioner]
+            good = [free for free in rooms if free.room.name not in avoided]
+            self._known[key] = Ranking(provisioner, good or rooms, profile.resources)
+        return self._known[key]
 
 
-def _deal(cases: list[_Case], goal: Callable[[_Case], int]) -> list[Make]:
-    """Grant machines one at a time, round the profiles, until goals are met or nothing fits."""
+def _deal(cases: list[_Case], goal: Callable[[_Case], int], *, many: bool = False) -> list[Make]:
+    """Grant machines round the profiles, until goals are met or nothing fits.
+
+    It is always the turn of who got the fewest. `many`: at one turn more than one is granted where
+    there is plenty, since one at a time would take as long as all `max_count` together.
+    """
     made: list[Make] = []
-    turn = deque(case for case in cases if case.rooms)
+    wish = [min(goal(case), case.profile.max_count - case.total) - case.granted for case in cases]
+    turn = [(0, index) for index, case in enumerate(cases) if wish[index] > 0 and case.rooms]
+    sharers = Counter(each.provisioner for _, index in turn for each in cases[index].rooms)
     while turn:
-        case = turn.popleft()
-        wanted = goal(case) - case.granted
-        if wanted <= 0 or case.total + case.granted >= case.profile.max_count:
+        given, index = turn[0]
+        case = cases[index]
+        most = wish[index] - given if many else 1
+        for ranking in case.rooms:
+            if taken := ranking.take(most, sharers[ranking.provisioner]):
+                break
+        else:
+            heapq.heappop(turn)
             continue
-        free = next(
-            (free for rooms in case.rooms if (free := place(rooms, case.profile.resources))), None
-        )
-        if free is None:
-            continue
-        case.granted += 1
-        if not case.held_back:
+        free, machines = taken
+        case.granted += machines
+        if not many and not case.held_back:
             made.append(Make(case.profile.name, free.provisioner, free.room.name))
-        turn.append(case)
+        if given + machines < wish[index]:
+            heapq.heapreplace(turn, (given + machines, index))
+        else:
+            heapq.heappop(turn)
     return made
 
 
@@ -278,9 +308,7 @@ def _surplus(situation: Situation, cases: Mapping[str, _Case]) -> list[int]:
             continue
         surplus = case.live - case.keep
         if surplus > 0:
-            spare = sorted(
-                case.spare, key=lambda row: (_SPARE.index(row.runner.state), -row.runner.id)
-            )
+            spare = sorted(case.spare, key=lambda row: (_SPARE[row.runner.state], -row.runner.id))
             retire += [row.runner.id for row in spare[:surplus]]
     return retire
 
@@ -309,10 +337,8 @@ def _held_by(situation: Situation, case: _Case) -> str:
     if case.total >= case.profile.max_count:
         ending = case.total - case.live
         return f"max_count is {case.profile.max_count}, and {ending} runners are not gone yet"
-    lacks = [
-        text
-        for rooms in case.rooms
-        for free in rooms
-        if (text := free.lacks(case.profile.resources))
-    ]
+    rooms = [free for ranking in case.rooms for free in ranking.rooms]
+    lacks = [text for free in rooms[:ROOMS_TOLD] if (text := free.lacks(case.profile.resources))]
+    if len(rooms) > ROOMS_TOLD:
+        lacks.append(f"and {len(rooms) - ROOMS_TOLD} more rooms have none either")
     return f"no room: {'; '.join(lacks) or 'there is none'}"

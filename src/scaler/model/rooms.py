@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,11 @@ from scaler.records import RoomState
 from scaler.units import Size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from scaler.records import Resources, Room
+
+LOOKS = 4  # rooms that are weighed anew for one machine, of those charged since the last time
 
 
 class Free:
@@ -25,11 +28,12 @@ class Free:
         self.left = dict(room.total)
         self.count = 0
 
-    def charge(self, resources: Resources) -> None:
-        """Take a machine's resources out; what is overcommitted goes below zero."""
-        self.count += 1
-        for name in self.left:
-            self.left[name] -= resources.get(name, 0)
+    def charge(self, resources: Resources, machines: int = 1) -> None:
+        """Take machines' resources out; what is overcommitted goes below zero."""
+        self.count += machines
+        left = self.left
+        for name in left:
+            left[name] -= resources.get(name, 0) * machines
 
     def lacks(self, resources: Resources) -> str:
         """Why a machine does not fit, in words; empty where it does."""
@@ -42,38 +46,83 @@ class Free:
         ]
         return f"{self.room.name or 'its room'} lacks {', '.join(short)}" if short else ""
 
-    def fits(self, resources: Resources) -> bool:
-        """Whether a machine fits; the quick form of `lacks`."""
-        if self.room.state is not RoomState.UP:
-            return False
-        left = self.left
-        return all(
-            wanted <= 0 or name not in left or left[name] >= wanted
-            for name, wanted in resources.items()
-        )
 
-    def emptiness(self, resources: Resources) -> tuple[float, int]:
-        """The larger, the better a place for the next machine: its scarcest share left."""
-        total: Mapping[str, int] = self.room.total
-        share = math.inf
-        for name, wanted in resources.items():
-            if wanted > 0 and total.get(name, 0) > 0:
-                share = min(share, (self.left[name] - wanted) / total[name])
-        return share, -self.count
+class Ranking:
+    """One provisioner's rooms, the emptiest first for machines of one size.
 
+    The emptiest room is the one whose scarcest resource has the largest share left. While a plan
+    is made rooms only get fuller, so a room is weighed anew only when it comes first, and only a
+    few for one machine: where many rooms are in use by several sizes, nearly the emptiest will do.
 
-def place(rooms: list[Free], resources: Resources) -> Free | None:
-    """The emptiest of these rooms that takes a machine; it is charged. None where none does."""
-    best: Free | None = None
-    best_score = (-math.inf, 0)
-    for room in rooms:
-        if room.fits(resources):
-            score = room.emptiness(resources)
-            if best is None or score > best_score:
-                best, best_score = room, score
-    if best is not None:
-        best.charge(resources)
-    return best
+    Attributes:
+        rooms: All of them, also those in which nothing fits.
+    """
+
+    __slots__ = ("_order", "_resources", "_wanted", "provisioner", "rooms")
+
+    def __init__(self, provisioner: str, rooms: Sequence[Free], resources: Resources) -> None:
+        self.provisioner = provisioner
+        self.rooms = rooms
+        self._resources = resources
+        self._wanted = [(name, wanted) for name, wanted in resources.items() if wanted > 0]
+        # the fuller, the larger; where rooms are alike the one with fewer machines, then the first
+        self._order = [
+            (fullness, free.count, index)
+            for index, free in enumerate(rooms)
+            if free.room.state is RoomState.UP and (fullness := self._fullness(free)) is not None
+        ]
+        heapq.heapify(self._order)
+
+    def take(self, most: int = 1, sharers: int = 1) -> tuple[Free, int] | None:
+        """Charge the emptiest room with a machine; None where none fits anywhere.
+
+        Args:
+            most: Charge it with up to so many at once, but with a small part of what is free only,
+                so that taking turns stays fair.
+            sharers: How many take turns at these rooms.
+
+        Returns:
+            The room and the number of machines.
+        """
+        order, looks = self._order, 0
+        while order:
+            _, count, index = order[0]
+            free = self.rooms[index]
+            if count != free.count:  # it was charged since it was weighed
+                fullness = self._fullness(free)
+                if fullness is None:
+                    heapq.heappop(order)
+                    continue
+                heapq.heapreplace(order, (fullness, free.count, index))
+                looks += 1
+                if looks < LOOKS:
+                    continue
+            machines = 1 if most == 1 else self._part(free, most, sharers)
+            free.charge(self._resources, machines)
+            return free, machines
+        return None
+
+    def _fullness(self, free: Free) -> float | None:
+        """The share of its scarcest resource that one more machine leaves, negated, or None."""
+        least = math.inf
+        left, total = free.left, free.room.total
+        for name, wanted in self._wanted:
+            if name in left:
+                rest = left[name] - wanted
+                if rest < 0:
+                    return None
+                share = rest / total[name]
+                if share < least:  # quicker than min(): this is where a plan's time goes
+                    least = share
+        return -least
+
+    def _part(self, free: Free, most: int, sharers: int) -> int:
+        """A quarter of this room, or of everyone's share in all rooms; all where nothing limits."""
+        fits = [free.left[name] // wanted for name, wanted in self._wanted if name in free.left]
+        if not fits:
+            return most
+        fit = min(fits)
+        return min(most, max(1, min(fit // 4, fit * len(self._order) // (4 * sharers))))
 
 
 def _amount(name: str, amount: int) -> str:
