@@ -75,6 +75,7 @@ class Connection:
     """
 
     CALLS = 8
+    HANGING = 4
 
     def __init__(self, name: str, uri: str, pace: Pace, opener: OpenLink = open_link) -> None:
         self.name = name
@@ -93,7 +94,10 @@ class Connection:
         # daemon is, must not stand in line behind them
         self._calls = trio.CapacityLimiter(self.CALLS)
         self._pictures = trio.CapacityLimiter(2)
-        self._control = trio.CapacityLimiter(1)
+        # what hangs is given up and keeps its thread: the next attempt must not wait for it
+        self._opens = trio.CapacityLimiter(self.HANGING)
+        self._probes = trio.CapacityLimiter(self.HANGING)
+        self._asking = trio.CapacityLimiter(self.HANGING)
         self._closing = trio.CapacityLimiter(4)
 
     @property
@@ -152,7 +156,7 @@ class Connection:
         try:
             with trio.fail_after(self.pace.open / 2):
                 return await trio.to_thread.run_sync(
-                    ask_facts, self.uri, abandon_on_cancel=True, limiter=self._control
+                    ask_facts, self.uri, abandon_on_cancel=True, limiter=self._asking
                 )
         except trio.TooSlowError:
             raise self._unavailable("it does not answer") from None
@@ -233,17 +237,22 @@ class Connection:
         try:
             with trio.fail_after(self.pace.open):
                 return await trio.to_thread.run_sync(
-                    opening.run, abandon_on_cancel=True, limiter=self._control
+                    opening.run, abandon_on_cancel=True, limiter=self._opens
                 )
         except trio.TooSlowError:
             opening.abandon()
-            text = f"connecting takes longer than {self.pace.open:g} s"
-            raise self._unavailable(text) from None
+            raise self._unavailable(self._why_not_open()) from None
         except LinkLostError as error:
             raise self._unavailable(str(error)) from error
         except BaseException:
             opening.abandon()
             raise
+
+    def _why_not_open(self) -> str:
+        text = f"connecting takes longer than {self.pace.open:g} s"
+        if self._opens.available_tokens:
+            return text
+        return f"{text}, and {self.HANGING} attempts hang in libvirt: the next waits for one to end"
 
     async def _mind(self, link: Link) -> None:
         """Watch over a connection until it is lost, and ask how it is when a call is overdue."""
@@ -258,9 +267,7 @@ class Connection:
         try:
             with trio.fail_after(self.pace.probe):
                 await trio.to_thread.run_sync(
-                    link.probe,
-                    abandon_on_cancel=True,
-                    limiter=self._control,
+                    link.probe, abandon_on_cancel=True, limiter=self._probes
                 )
         except trio.TooSlowError:
             self._lose(link, "libvirt's daemon does not answer")

@@ -168,6 +168,13 @@ class Listener:
                 await self._news.wait()
         return self.reports[-1][0]
 
+    async def said(self, words: str, within: float = 10) -> str:
+        """Wait until the last report has these words."""
+        with trio.fail_after(within):
+            while not self.reports or words not in self.reports[-1][0]:
+                await self._news.wait()
+        return self.reports[-1][0]
+
     async def deliver(self, plugin: str, message: Message) -> None:
         """Not for provisioners."""
         raise NotImplementedError
