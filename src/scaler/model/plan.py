@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from scaler.model.lifecycle import supplies
 from scaler.model.rooms import Free, Ranking
@@ -70,8 +70,7 @@ class Situation:
     stopping: bool = False
 
 
-@dataclass(frozen=True)
-class Make:
+class Make(NamedTuple):
     """Make one runner here."""
 
     profile: str

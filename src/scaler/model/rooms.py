@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from scaler.records import Resources, Room
 
-LOOKS = 4  # rooms that are weighed anew for one machine, of those charged since the last time
+LOOKS = 3  # rooms that are weighed anew for one machine, of those charged since the last time
 
 
 class Free:
@@ -66,10 +66,11 @@ class Ranking:
         self._resources = resources
         self._wanted = [(name, wanted) for name, wanted in resources.items() if wanted > 0]
         # the fuller, the larger; where rooms are alike the one with fewer machines, then the first
+        up, weigh = RoomState.UP, self._fullness
         self._order = [
             (fullness, free.count, index)
             for index, free in enumerate(rooms)
-            if free.room.state is RoomState.UP and (fullness := self._fullness(free)) is not None
+            if free.room.state is up and (fullness := weigh(free)) is not None
         ]
         heapq.heapify(self._order)
 
@@ -117,12 +118,12 @@ class Ranking:
         return -least
 
     def _part(self, free: Free, most: int, sharers: int) -> int:
-        """A quarter of this room, or of everyone's share in all rooms; all where nothing limits."""
+        """Half of this room, or of everyone's share in all rooms; all where nothing limits."""
         fits = [free.left[name] // wanted for name, wanted in self._wanted if name in free.left]
         if not fits:
             return most
         fit = min(fits)
-        return min(most, max(1, min(fit // 4, fit * len(self._order) // (4 * sharers))))
+        return min(most, max(1, min(fit // 2, fit * len(self._order) // (2 * sharers))))
 
 
 def _amount(name: str, amount: int) -> str:
