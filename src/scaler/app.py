@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("scaler")
 
+SERVICE = SPEC.run_service.__name__
+PATIENT_SHARE = 0.6  # of shutdown_grace is for what is being made, the rest for unmaking it
 PATIENCE = 10.0  # seconds that the start waits for services, and for the first survey
 
 
@@ -143,19 +145,20 @@ async def serve(
     """
     if stop is None:
         stop = trio.Event()
+    stopped = trio.Event()
     ledger, stored = await Ledger.open(settings.state_dir)
     try:
         stopping = trio.Event()
         link = _Link()
         plugins = _build(settings, loaded, link, stopping)
-        hooks = Dispatcher(register(plugins), partial(_show_fault, link))
+        hooks = Dispatcher(register(plugins), partial(_show_fault, link), partial(_clear, link))
         clock = Clock(stored.meta.get("clock"))
         state = State(settings.name, settings.profiles, stored, ledger, hooks, clock)
         async with trio.open_nursery() as nursery:
-            engine = Engine(state, float(settings.tick), nursery, dict(stored.facts))
-            engine.introduce(_siblings(plugins, loaded))
+            engine = Engine(state, float(settings.tick), nursery)
+            engine.introduce(_siblings(plugins, loaded), _kin(loaded))
             link.engine = engine
-            running = Running(engine, stopping, trio.Event(), stop)
+            running = Running(engine, stopping, stopped, stop)
             log.info("scaler %s starts, with %d runners", settings.name, len(state.rows))
             await _run(settings, running, hooks, stopping, nursery, task_status)
             nursery.cancel_scope.cancel()
@@ -164,9 +167,9 @@ async def serve(
         except LedgerError as error:
             log.error("%s", error)
         log.info("scaler %s stopped", settings.name)
-        running.stopped.set()
     finally:
         await ledger.close()
+        stopped.set()
 
 
 async def _run(
@@ -181,8 +184,8 @@ async def _run(
     engine = running.engine
     services = Services(
         hooks,
-        lambda plugin, text, ok: engine.report(plugin, text, ok, "", {}),
-        engine.survey.ask,
+        lambda plugin, text: engine.fault(plugin, SERVICE, text),
+        partial(_ready, engine),
         stopping,
     )
     ended = trio.Event()
@@ -208,7 +211,8 @@ async def _run(
     stopping.set()
     with trio.move_on_after(float(settings.shutdown_grace)) as grace:
         async with trio.open_nursery() as ending:
-            ending.start_soon(engine.wind_down, name="wind down")
+            making = float(settings.shutdown_grace) * PATIENT_SHARE
+            ending.start_soon(engine.wind_down, making, name="wind down")
             ending.start_soon(ended.wait, name="services end")
         with trio.move_on_after(1):
             await hooks.drain_mailboxes()
@@ -259,6 +263,13 @@ class _Bare:
     def report(self, *_args: Any) -> None:
         """Nobody looks."""
 
+    async def load(self, *_args: Any) -> None:
+        """Nothing is remembered."""
+        await trio.lowlevel.checkpoint()
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"Context.{name} cannot be used in check: nothing runs")
+
 
 def _build(
     settings: Settings,
@@ -303,6 +314,25 @@ def _siblings(
     }
 
 
+def _kin(loaded: Mapping[str, LoadedPlugin]) -> dict[str, set[str]]:
+    """For each plugin, the names of those of its distribution."""
+    return {
+        name: {other for other in loaded if loaded[other].dist == plugin.dist}
+        for name, plugin in loaded.items()
+    }
+
+
 def _show_fault(link: _Link, fault: HookFault) -> None:
     if link.engine is not None:
-        link.engine.report(fault.plugin, f"{fault.hook}: {fault.text}", False, "", {})
+        link.engine.fault(fault.plugin, fault.hook, fault.text)
+
+
+def _clear(link: _Link, plugin: str, hook: str) -> None:
+    if link.engine is not None:
+        link.engine.recovered(plugin, hook)
+
+
+def _ready(engine: Engine, plugin: str) -> None:
+    """A plugin's hooks can be called now: what it alone knows is worth asking for."""
+    engine.recovered(plugin, SERVICE)
+    engine.survey.ask()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
+
+import trio
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    import trio
 
     from scaler.records import Machine, Message, Profile, Registration, View
 
@@ -40,7 +40,8 @@ class Core(Protocol):
 class Context(Generic[C, P]):
     """What a plugin is built with: its settings, its folder, its log, and the way up to the core.
 
-    It holds no nursery, no ledger and no token.
+    It holds no nursery, no ledger and no token. Its plain methods may also be called from a plain
+    hook, which runs in a thread.
 
     Attributes:
         name: The plugin's name in the settings.
@@ -95,7 +96,7 @@ class Context(Generic[C, P]):
 
     def report(self, text: str, *, ok: bool = True, profile: str = "", **facts: Any) -> None:
         """Set this plugin's line on the dashboard (one per profile, and one for profile "")."""
-        self._core.report(self.name, text, ok, profile, facts)
+        _on_loop(self._core.report, self.name, text, ok, profile, facts)
 
     async def deliver(self, message: Message) -> None:
         """Hand a message to the core: its jobs, its demand, its cursor.
@@ -105,16 +106,18 @@ class Context(Generic[C, P]):
 
         Raises:
             LookupError: The message's profile does not belong to this plugin.
+            TypeError: A field is not of its type.
+            Unavailable: It could not be made durable: deliver it again.
         """
         await self._core.deliver(self.name, message)
 
     def match(self, labels: tuple[str, ...]) -> str | None:
         """The profile that serves these labels, for sources that know nothing else."""
-        return self._core.match(labels)
+        return _on_loop(self._core.match, labels)
 
     def ceiling(self, profile: str) -> int:
         """How many runners this profile may have in all, now; 0 while stopping."""
-        return self._core.ceiling(profile)
+        return _on_loop(self._core.ceiling, profile)
 
     async def ceiling_changed(self, profile: str, seen: int) -> int:
         """Wait until the ceiling differs from `seen`; return it."""
@@ -122,19 +125,19 @@ class Context(Generic[C, P]):
 
     def registration_changed(self, registration: Registration) -> None:
         """A registration came online, became busy or free, or is gone: tell as soon as known."""
-        self._core.registration_changed(self.name, registration)
+        _on_loop(self._core.registration_changed, self.name, registration)
 
     def machine_changed(self, machine: Machine) -> None:
         """A machine runs, has learnt an address, or has stopped (say why)."""
-        self._core.machine_changed(self.name, machine)
+        _on_loop(self._core.machine_changed, self.name, machine)
 
     def capacity_changed(self) -> None:
         """`capacity()` would answer something else now: have it asked soon."""
-        self._core.capacity_changed(self.name)
+        _on_loop(self._core.capacity_changed, self.name)
 
     def view(self) -> View:
         """A snapshot of everything; the same object until something changes."""
-        return self._core.view()
+        return _on_loop(self._core.view)
 
     async def next_view(self, after: View) -> View:
         """Wait for a snapshot newer than `after`; at most ten a second."""
@@ -142,3 +145,15 @@ class Context(Generic[C, P]):
 
 
 T = TypeVar("T")
+A = ParamSpec("A")
+
+
+def _on_loop(call: Callable[A, T], *args: A.args, **kwargs: A.kwargs) -> T:
+    """Call the core where it lives: a plain hook runs in a thread, and events are not for threads.
+
+    Raises:
+        RuntimeError: The thread is not one of trio's.
+    """
+    if trio.lowlevel.in_trio_run():
+        return call(*args, **kwargs)
+    return trio.from_thread.run_sync(lambda: call(*args, **kwargs))

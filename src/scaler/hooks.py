@@ -3,8 +3,8 @@
 A plugin implements a hook by a method of the same name, marked `@hookimpl`, that takes any of the
 hook's arguments by name (fewer is fine: arguments can be added later without breaking anyone), as
 `async def` or as a plain function; plain functions run in a worker thread, one at a time per
-plugin. Arguments with defaults, keyword-only arguments and wrappers are refused when the plugin is
-loaded.
+plugin. Arguments with defaults, keyword-only arguments, wrappers, `tryfirst` and `trylast` are
+refused when the plugin is loaded.
 
 Kinds of delivery:
 
@@ -128,11 +128,11 @@ class Spec:
                     await self.poll_once()
         """
 
-    @_hook(Kind.GATHER, 30, records.Finding, many=True)
+    @_hook(Kind.GATHER, 30, records.Finding, many=True, none=False)
     async def check(self) -> list[Finding]:
         """What is well and what is wrong with this plugin's surroundings.
 
-        Called by `scaler check`, before any service runs, and while running. Touch nothing. Each
+        Called by `scaler check`, while no service runs. Touch nothing. Each
         `Finding` that is not ok says how to mend it. An error is shown as a finding.
 
         Example:
@@ -206,7 +206,8 @@ class Spec:
             @hookimpl
             async def register_runner(self, runner):
                 made = await self.api.register(runner.name)
-                return Registration(name=runner.name, ref=made.id, config=Secret(made.config))
+                config = Secret(made.config)
+                return Registration(name=runner.name, ref=str(made.id), config=config)
         """
 
     @_hook(Kind.ROUTE, 60)

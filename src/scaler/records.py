@@ -66,7 +66,11 @@ class Message:
         waiting: Jobs that wait and are not yet owed a runner of this profile, where known.
         cursor: Stored with the message's effect, in one transaction;
             `await context.load("cursor/<profile>")` answers it from then on. JSON types. None
-            leaves the old one.
+            leaves the old one. (Where `profile` is None, it is stored after every profile's part,
+            as `cursor/`.)
+        reset: The place that the profile's jobs came from is new: what is known of jobs that are
+            offered or assigned there is forgotten before the message is taken in; running ones
+            stay.
         raw: The message as it came, for observers.
     """
 
@@ -76,6 +80,7 @@ class Message:
     demand: int | None = None
     waiting: int | None = None
     cursor: Any = None
+    reset: bool = False
     raw: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from scaler.errors import FatalError
 from scaler.hooks import SPEC, contract
 
 if TYPE_CHECKING:
@@ -25,20 +26,20 @@ class Services:
 
     Args:
         hooks: Told which plugins' hooks can be called.
-        report: Shows a line for a plugin: name, text, whether all is well.
-        ready: Called whenever a plugin became ready.
+        failed: Told of the plugin whose service failed, and why.
+        ready: Told of the plugin that became ready.
         stopping: When set, a service that ends in an error is not started again.
     """
 
     def __init__(
         self,
         hooks: Dispatcher,
-        report: Callable[[str, str, bool], None],
-        ready: Callable[[], None],
+        failed: Callable[[str, str], None],
+        ready: Callable[[str], None],
         stopping: trio.Event,
     ) -> None:
         self._hooks = hooks
-        self._report = report
+        self._failed = failed
         self._ready = ready
         self._stopping = stopping
         self._names = hooks.implementers(SPEC.run_service)
@@ -71,16 +72,21 @@ class Services:
                 wait = 1.0
             text = f"its service failed, next try in {wait:g} s: {_line(error)}"
             log.error("%s: %s", name, text, extra={"plugin": name}, exc_info=error)
-            self._report(name, text, False)
+            self._failed(name, text)
             with trio.move_on_after(wait):
                 await self._stopping.wait()
                 return
             wait = min(LONGEST, wait * 2)
 
     async def _once(self, name: str, service: Callable[..., Awaitable[None]]) -> Exception | None:
-        """Run it once: None when it returned, the error when it failed."""
+        """Run it once: None when it returned, the error when it failed.
+
+        Raises:
+            FatalError: The service says that the scaler cannot run like this.
+        """
         limit = contract(SPEC.run_service).deadline
         failure: Exception | None = None
+        fatal: list[FatalError] = []
         try:
             async with trio.open_nursery() as nursery:
                 with trio.move_on_after(limit) as starting:
@@ -89,11 +95,14 @@ class Services:
                     raise TimeoutError(f"it did not call started() within {limit:g} s")
                 self._hooks.set_ready(name, True)
                 self._attempted[name].set()
-                self._ready()
+                self._ready(name)
         except* (Exception, SystemExit) as group:
             failure = group if isinstance(group, Exception) else RuntimeError(repr(group))
+            fatal += _fatal_errors(group)
         finally:
             self._attempted[name].set()
+        if fatal:
+            raise fatal[0]
         if failure is not None:
             self._hooks.set_ready(name, False)
         return failure
@@ -122,6 +131,12 @@ class _Told:
         if not self.done:
             self.done = True
             self._task_status.started()
+
+
+def _fatal_errors(error: BaseException) -> list[FatalError]:
+    if isinstance(error, BaseExceptionGroup):
+        return [each for inner in error.exceptions for each in _fatal_errors(inner)]
+    return [error] if isinstance(error, FatalError) else []
 
 
 def _line(error: BaseException) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
+
+from scaler.sound import unsound
 
 if TYPE_CHECKING:
     from scaler.hooks import Contract
@@ -16,14 +19,23 @@ def wrong(contract: Contract, answer: Any) -> str:
         return ""
     if not contract.many:
         if isinstance(answer, contract.answers):
-            return ""
+            return _unsound(answer)
         return f"answered {type(answer).__name__}, wanted {_wanted(contract)}"
     if not isinstance(answer, (list, tuple)):
         return f"answered {type(answer).__name__}, wanted {_wanted(contract)}"
     for item in answer:
         if not isinstance(item, contract.answers):
             return f"answered a list with {type(item).__name__}, wanted {_wanted(contract)}"
+        if trouble := _unsound(item):
+            return trouble
     return ""
+
+
+def _unsound(answer: Any) -> str:
+    if not is_dataclass(answer):
+        return ""
+    trouble = unsound(answer)
+    return f"answered a record with a wrong field: {trouble}" if trouble else ""
 
 
 def _wanted(contract: Contract) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
@@ -19,7 +18,7 @@ from scaler.dispatch.answers import wrong
 from scaler.dispatch.breaker import Breaker
 from scaler.dispatch.mailbox import Mailbox
 from scaler.errors import HookFault, Outcome, Refused, Unavailable
-from scaler.hooks import contract
+from scaler.hooks import contract, hook_names
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,7 +48,7 @@ class _Plugin:
     """What the dispatcher keeps of one plugin."""
 
     mailbox: Mailbox
-    ready: bool = True
+    ready: trio.Event = field(default_factory=trio.Event)
     threads: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(1))
     breakers: dict[str, Breaker] = field(default_factory=dict)
 
@@ -67,21 +66,27 @@ class Dispatcher:
     Args:
         manager: The plugins, registered so that pluggy's last-in-first-out is the settings' order.
         on_fault: Told of every fault; for the dashboard. The log is written here.
+        on_recovery: Told of the plugin and hook when a hook that failed works again.
     """
 
     def __init__(
         self,
         manager: pluggy.PluginManager,
         on_fault: Callable[[HookFault], None] = lambda _fault: None,
+        on_recovery: Callable[[str, str], None] = lambda _plugin, _hook: None,
     ) -> None:
         self._on_fault = on_fault
+        self._on_recovery = on_recovery
         names = [name for name, plugin in manager.list_name_plugin() if plugin is not None]
         self._plugins = {name: _Plugin(Mailbox(name, self._overflow)) for name in names}
+        for plugin in self._plugins.values():
+            plugin.ready.set()
+        self._failing: set[tuple[str, str]] = set()
         self._impls: dict[str, list[_Impl]] = {}
-        for hook in vars(manager.hook).values():
-            self._impls[hook.name] = [
+        for name in hook_names():
+            self._impls[name] = [
                 _Impl(impl.plugin_name, impl.function, tuple(impl.argnames))
-                for impl in reversed(hook.get_hookimpls())
+                for impl in reversed(getattr(manager.hook, name).get_hookimpls())
             ]
 
     # -- who
@@ -99,11 +104,11 @@ class Dispatcher:
 
     def set_ready(self, plugin: str, ready: bool) -> None:
         """Whether the plugin's hooks can be called: false until its service has started."""
-        self._plugins[plugin].ready = ready
-
-    def is_ready(self, plugin: str) -> bool:
-        """Whether the plugin's hooks can be called now."""
-        return self._plugins[plugin].ready
+        state = self._plugins[plugin]
+        if ready:
+            state.ready.set()
+        elif state.ready.is_set():
+            state.ready = trio.Event()
 
     # -- tell
 
@@ -120,12 +125,19 @@ class Dispatcher:
 
     def tell(self, hook: Callable[P, Awaitable[Any]], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Deliver to each plugin's mailbox; return at once. Costs nothing where nobody listens."""
+        _by_name(hook, args)
         for impl in self._impls.get(hook.__name__, ()):
             self._plugins[impl.plugin].mailbox.post(partial(self._told, hook, impl, kwargs))
 
     async def _told(self, hook: Callable[..., Any], impl: _Impl, kwargs: dict[str, Any]) -> None:
-        with suppress(HookFault, Outcome):  # logged by _call, and nobody else's concern
+        plugin = self._plugins[impl.plugin]
+        await plugin.ready.wait()  # letters wait in the mailbox until the plugin has started
+        try:
             await self._call(hook, impl, kwargs)
+        except Unavailable:
+            plugin.mailbox.lose()  # its breaker is open
+        except (HookFault, Outcome):
+            return  # logged by _call, and nobody else's concern
 
     # -- vote, gather
 
@@ -142,6 +154,7 @@ class Dispatcher:
         self, hook: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> Gathered[R]:
         """Ask all at once; every answer or failure under its plugin's name."""
+        _by_name(hook, args)
         impls = self._impls.get(hook.__name__, [])
         answers: dict[str, R] = {}
         failures: dict[str, Exception] = {}
@@ -174,6 +187,7 @@ class Dispatcher:
         Raises:
             Refused: A plugin refused, or failed: an error ends it as a no.
         """
+        _by_name(hook, args)
         for impl in self._impls.get(hook.__name__, ()):
             try:
                 answer = await self._call(hook, impl, kwargs)
@@ -203,6 +217,7 @@ class Dispatcher:
             HookFault: It broke its contract; the outcome of the call is unknown.
             Unavailable: It cannot be called now, or does not implement the hook.
         """
+        _by_name(hook, args)
         for impl in self._impls.get(hook.__name__, ()):
             if impl.plugin == plugin:
                 return cast("R", await self._call(hook, impl, kwargs, deadline))
@@ -221,7 +236,7 @@ class Dispatcher:
         terms = contract(hook)
         name = hook.__name__
         plugin = self._plugins[impl.plugin]
-        if not plugin.ready:
+        if not plugin.ready.is_set():
             raise Unavailable(f"{impl.plugin} has not started yet")
         breaker = plugin.breakers.setdefault(name, Breaker())
         rest = breaker.rest(trio.current_time())
@@ -238,12 +253,12 @@ class Dispatcher:
                 f"took longer than {limit:g} s" if scope.cancel_called else wrong(terms, answer)
             )
         except Outcome:
-            breaker.worked()
+            self._worked(impl.plugin, name, breaker)
             raise
         except (Exception, SystemExit) as raised:
             outcome = _only_outcome(raised)
             if outcome is not None:
-                breaker.worked()
+                self._worked(impl.plugin, name, breaker)
                 raise outcome from raised
             error, trouble = raised, f"raised {_said(raised)}"
         except BaseExceptionGroup as group:
@@ -259,7 +274,7 @@ class Dispatcher:
             fault = HookFault(impl.plugin, name, trouble)
             self._fault(fault, breaker, error)
             raise fault from error
-        breaker.worked()
+        self._worked(impl.plugin, name, breaker)
         return answer
 
     async def _answer(self, impl: _Impl, kwargs: dict[str, Any]) -> Any:
@@ -281,12 +296,25 @@ class Dispatcher:
         log.error("%s", fault, extra=extra, exc_info=error)
         if opened:
             log.error("%s.%s is left alone for a minute", fault.plugin, fault.hook, extra=extra)
+        self._failing.add((fault.plugin, fault.hook))
         self._on_fault(fault)
+
+    def _worked(self, plugin: str, hook: str, breaker: Breaker) -> None:
+        breaker.worked()
+        if (plugin, hook) in self._failing:
+            self._failing.discard((plugin, hook))
+            self._on_recovery(plugin, hook)
 
     def _overflow(self, plugin: str, lost: int) -> None:
         text = f"reads too slowly: {lost} notifications dropped"
         log.warning("%s %s", plugin, text, extra={"plugin": plugin})
         self._on_fault(HookFault(plugin, "mailbox", text))
+
+
+def _by_name(hook: Callable[..., Any], args: tuple[object, ...]) -> None:
+    """ParamSpec lets positional arguments through; implementations get theirs by name."""
+    if args:
+        raise TypeError(f"{hook.__name__} is called with arguments by name only")
 
 
 def _only_outcome(error: BaseException) -> Outcome | None:

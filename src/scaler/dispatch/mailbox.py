@@ -31,12 +31,16 @@ class Mailbox:
         """Add a letter; when 1,000 wait, the oldest is dropped and counted."""
         if len(self._letters) >= DEPTH:
             self._letters.popleft()
-            self.lost += 1
-            if self.lost == 1 or self.lost % DEPTH == 0:
-                self._dropped(self._plugin, self.lost)
+            self.lose()
         self._letters.append(letter)
         self._idle = trio.Event() if self._idle.is_set() else self._idle
         self._more.set()
+
+    def lose(self) -> None:
+        """A letter was dropped: count it, and say so now and then."""
+        self.lost += 1
+        if self.lost == 1 or self.lost % DEPTH == 0:
+            self._dropped(self._plugin, self.lost)
 
     async def run(self) -> None:
         """Deliver letters until cancelled. A letter must not raise."""

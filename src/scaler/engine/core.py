@@ -12,12 +12,15 @@ from scaler.engine.reconciler import Reconciler
 from scaler.engine.steps import Steps
 from scaler.engine.survey import Survey
 from scaler.engine.view import build
-from scaler.ledger.ledger import Transaction
+from scaler.errors import Unavailable
+from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.lifecycle import Provisioned, Retire, Seen
 from scaler.records import Machine, Message, Registration, Report, RunnerState, View
+from scaler.sound import unsound
 
 if TYPE_CHECKING:
     from scaler.engine.state import State
+    from scaler.model.lifecycle import Row
 
 VIEWS = 0.1  # seconds between two views for one watcher, at least
 
@@ -29,44 +32,46 @@ class Engine:
         state: The world as the ledger remembers it.
         tick: Seconds between two looks at everything.
         nursery: Where the tasks of runners live.
-        facts: What plugins have saved, by plugin and key.
     """
 
-    def __init__(
-        self,
-        state: State,
-        tick: float,
-        nursery: trio.Nursery,
-        facts: dict[tuple[str, str], Any],
-    ) -> None:
+    def __init__(self, state: State, tick: float, nursery: trio.Nursery) -> None:
         self.state = state
         self.steps = Steps(state, nursery)
         self.intake = Intake(state)
         self.survey = Survey(state, self.steps, tick)
         self.reconciler = Reconciler(state, self.steps, self.intake, tick)
-        self._facts = facts
         self._siblings: dict[str, dict[type[Any], Any]] = {}
+        self._kin: dict[str, set[str]] = {}
         self._view: View | None = None
 
     # -- Context's side
 
     async def deliver(self, plugin: str, message: Message) -> None:
         """See `Context.deliver`."""
-        await self.intake.deliver(plugin, message)
-        if message.cursor is not None and message.profile is not None:
-            self._facts[plugin, f"cursor/{message.profile}"] = message.cursor
+        if trouble := unsound(message):
+            raise TypeError(trouble)
+        profile = self.state.profiles.get(message.profile or "")
+        if profile is not None and profile.source not in self._kin.get(plugin, {plugin}):
+            raise LookupError(f"profile {profile.name} is of {profile.source}, not of {plugin}")
+        try:
+            await self.intake.deliver(plugin, message)
+        except LedgerError as error:
+            raise Unavailable(str(error), 1.0) from error
 
     async def load(self, plugin: str, key: str) -> Any:
         """See `Context.load`."""
         await trio.lowlevel.checkpoint()
-        return self._facts.get((plugin, key))
+        return self.state.facts.get((plugin, key))
 
     async def save(self, plugin: str, key: str, value: Any) -> None:
         """See `Context.save`."""
         transaction = Transaction()
         transaction.fact(plugin, key, value)
-        await self.state.ledger.write(transaction)
-        self._facts[plugin, key] = value
+        try:
+            await self.state.ledger.write(transaction)
+        except LedgerError as error:
+            raise Unavailable(str(error), 1.0) from error
+        self.state.facts[plugin, key] = value
 
     def report(
         self, plugin: str, text: str, ok: bool, profile: str, facts: Mapping[str, Any]
@@ -81,6 +86,22 @@ class Engine:
             facts=dict(facts),
         )
         self.state.shown()
+
+    def fault(self, plugin: str, hook: str, text: str) -> None:
+        """A plugin broke its contract: shown beside its own lines until it works again."""
+        self.state.faults[plugin, hook] = Report(
+            plugin=plugin,
+            profile="",
+            ok=False,
+            text=f"{hook}: {text}",
+            time=self.state.clock.wall(),
+        )
+        self.state.shown()
+
+    def recovered(self, plugin: str, hook: str) -> None:
+        """What had failed works again."""
+        if self.state.faults.pop((plugin, hook), None) is not None:
+            self.state.shown()
 
     def match(self, labels: tuple[str, ...]) -> str | None:
         """See `Context.match`."""
@@ -98,12 +119,16 @@ class Engine:
 
     def registration_changed(self, plugin: str, registration: Registration) -> None:
         """See `Context.registration_changed`."""
+        if trouble := unsound(registration):
+            raise TypeError(trouble)
         row = self.state.by_name(registration.name)
         if row is not None and row.runner.source == plugin:
             self.state.apply(row.runner.id, Seen(registration))
 
     def machine_changed(self, plugin: str, machine: Machine) -> None:
         """See `Context.machine_changed`."""
+        if trouble := unsound(machine):
+            raise TypeError(trouble)
         row = self.state.rows.get(machine.runner) if machine.runner is not None else None
         if row is None:
             strange = machine.runner is not None and machine.runner not in self.state.gone
@@ -141,9 +166,12 @@ class Engine:
                 f"{plugin} needs {cls.__name__}, which is not enabled or not of its distribution"
             ) from None
 
-    def introduce(self, siblings: dict[str, dict[type[Any], Any]]) -> None:
-        """Say which plugins may reach which, by name and class."""
+    def introduce(
+        self, siblings: dict[str, dict[type[Any], Any]], kin: dict[str, set[str]]
+    ) -> None:
+        """Say which plugins are of one distribution: their instances by class, and their names."""
         self._siblings = siblings
+        self._kin = kin
 
     # -- the app's side
 
@@ -153,19 +181,32 @@ class Engine:
         self.state.changed()
         self.state.plan_changed()
 
-    async def wind_down(self) -> None:
-        """Let what is being made finish, then unregister every runner that has no machine."""
+    async def wind_down(self, patience: float) -> None:
+        """Let what is being made finish, then unregister every runner that has no machine.
+
+        Args:
+            patience: Seconds after which what is still being made is broken off.
+        """
+        with trio.move_on_after(patience):
+            await self.steps.settled()
+        self.steps.abandon()
         await self.steps.settled()
-        waiting = [
-            row.runner.id
-            for row in self.state.rows.values()
-            if row.runner.state in (RunnerState.PLANNED, RunnerState.REGISTERED)
-        ]
-        for runner_id in waiting:
-            self.state.apply(runner_id, Retire("stopping, and it has no machine yet"))
-        while any(runner_id in self.state.rows for runner_id in waiting):
+        for row in list(self.state.rows.values()):
+            if row.runner.state in (RunnerState.PLANNED, RunnerState.REGISTERED):
+                self.state.apply(row.runner.id, Retire("stopping, and it has no machine yet"))
+        while any(_unborn(row) for row in self.state.rows.values()):
             await self.state.news.wait()
 
     async def remember(self) -> None:
         """Write what is only in memory, at the very end."""
-        await self.state.keep(*self.state.unkept())
+        transaction = Transaction()
+        transaction.meta("next_id", self.state.next_id)
+        await self.state.keep(*self.state.unkept(), transaction=transaction)
+
+
+def _unborn(row: Row) -> bool:
+    """Whether it is on its way out without ever having had a machine."""
+    return row.runner.machine is None and row.runner.state in (
+        RunnerState.RETIRING,
+        RunnerState.GONE,
+    )

@@ -11,7 +11,7 @@ import trio
 
 from scaler.errors import HookFault, Outcome
 from scaler.hooks import SPEC
-from scaler.ledger.ledger import Transaction
+from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.demand import report
 from scaler.model.jobs import KnownJob, in_order, merge
 from scaler.model.lifecycle import Fact, JobDone, JobStarted, Row
@@ -44,6 +44,11 @@ class Intake:
         if message.profile is None:
             for part in self._by_labels(message):
                 await self._take(plugin, part)
+            if message.cursor is not None:  # the last of all: what came before may come again
+                transaction = Transaction()
+                transaction.fact(plugin, "cursor/", message.cursor)
+                await self._state.keep(transaction=transaction)
+                self._state.facts[plugin, "cursor/"] = message.cursor
         elif message.profile in self._state.profiles:
             await self._take(plugin, message)
         else:
@@ -78,7 +83,9 @@ class Intake:
             else:
                 parts.setdefault(profile, []).append(job)
         return [
-            replace(message, profile=profile, jobs=tuple(jobs), demand=None, waiting=None)
+            replace(
+                message, profile=profile, jobs=tuple(jobs), demand=None, waiting=None, cursor=None
+            )
             for profile, jobs in parts.items()
         ]
 
@@ -99,7 +106,8 @@ class Intake:
                 return
             transaction = Transaction()
             now = self._state.clock.now()
-            after = self._merged(profile, message.jobs)
+            after = self._forgotten(profile) if message.reset else {}
+            after |= self._merged(profile, message.jobs, after)
             await self._consult(profile, after)
             offered = [
                 job
@@ -109,26 +117,43 @@ class Intake:
             owed = self._state.demand[profile].owed if message.demand is None else message.demand
             acquired, vain = await self._acquired(profile, offered, owed, after)
             after |= acquired
+            before = self._state.demand[profile]
             if message.demand is not None:
-                demand = report(self._state.demand[profile], message.demand, message.waiting, now)
-                self._state.demand[profile] = demand
+                demand = report(before, message.demand, message.waiting, now)
                 transaction.demand(profile, demand)
+                # at once with what it says of runners: else another is made for a job that is over
+                self._state.demand[profile] = demand
+            cursor = f"cursor/{profile}"
             if message.cursor is not None:
-                transaction.fact(plugin, f"cursor/{profile}", message.cursor)
-            await self._commit(profile, after, vain, transaction, list(message.jobs))
+                transaction.fact(plugin, cursor, message.cursor)
+            try:
+                await self._commit(profile, after, vain, transaction, list(message.jobs))
+            except LedgerError:
+                # it is told again, and that must not count as a second report
+                self._state.demand[profile] = before
+                raise
+            if message.cursor is not None:
+                self._state.facts[plugin, cursor] = message.cursor
             if message.id:
                 seen[message.id] = None
                 if len(seen) > REMEMBERED:
                     seen.popitem(last=False)
 
-    def _merged(self, profile: str, jobs: tuple[Job, ...]) -> dict[str, Job | None]:
+    def _forgotten(self, profile: str) -> dict[str, Job | None]:
+        """The jobs that a new place knows nothing of."""
+        known = self._state.jobs[profile].values()
+        return {each.job.id: None for each in known if each.job.state in ("offered", "assigned")}
+
+    def _merged(
+        self, profile: str, jobs: tuple[Job, ...], gone: Container[str]
+    ) -> dict[str, Job | None]:
         """What the message's jobs are after it; None for those that are forgotten."""
         after: dict[str, Job | None] = {}
         for job in in_order(jobs):
             if (profile, job.id) in self._ended:
                 after[job.id] = None  # whatever is said of it: its end may not be durable yet
                 continue
-            known = self._state.jobs[profile].get(job.id)
+            known = None if job.id in gone else self._state.jobs[profile].get(job.id)
             before = after.get(job.id) or (known.job if known else None)
             if before is None and job.state == "running" and not self._runs_here(job):
                 log.info("job %s runs on %r, which is not here: ignored", job.id, job.runner_name)
@@ -229,7 +254,9 @@ class Intake:
         now = state.clock.now()
         for job_id, job in after.items():
             before = jobs.get(job_id)
-            if job is not None and job.state == "done":
+            # (an assignment that lapsed is cancelled, and may be given to us again)
+            lapsed = job is not None and job.result == "canceled" and not job.runner_name
+            if job is not None and job.state == "done" and not lapsed:
                 self._ended[profile, job_id] = None
                 if len(self._ended) > ENDED:
                     self._ended.popitem(last=False)

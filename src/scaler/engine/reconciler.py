@@ -9,7 +9,7 @@ import trio
 
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.demand import settle
-from scaler.model.jobs import committed, forgotten
+from scaler.model.jobs import KnownJob, committed, forgotten
 from scaler.model.lifecycle import Retire, Row, Tick, wakes
 from scaler.model.plan import Make, Situation, plan
 from scaler.records import RunnerState
@@ -45,7 +45,8 @@ class Reconciler:
             news = self._state.news
             began = trio.current_time()
             await self.once(nursery)
-            await trio.sleep(min(LONGEST_REST, SHARE * (trio.current_time() - began)))
+            rest = min(LONGEST_REST, SHARE * (trio.current_time() - began))
+            await trio.sleep(rest if self._written else RETRY)
             deadline = self._wake()
             with trio.move_on_at(self._state.clock.deadline(deadline)):
                 await news.wait()
@@ -55,7 +56,7 @@ class Reconciler:
         state = self._state
         self._pass_time()
         transaction = Transaction()
-        self._forget_jobs(transaction)
+        lost = self._lost_jobs(transaction)
         ceilings = state.plan.ceilings
         state.plan = plan(self._situation())
         if state.plan.ceilings != ceilings:
@@ -65,12 +66,15 @@ class Reconciler:
             for runner_id in state.plan.retire:
                 state.apply(runner_id, Retire("there are more runners than needed"))
         written = await self._write(transaction)
+        if written:
+            self._forget(lost)
         for row in made:
             if written:
+                state.announce(row)
                 self._steps.make(row.runner.id)
             else:  # nothing may be begun that is not durable: plan it again later
                 self._steps.unclaim(row.runner.id)
-                state.drop(row)
+                state.withdraw(row)
         # cleaning up goes on, also on a full disk: what a crash forgets of it is found again
         for row in list(state.rows.values()):
             if row.runner.state in (RunnerState.RETIRING, RunnerState.GONE):
@@ -92,24 +96,34 @@ class Reconciler:
         for profile, demand in state.demand.items():
             state.demand[profile] = settle(demand, now)
 
-    def _forget_jobs(self, transaction: Transaction) -> None:
+    def _lost_jobs(self, transaction: Transaction) -> list[KnownJob]:
+        """The jobs that nothing confirms any more; the ledger is to forget them."""
         state = self._state
         now = state.clock.now()
         served = {
             row.runner.job for row in state.rows.values() if row.runner.state is RunnerState.BUSY
         }
+        lost: list[KnownJob] = []
         for profile, jobs in state.jobs.items():
-            if not jobs or profile not in state.demand:
-                continue
-            for known in forgotten(jobs.values(), state.demand[profile], served, now):
-                del jobs[known.job.id]
-                transaction.job(profile, known.job.id, None)
-                state.event(
-                    f"job {known.job.id} was not heard of any more, and is forgotten",
-                    profile=profile,
-                    job=known.job.id,
-                    level=logging.WARNING,
-                )
+            if jobs and profile in state.demand:
+                lost += forgotten(jobs.values(), state.demand[profile], served, now)
+        for known in lost:
+            transaction.job(known.job.profile, known.job.id, None)
+        return lost
+
+    def _forget(self, lost: list[KnownJob]) -> None:
+        for known in lost:
+            profile, job_id = known.job.profile, known.job.id
+            if self._state.jobs[profile].get(job_id) is not known:
+                continue  # heard of again while the ledger was written
+            del self._state.jobs[profile][job_id]
+            self._state.event(
+                f"job {job_id} was not heard of any more, and is forgotten",
+                profile=profile,
+                job=job_id,
+                level=logging.WARNING,
+            )
+            self._state.changed()
 
     def _situation(self) -> Situation:
         state = self._state
@@ -178,8 +192,6 @@ class Reconciler:
     def _wake(self) -> float:
         """When to look again without any news."""
         now = self._state.clock.now()
-        if not self._written:
-            return now + RETRY
         times = [now + self._tick, self._steps.wake(), self._state.plan.wake]
         for row in self._state.rows.values():
             wake = wakes(row, self._state.profiles.get(row.runner.profile))

@@ -66,7 +66,9 @@ class State:
         self.rooms: dict[str, Sequence[Room] | None] = {}
         self.backoffs = Backoffs()
         self.plan = Plan()
+        self.facts = dict(stored.facts)
         self.reports: dict[tuple[str, str], Report] = {}
+        self.faults: dict[tuple[str, str], Report] = {}
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self.finished: deque[Job] = deque(maxlen=FINISHED)
         self.gone: OrderedDict[int, float] = OrderedDict()
@@ -101,7 +103,10 @@ class State:
     def new_row(
         self, profile: Profile, provisioner: str, room: str, runner_id: int | None = None
     ) -> Row:
-        """Add a row in its first state; `runner_id` where something by that id was found."""
+        """Add a row in its first state; `announce` or `withdraw` must follow.
+
+        `runner_id` is given where something by that id was found.
+        """
         if runner_id is None:
             runner_id = self.next_id
         self.next_id = max(self.next_id, runner_id + 1)
@@ -125,8 +130,15 @@ class State:
             told=now,
         )
         self.rows[runner_id] = row
-        self._step(None, row)
         return row
+
+    def announce(self, row: Row) -> None:
+        """Tell of a new row, once it is durable: what is told of it later has had a beginning."""
+        self._step(None, row)
+
+    def withdraw(self, row: Row) -> None:
+        """Take a new row back that could not be made durable; nobody has heard of it."""
+        self.rows.pop(row.runner.id, None)
 
     def apply(self, runner_id: int, fact: Fact) -> Row | None:
         """Fold a fact into a row; the row afterwards, or None where there is no such runner.
@@ -183,7 +195,8 @@ class State:
             transaction.meta("clock", self.clock.save())
         await self.ledger.write(transaction)
         for row in rows:
-            self._kept[row.runner.id] = row
+            if row.runner.id in self.rows:  # it may have been dropped meanwhile
+                self._kept[row.runner.id] = row
 
     def start_failed(self, row: Row, text: str, error: Exception | None = None) -> None:
         """A runner came to nothing: back off, the longer the more in a row did."""

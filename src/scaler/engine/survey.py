@@ -33,6 +33,7 @@ class Survey:
         self._tick = tick
         self._asked = trio.Event()
         self._rooms_asked = trio.Event()
+        self._rooms_lock = trio.Lock()
         self._complete = {"registrations": False, "machines": False}
 
     def ask(self) -> None:
@@ -48,7 +49,7 @@ class Survey:
         wait = SOON
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._run_rooms, name="rooms")
-            while True:
+            while not self._state.stopping:
                 with trio.move_on_after(wait):
                     await self._asked.wait()
                 self._asked = trio.Event()
@@ -82,6 +83,10 @@ class Survey:
 
     async def rooms(self) -> bool:
         """Ask for the rooms; a provisioner that does not tell has one without bounds."""
+        async with self._rooms_lock:  # an older answer must not come after a newer one
+            return await self._look_at_rooms()
+
+    async def _look_at_rooms(self) -> bool:
         state = self._state
         gathered = await state.hooks.gather(SPEC.capacity)
         tellers = state.hooks.implementers(SPEC.capacity)
@@ -192,7 +197,9 @@ class Survey:
             runner=runner_id,
             level=logging.WARNING,
         )
-        return state.new_row(profile, provisioner, room, runner_id)
+        row = state.new_row(profile, provisioner, room, runner_id)
+        state.announce(row)
+        return row
 
     def _settle_strays(self) -> None:
         """Retire what a crash left half-made, once complete lists show that it is."""

@@ -44,7 +44,7 @@ def build(state: State) -> View:
         rooms=MappingProxyType(
             {plugin: tuple(rooms) for plugin, rooms in state.rooms.items() if rooms is not None}
         ),
-        reports=tuple(state.reports.values()),
+        reports=(*state.reports.values(), *state.faults.values()),
         waiting=MappingProxyType(_waiting(state, jobs)),
         events=tuple(state.events),
     )

@@ -1,7 +1,7 @@
 """Plugins: found, imported, verified, registered."""
 
 from scaler.loading.find import Found, find, lookup
-from scaler.loading.load import LoadedPlugin, build, implements, load_classes, load_one
+from scaler.loading.load import LoadedPlugin, build, load_classes, load_one
 from scaler.loading.register import register
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "LoadedPlugin",
     "build",
     "find",
-    "implements",
     "load_classes",
     "load_one",
     "lookup",

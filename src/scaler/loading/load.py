@@ -91,11 +91,6 @@ def load_one(name: str, known: Mapping[str, list[Found]]) -> LoadedPlugin:
     )
 
 
-def implements(cls: type[Any], hook: str) -> bool:
-    """Whether a plugin's class implements this hook."""
-    return hook in hooks_of(cls)
-
-
 def build(plugin: LoadedPlugin, context: Any) -> Any:
     """Make the plugin.
 

@@ -58,6 +58,10 @@ def wrongs(cls: Any) -> list[str]:
             for text in _wrong_with(getattr(cls, name), name, options)
         ]
     hooks = hooks_of(cls)
+    declared = [options["specname"] or name for name, options in impls.items()]
+    wrong += [
+        f"{cls.__name__} implements {hook} twice" for hook in hooks if declared.count(hook) > 1
+    ]
     wrong += [
         f"{cls.__name__} implements {first}, but not {second}"
         for first, second in _TOGETHER.items()
@@ -79,6 +83,8 @@ def _wrong_with(function: Callable[..., Any], name: str, options: Mapping[str, A
         wrong.append("is a wrapper: those cannot go round hooks that are awaited")
     elif inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         wrong.append("is a generator: a hook returns its answer")
+    if options["tryfirst"] or options["trylast"]:
+        wrong.append("asks to be first or last: the order is that of the settings")
     if contract(getattr(SPEC, hook)).kind is Kind.OWN and not _is_async(function):
         wrong.append("must be an async function")
     allowed = list(inspect.signature(getattr(SPEC, hook)).parameters)
