@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass
 
 from scaler.model.demand import Demand
-from scaler.model.lifecycle import Row
 from scaler.model.plan import Situation, plan
+from scaler.model.row import Row
 from scaler.records import Profile, Registration, Room, Runner, RunnerState
 
 GIB = 1 << 30

@@ -24,7 +24,7 @@ from scaler.ledger import Ledger
 from scaler.ledger.ledger import Transaction
 from scaler.ledger.writer import Writer, _Entry
 from scaler.loading import LoadedPlugin
-from scaler.model.lifecycle import Row
+from scaler.model.row import Row
 from scaler.records import (
     Job,
     JobState,

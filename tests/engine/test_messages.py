@@ -50,10 +50,26 @@ async def test_delivered_twice_is_delivered_once(world: World, autojump_clock: o
         assert [job.id for job in asked] == ["j1"]
 
 
+async def test_the_same_message_again_confirms_nothing(
+    world: World, autojump_clock: object
+) -> None:
+    async with world.running():
+        await world.deliver(3)
+        await world.until(lambda: list(world.states().values()) == ["booting"] * 3, 5)
+        for _ in range(3):
+            await world.deliver(0, id="the same")
+        await trio.sleep(20)
+        assert len(world.rows) == 3
+        await world.deliver(0, id="another")
+        await world.until(lambda: not world.rows, 5)
+
+
 async def test_everything_of_a_message_is_durable_when_deliver_returns(
     world: World, autojump_clock: object
 ) -> None:
+    world.rooms = []  # nothing else is written
     async with world.running(crash=True):
+        await trio.sleep(100)
         await world.deliver(2, world.job(1), world.job(2, "offered"), cursor={"message": 7})
         assert await world.contexts["queue"].load("cursor/linux") == {"message": 7}
     ledger, stored = await Ledger.open(world.folder)

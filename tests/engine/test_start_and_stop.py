@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from engine.conftest import World
-    from scaler.model.lifecycle import Row
+    from scaler.model.row import Row
 
     Rows = Callable[..., Row]
 

@@ -24,7 +24,7 @@ from scaler.ledger.rows import dump, load_demand, load_job, load_row
 from scaler.ledger.writer import Writer
 from scaler.model.demand import Demand
 from scaler.model.jobs import KnownJob
-from scaler.model.lifecycle import Row
+from scaler.model.row import Row
 from scaler.records import Job, Machine, Registration, Reservation, Runner, RunnerState
 from scaler.units import Secret
 
@@ -238,6 +238,9 @@ async def test_a_writer_that_is_cancelled_has_written(tmp_path: Path) -> None:
             await ledger.write(everything())
             pytest.fail("it is told that it was cancelled, once it is written")
         assert scope.cancelled_caught
+        connection = sqlite3.connect(tmp_path / "ledger.sqlite3")  # not before it was
+        assert connection.execute("SELECT value FROM meta").fetchall() == [("12",)]
+        connection.close()
     assert (await stored(tmp_path)).meta == {"next_id": 12}
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from scaler.model.lifecycle import (
+from scaler.model.lifecycle import advance, came_to_nothing, derive, stopped, wakes
+from scaler.model.row import (
     Destroyed,
     Fact,
     JobDone,
@@ -25,11 +26,6 @@ from scaler.model.lifecycle import (
     Unlisted,
     Unregistered,
     Unseen,
-    advance,
-    came_to_nothing,
-    derive,
-    stopped,
-    wakes,
 )
 from scaler.records import Machine, Profile, Registration, Runner, RunnerState
 from scaler.units import Secret

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import replace
 
 from scaler.model.demand import Demand
-from scaler.model.lifecycle import Row
 from scaler.model.names import runner_name
 from scaler.model.plan import ROOMS_TOLD, Backoff, Make, Situation, plan
+from scaler.model.row import Row
 from scaler.records import Profile, Registration, Room, RoomState, Runner, RunnerState
 
 NOW = 10_000.0

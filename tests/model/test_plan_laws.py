@@ -11,9 +11,10 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from scaler.model.demand import Demand
-from scaler.model.lifecycle import Row, supplies
+from scaler.model.lifecycle import supplies
 from scaler.model.names import runner_name
 from scaler.model.plan import Backoff, Plan, Situation, plan
+from scaler.model.row import Row
 from scaler.records import Profile, Registration, Room, RoomState, Runner, RunnerState
 
 if TYPE_CHECKING:

@@ -14,7 +14,10 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from scaler.model.demand import Demand, report, settle
-from scaler.model.lifecycle import (
+from scaler.model.lifecycle import advance, stopped
+from scaler.model.names import runner_name
+from scaler.model.plan import Plan, Situation, plan
+from scaler.model.row import (
     Destroyed,
     Fact,
     JobDone,
@@ -29,11 +32,7 @@ from scaler.model.lifecycle import (
     Unlisted,
     Unregistered,
     Unseen,
-    advance,
-    stopped,
 )
-from scaler.model.names import runner_name
-from scaler.model.plan import Plan, Situation, plan
 from scaler.records import Machine, Profile, Registration, Room, Runner, RunnerState
 from scaler.units import Secret
 

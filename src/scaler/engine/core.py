@@ -14,13 +14,13 @@ from scaler.engine.survey import Survey
 from scaler.engine.view import build
 from scaler.errors import Unavailable
 from scaler.ledger.ledger import LedgerError, Transaction
-from scaler.model.lifecycle import Provisioned, Retire, Seen
+from scaler.model.row import Provisioned, Retire, Seen
 from scaler.records import Machine, Message, Registration, Report, RunnerState, View
 from scaler.sound import unsound
 
 if TYPE_CHECKING:
     from scaler.engine.state import State
-    from scaler.model.lifecycle import Row
+    from scaler.model.row import Row
 
 VIEWS = 0.1  # seconds between two views for one watcher, at least
 

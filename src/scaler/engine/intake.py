@@ -14,7 +14,7 @@ from scaler.hooks import SPEC
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.demand import report
 from scaler.model.jobs import KnownJob, in_order, merge
-from scaler.model.lifecycle import Fact, JobDone, JobStarted, Row
+from scaler.model.row import Fact, JobDone, JobStarted, Row
 from scaler.records import Job, Message, RunnerState
 
 if TYPE_CHECKING:

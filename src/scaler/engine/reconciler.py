@@ -10,8 +10,9 @@ import trio
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.demand import settle
 from scaler.model.jobs import KnownJob, committed, forgotten
-from scaler.model.lifecycle import Retire, Row, Tick, wakes
+from scaler.model.lifecycle import wakes
 from scaler.model.plan import Make, Situation, plan
+from scaler.model.row import Retire, Row, Tick
 from scaler.records import RunnerState
 
 if TYPE_CHECKING:

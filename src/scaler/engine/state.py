@@ -15,9 +15,10 @@ from scaler.errors import NoRoom, Unavailable
 from scaler.hooks import SPEC
 from scaler.ledger.ledger import Transaction
 from scaler.model.demand import Demand
-from scaler.model.lifecycle import Fact, Row, advance, came_to_nothing
+from scaler.model.lifecycle import advance, came_to_nothing
 from scaler.model.names import parse_runner_name, runner_name
 from scaler.model.plan import Plan
+from scaler.model.row import Fact, Row
 from scaler.records import Event, Job, Profile, Report, Room, Runner, RunnerState
 
 if TYPE_CHECKING:

@@ -10,16 +10,8 @@ import trio
 from scaler.errors import Busy, HookFault, Outcome, Unavailable
 from scaler.hooks import SPEC
 from scaler.ledger.ledger import LedgerError
-from scaler.model.lifecycle import (
-    ASK_AGAIN,
-    Destroyed,
-    Provisioned,
-    Refused,
-    Registered,
-    Retire,
-    Row,
-    Unregistered,
-)
+from scaler.model.lifecycle import ASK_AGAIN
+from scaler.model.row import Destroyed, Provisioned, Refused, Registered, Retire, Row, Unregistered
 from scaler.records import RunnerState
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from scaler.hooks import SPEC
-from scaler.model.lifecycle import Provisioned, Retire, Row, Seen, Unlisted, Unseen
 from scaler.model.names import parse_runner_name
+from scaler.model.row import Provisioned, Retire, Row, Seen, Unlisted, Unseen
 from scaler.records import Machine, Registration, Room, RunnerState
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scaler.engine.state import State
-    from scaler.model.lifecycle import Row
+    from scaler.model.row import Row
 
 
 def build(state: State) -> View:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from scaler.model.demand import Demand
     from scaler.model.jobs import KnownJob
-    from scaler.model.lifecycle import Row
+    from scaler.model.row import Row
 
 FILE = "ledger.sqlite3"
 

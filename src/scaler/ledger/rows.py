@@ -9,7 +9,7 @@ import msgspec
 
 from scaler.model.demand import Demand
 from scaler.model.jobs import KnownJob
-from scaler.model.lifecycle import Row
+from scaler.model.row import Row
 from scaler.units import Secret
 
 

@@ -1,0 +1,154 @@
+"""A runner with what only the core needs to know, and the facts that are folded into it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from scaler.records import Machine, Profile, Registration, Runner, RunnerState
+from scaler.units import Secret
+
+LIVE = frozenset(
+    {
+        RunnerState.PLANNED,
+        RunnerState.REGISTERED,
+        RunnerState.BOOTING,
+        RunnerState.IDLE,
+        RunnerState.RESERVED,
+        RunnerState.BUSY,
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A runner with what only the core needs to know. Times are on the core's clock.
+
+    Attributes:
+        born: When it was planned.
+        entered: When it came to its present state.
+        config: The registration's config while it may still be asked for.
+        unregistered: Its registration is gone for certain.
+        destroyed: Its machine is gone for certain.
+        done: Its job ended, as far as messages say (`result` tells how).
+        forced: Retire it even when it is said to be busy.
+        refused: When `unregister_runner` last said Busy.
+        unlisted, unseen: Since when its registration or machine is missing from complete lists.
+        idle_again, offline: Since when a list says that it is not busy, or not online, any more.
+        listed: When a complete list last told about its registration.
+        failed: It ended by itself, or was given up, before it had a job.
+        told: When a fact last came first-hand: a list that began before then may not contradict it.
+    """
+
+    runner: Runner
+    born: float
+    entered: float
+    config: Secret | None = None
+    unregistered: bool = False
+    destroyed: bool = False
+    done: bool = False
+    result: str = ""
+    forced: bool = False
+    refused: float | None = None
+    unlisted: float | None = None
+    unseen: float | None = None
+    idle_again: float | None = None
+    offline: float | None = None
+    listed: float | None = None
+    failed: bool = False
+    told: float = 0.0
+
+
+@dataclass(frozen=True)
+class Registered:
+    """`register_runner` answered."""
+
+    registration: Registration
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """`provision_runner` answered, or the machine was told of, or `listed`."""
+
+    machine: Machine
+    listed: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The registration was looked at; `listed` where that was in a complete list."""
+
+    registration: Registration
+    listed: bool = False
+
+
+@dataclass(frozen=True)
+class Unlisted:
+    """The registration is absent from a complete list."""
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """The machine is absent from a complete list."""
+
+
+@dataclass(frozen=True)
+class JobStarted:
+    """A message says that it runs this job."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class JobDone:
+    """A message says that its job ended; `hold` asks to keep the machine for a person."""
+
+    job: str
+    result: str
+    hold: bool = False
+
+
+@dataclass(frozen=True)
+class Retire:
+    """It was decided to retire it."""
+
+    reason: str
+    forced: bool = False
+
+
+@dataclass(frozen=True)
+class Refused:
+    """`unregister_runner` said Busy."""
+
+
+@dataclass(frozen=True)
+class Unregistered:
+    """`unregister_runner` returned."""
+
+
+@dataclass(frozen=True)
+class Destroyed:
+    """`destroy_runner` returned."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed."""
+
+    profile: Profile | None
+
+
+Fact: TypeAlias = (
+    Registered
+    | Provisioned
+    | Seen
+    | Unlisted
+    | Unseen
+    | JobStarted
+    | JobDone
+    | Retire
+    | Refused
+    | Unregistered
+    | Destroyed
+    | Tick
+)
