@@ -289,3 +289,16 @@ async def test_ceilings_are_told(world: World, autojump_clock: object) -> None:
             await trio.sleep(1)
             nursery.cancel_scope.cancel()
         assert seen[-3:] == [4, 1, 0]
+
+
+async def test_a_new_place_knows_nothing_of_what_was_assigned_before(
+    world: World, autojump_clock: object
+) -> None:
+    world.rooms = []
+    async with world.running():
+        running = replace(world.job(3, "running"), runner_name="")
+        await world.deliver(2, world.job(1), world.job(2, "offered"), running)
+        await world.deliver(0, world.job(2), id="elsewhere", reset=True)
+        assert set(world.engine.state.jobs["linux"]) == {"j2"}
+        await world.deliver(1, world.job(1, "offered"), id="and again")
+        assert world.engine.state.jobs["linux"]["j1"].job.state == "offered"
