@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scaler.model.demand import Demand
-    from scaler.model.lifecycle import Row
+    from scaler.model.row import Row
     from scaler.records import Profile
 
 RETIRING_SOON = 30.0  # a runner retiring for longer is stuck: its place is not promised to anyone
