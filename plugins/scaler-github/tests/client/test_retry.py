@@ -50,6 +50,17 @@ def test_backoff() -> None:
     backoff.reset()
     conflicts = [backoff.after(fault(Kind.CONFLICT)) for _ in range(6)]
     assert conflicts == [5, 10, 20, 40, 60, 60]
-    assert backoff.after(fault(Kind.CREDENTIAL)) == 60
     assert backoff.after(fault(Kind.WAIT, 100)) >= 100
     assert Backoff(choose=lambda low, high: low).after(fault(Kind.RETRY, 9)) == 9
+
+
+@pytest.mark.parametrize("kind", [Kind.REFRESH, Kind.CREDENTIAL])
+def test_a_person_is_waited_for_from_the_third_refusal_in_a_row(kind: Kind) -> None:
+    backoff = Backoff(choose=lambda low, high: high)
+    kinds = [Kind.RETRY, kind, kind, Kind.RETRY, kind, kind, kind, kind]
+    pauses = [backoff.after(fault(one)) for one in kinds]
+    assert pauses[:3] == [2, 4, 8]
+    assert max(pauses[:6]) < 60
+    assert pauses[6:] == [60, 60]
+    backoff.reset()
+    assert backoff.after(fault(kind)) == 2

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Of the first pause: 5 s, doubling to a minute, while another one holds the session; a minute for
-# a missing right or a refused token, since a person must act
+# a missing right or a token that is refused again and again, since a person must act
 _CONFLICT, _CONFLICT_MOST, _PERSON = 5.0, 60.0, 60.0
+_REFUSALS = 3  # in a row, until it is a person's business
 
 
 class Backoff:
@@ -37,14 +38,17 @@ class Backoff:
         self._choose = choose
         self.failures = 0
         self._conflicts = 0
+        self._refusals = 0
 
     def reset(self) -> None:
         """A call succeeded."""
-        self.failures = self._conflicts = 0
+        self.failures = self._conflicts = self._refusals = 0
 
     def after(self, error: GitHubError) -> float:
         """Seconds to wait after this failure."""
         self.failures += 1
+        refused = error.kind in {Kind.CREDENTIAL, Kind.REFRESH}
+        self._refusals = self._refusals + 1 if refused else 0
         if error.kind is Kind.WAIT:
             # Never earlier than told; a little later, so that callers do not come back as one
             return error.wait + self._choose(0, min(1.0, error.wait / 10))
@@ -53,7 +57,7 @@ class Backoff:
             self._conflicts += 1
             return self._first * min(_CONFLICT_MOST, doubled)
         self._conflicts = 0
-        if error.kind in {Kind.CREDENTIAL, Kind.REFRESH} and self.failures > 1:
+        if self._refusals >= _REFUSALS:
             return self._first * _PERSON
         largest = min(self._largest, self._first * 2.0 ** min(self.failures, 10))
         return max(error.wait, self._choose(self._first / 2, largest))
