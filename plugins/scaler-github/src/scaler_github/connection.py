@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scaler import Duration, Finding, Secret, SettingsError, hookimpl
+from scaler import Duration, Finding, Secret, hookimpl
 from scaler_github.client import (
     Actions,
     Credentials,
@@ -18,6 +18,8 @@ from scaler_github.client import (
     parse_config_url,
 )
 from scaler_github.client.classify import missing_right
+from scaler_github.client.transport import check_authorities
+from scaler_github.client.urls import check_proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,13 +51,23 @@ class GitHub:
         ca_file: Path | None = None
         api_cache_timeout: Duration = Duration(30)  # noqa: RUF009 - immutable
 
+        def __post_init__(self) -> None:
+            name = "url"
+            try:
+                parse_config_url(self.url)
+                name = "proxy"
+                if self.proxy:
+                    check_proxy(self.proxy)
+                name = "ca_file"
+                if self.ca_file is not None:
+                    check_authorities(str(self.ca_file))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+
     def __init__(self, context: Context[Config, None]) -> None:
         self._context = context
         config = context.config
-        try:
-            self.scope = parse_config_url(config.url)
-        except ValueError as error:
-            raise SettingsError([f"plugins.{context.name}.url: {error}"]) from None
+        self.scope = parse_config_url(config.url)
         self._transport = Transport(
             proxy=config.proxy or None,
             ca_file=str(config.ca_file) if config.ca_file else None,

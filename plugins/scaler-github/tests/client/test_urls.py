@@ -14,7 +14,7 @@ from scaler_github.client.urls import parse_config_url
         ("https://github.com/acme", "https://api.github.com", "orgs/acme"),
         (" https://GitHub.COM/acme/ ", "https://api.github.com", "orgs/acme"),
         ("https://www.github.com/acme/web", "https://api.github.com", "repos/acme/web"),
-        ("https://github.com:443/acme//web.git/", "https://api.github.com", "repos/acme/web"),
+        ("https://github.com:443/acme//web/", "https://api.github.com", "repos/acme/web"),
         ("https://github.com/Enterprises/Big", "https://api.github.com", "enterprises/Big"),
         ("https://github.localhost/a", "https://api.github.localhost", "orgs/a"),
         ("https://Sub.ghe.com/a/b", "https://api.sub.ghe.com", "repos/a/b"),
@@ -50,6 +50,9 @@ def test_scope_and_rest_base(text: str, api: str, path: str) -> None:
         ("http://[::2]/acme", "https"),
         ("ftp://github.com/acme", "wanted"),
         ("https://github.com/a/..", "name"),
+        ("https://github.com/acme/web.git", "acme/web, without .git"),
+        ("https://github.com/nonsense/a/b", "found 'https://github.com/nonsense/a/b'"),
+        ("https://u:p/x@github.com/acme", "wanted"),
         ("https://github.com/a%2fb", "name"),
         ("https://github.com/ä", "name"),
         ("https://github.com:99999/a", "Port"),
@@ -62,6 +65,39 @@ def test_other_urls_are_refused(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says) as caught:
         parse_config_url(text, {})
     assert "u:p" not in str(caught.value)
+    assert "'p'" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["http://proxy", "https://proxy:3128/", "http://user:pass@10.0.0.1:8080", "http://[::1]:1"],
+)
+def test_proxies(text: str) -> None:
+    urls.check_proxy(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "proxy.corp:3128",
+        "//proxy",
+        "http://",
+        "http://proxy:port",
+        "http://proxy:0",
+        "socks5://proxy",
+        "http://pro xy",
+        "http://proxy/path",
+        "http://proxy?x",
+        "http://[::1",
+        "http://user:s3cret@",
+        "http://user:s3cret/x@proxy",
+    ],
+)
+def test_other_proxies_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"found '.*wanted http://HOST:PORT") as caught:
+        urls.check_proxy(text)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_ghes_can_be_forced() -> None:

@@ -65,6 +65,19 @@ def authorization(scheme: str, token: str) -> dict[str, str]:
     return {"Authorization": f"{scheme} {token}"}
 
 
+def check_authorities(path: str) -> None:
+    """Whether a file holds certificates that can be trusted. Raises ValueError, which says why."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(path)
+    except ssl.SSLError:
+        raise ValueError(f"there are no certificates (PEM) in {path}") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+    if not context.cert_store_stats()["x509"]:
+        raise ValueError(f"there are no certificates (PEM) in {path}")
+
+
 class Transport:
     """Two pools of connections with one TLS context. Open it with `async with`.
 

@@ -64,7 +64,14 @@ def parse_config_url(text: str, environ: Mapping[str, str] | None = None) -> Sco
             text says what was wanted.
     """
     environ = os.environ if environ is None else environ
-    parts = _split(text.strip())
+    try:
+        return _parse(text.strip(), environ)
+    except ValueError as error:
+        raise ValueError(f"found {_shown(text)}: {error}") from None
+
+
+def _parse(text: str, environ: Mapping[str, str]) -> Scope:
+    parts = _split(text)
     host = _host(parts)
     path = [part for part in parts.path.split("/") if part]
     for part in path:
@@ -76,12 +83,38 @@ def parse_config_url(text: str, environ: Mapping[str, str] | None = None) -> Sco
     return Scope(kind, url, _api(parts.scheme, host, netloc, environ), scope_path, name)
 
 
+def check_proxy(text: str) -> None:
+    """Whether a proxy's address is one.
+
+    Raises:
+        ValueError: It is not; the text shows what was found, but no password.
+    """
+    wanted, shown = "wanted http://HOST:PORT", _shown(text)
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"found {shown}, which is not a URL; {wanted}") from None
+    if any(c.isspace() or not c.isprintable() for c in text):
+        raise ValueError(f"found {shown}, which holds a space or an odd character; {wanted}")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise ValueError(f"found {shown}, which is not the address of an HTTP proxy; {wanted}")
+    if parts.path.strip("/") or "?" in text or "#" in text:
+        raise ValueError(f"found {shown}, with more than host and port; {wanted}")
+
+
+def _shown(text: str) -> str:
+    """An address as it may be shown: without user, password and query."""
+    return repr(re.split(r"[?#]", text.rpartition("@")[2])[0][:200])
+
+
 def _split(text: str) -> SplitResult:
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"not a URL ({error}); wanted {_WANTED}") from None
+        why = "" if "@" in text else f" ({error})"  # it may quote a piece of a password
+        raise ValueError(f"not a URL{why}; wanted {_WANTED}") from None
     if port == 0 or any(c.isspace() or not c.isprintable() for c in text):
         raise ValueError(f"not a URL; wanted {_WANTED}")
     if parts.scheme not in {"https", "http"} or not parts.hostname:
@@ -113,7 +146,10 @@ def _scope(path: list[str]) -> tuple[ScopeKind, str, str]:
         case [first, name] if first.lower() == "orgs":
             raise ValueError(f"an organization is written without orgs/: https://HOST/{name}")
         case [owner, repo]:
-            repo = repo.removesuffix(".git") or repo
+            if repo.lower().endswith(".git"):
+                raise ValueError(
+                    f"{repo!r} is where git clones from; write {owner}/{repo[:-4]}, without .git"
+                )
             return "repository", f"repos/{owner}/{repo}", f"{owner}/{repo}"
     raise ValueError(f"wanted {_WANTED}")
 
