@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scaler_github.client import Unreadable, types
 from scaler_github.client.actions import usable_jit_config
-from scaler_github.client.session import QueueMessage, read_message
+from scaler_github.client.message import LARGEST, MOST_JOBS, QueueMessage, read_message
 from scaler_github.client.transport import Response
 
 JSON = st.recursive(
@@ -65,6 +65,74 @@ def test_job_fields_of_all_ages() -> None:
 def test_numbers_that_no_message_has(number: object) -> None:
     with pytest.raises(Unreadable):
         message(messageId=number)
+
+
+HUGE = 10**30
+
+
+@pytest.mark.parametrize(
+    "statistics",
+    ["x", 7, [], {"totalAssignedJobs": HUGE}, {"totalAssignedJobs": "x"}, {"new": "1" * 70_000}],
+)
+def test_jobs_are_read_beside_odd_statistics(statistics: object) -> None:
+    read = message(statistics=statistics, body='[{"messageType": "JobAssigned"}]')
+    assert (read.id, len(read.jobs), read.whole, read.statistics) == (7, 1, True, None)
+    assert "statistics" in read.faults[0]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"messageType": 5},
+        {"messageType": [HUGE]},
+        {"body": []},
+        {"body": HUGE},
+        {"body": {"a": None}},
+        {"body": "[" * 100_000 + "]" * 100_000},
+        {"body": "[" + " " * LARGEST + "]"},
+    ],
+    ids=lambda fields: str(fields)[:40],
+)
+def test_an_odd_envelope_has_a_number_and_totals(fields: dict[str, Any]) -> None:
+    read = message(**fields, statistics={"totalAssignedJobs": 3})
+    assert (read.id, read.jobs, read.whole) == (7, (), False)
+    assert read.statistics == types.Statistics(total_assigned_jobs=3)
+    assert read.faults
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b'"x": "\\ud800"',
+        b'"statistics": "\\udc00"',
+        b'"x": ' + b"[" * 100_000 + b"]" * 100_000,
+        b'"x": NaN',
+    ],
+    ids=lambda rest: str(rest[:20]),
+)
+def test_what_is_hardly_json_has_a_number(rest: bytes) -> None:
+    read = read_message(Response(200, {}, b'{"messageId": 7, ' + rest + b"}"), "poll")
+    assert (read.id, read.jobs, read.whole, read.statistics) == (7, (), False, None)
+    assert read.faults
+
+
+def test_numbers_in_one_entry_do_not_hide_the_others() -> None:
+    odd = {"messageType": "JobAssigned", "runnerRequestId": HUGE}
+    deep = json.loads("[" * 700 + "]" * 700)
+    good = {"messageType": "JobAssigned", "runnerRequestId": 5}
+    read = message(body=json.dumps([odd, {**good, "new": deep}, good]))
+    assert read.whole
+    assert read.jobs[-1].runner_request_id == 5
+    assert read.faults[0].startswith("entry 0")
+
+
+def test_no_more_than_a_bound_of_jobs_and_faults_is_told() -> None:
+    read = message(body=json.dumps([{"messageType": "JobAssigned"}] * (MOST_JOBS + 7)))
+    assert len(read.jobs) == MOST_JOBS
+    assert read.faults == (f"7 entries after the first {MOST_JOBS} are not looked at",)
+    read = message(body=json.dumps([0] * (MOST_JOBS + 7)))
+    assert len(read.faults) == 7
+    assert f"{MOST_JOBS - 5} more" in read.faults[-2]
 
 
 def test_statistics_may_be_missing_or_partial() -> None:

@@ -7,11 +7,14 @@ import stat
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
 from scaler import Message, Unavailable
 from scaler_github.client import types
+from scaler_github.client.message import LARGEST
+from scaler_github.testing import render
 
 World = Any
 BAD = {"messageType": "JobAssigned", "runnerRequestId": 666}
@@ -236,18 +239,71 @@ async def test_alarms_of_two_profiles_stand_beside_each_other(world: World) -> N
     assert len(world.core.reports) == 3
 
 
-@pytest.mark.parametrize("statistics", [None, "many", {"totalAssignedJobs": 1.5}, []])
-async def test_jobs_count_where_the_totals_cannot_be_read(world: World, statistics: Any) -> None:
+@pytest.mark.parametrize(
+    "statistics",
+    [None, "many", {"totalAssignedJobs": 1.5}, [], {"totalAssignedJobs": 10**30}],
+)
+async def test_jobs_count_where_the_totals_cannot_be_read(
+    world: World, statistics: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sim, core = world.sim, world.core
+
+    def message(record: Any, owner: Any) -> dict[str, Any]:
+        return {**rendered(record, owner), "statistics": msgspec.Raw(json.dumps(statistics))}
+
+    rendered = render.message
+    monkeypatch.setattr(render, "message", message)
     async with world.running():
         await world.listening()
-        sim.faults.add("poll", kind="edit", fields={"statistics": statistics})
-        core.set_ceiling("linux", 7)  # the poll that the fault is for
-        await sim.wait_for(lambda: sim.history.of("poll")[-1].capacity == 7)
         sim.queue_jobs("linux")
         await sim.wait_for(lambda: sim.count("delete-message") == 1)
     assert len(core.jobs) == 1
     assert core.messages[-1].demand is None
+
+
+@pytest.mark.parametrize(
+    "odd", [{"messageType": 5}, {"body": [1]}, {"body": "[" + " " * LARGEST + "]"}]
+)
+async def test_an_odd_envelope_does_not_block_those_behind_it(
+    world: World, odd: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim, core = world.sim, world.core
+
+    def message(record: Any, owner: Any) -> dict[str, Any]:
+        return {**rendered(record, owner), **(odd if record is bad else {})}
+
+    rendered = render.message
+    monkeypatch.setattr(render, "message", message)
+    async with world.running():
+        await world.listening()
+        bad = sim.inject_message("linux", [], statistics={"totalAssignedJobs": 7})
+        await sim.wait_for(lambda: sim.count("delete-message") == 1)
+        sim.queue_jobs("linux")
+        await core.until(lambda: core.jobs)
+    assert 7 in [message.demand for message in core.messages]
+    [kept] = (world.folder / "actions-queue" / "unhandled").iterdir()
+    assert 0 < kept.stat().st_size <= LARGEST
+
+
+async def test_long_texts_are_cut(world: World) -> None:
+    sim, core = world.sim, world.core
+    long = (
+        "jobId repositoryName ownerName jobWorkflowRef jobDisplayName eventName runnerName result"
+    )
+    wire = {
+        "messageType": "JobAssigned",
+        "requestLabels": ["l" * 9999] * 99,
+        **dict.fromkeys(long.split(), "x" * 9999),
+    }
+    async with world.running():
+        await world.listening()
+        sim.inject_message("linux", [wire])
+        await core.until(lambda: core.jobs)
+    [job] = core.jobs
+    assert len(job.id) == 100
+    assert [len(label) for label in job.labels] == [200] * 50
+    texts = (job.name, job.workflow, job.repository, job.event, job.runner_name, job.result)
+    assert {len(text) for text in texts} == {200}
 
 
 async def test_fields_of_a_job_may_be_null(world: World) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
@@ -11,48 +9,22 @@ import trio
 from scaler_github.client import types, urls
 from scaler_github.client.actions import checked, exchange
 from scaler_github.client.classify import GitHubError, Kind, Verdict
+from scaler_github.client.message import read_message
 from scaler_github.client.transport import Request, authorization
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scaler_github.client.actions import Actions
+    from scaler_github.client.message import QueueMessage
     from scaler_github.client.transport import Response
 
-MESSAGES = "RunnerScaleSetJobMessages"
 _GRACE = 30.0  # a poll's deadline lies this much behind the time at which the service answers
-
-
-class Unreadable(GitHubError):
-    """An answer of the queue that is no message: nothing was received."""
+_AT_ONCE = 256 << 10  # a larger answer is read beside the loop, which would stand still
 
 
 class SessionLost(GitHubError):
     """The session no longer exists: open another one."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueMessage:
-    """What the queue handed out.
-
-    Attributes:
-        jobs: The entries that could be read.
-        faults: What was wrong with the ones that could not.
-        whole: False where the list itself could not be read.
-        content: Digest of the jobs: tells two messages with the same number apart.
-        digest: Digest of the whole answer, counts included.
-        raw: The answer as it came.
-    """
-
-    id: int
-    type: str
-    jobs: tuple[types.JobMessage, ...]
-    statistics: types.Statistics | None
-    faults: tuple[str, ...]
-    whole: bool
-    content: str
-    digest: str
-    raw: bytes
 
 
 class QueueSession:
@@ -137,7 +109,9 @@ class QueueSession:
         self._check(response, what)
         if response.status == 202 or response.status == 204:
             return None
-        return read_message(response, what)
+        if len(response.body) <= _AT_ONCE:
+            return read_message(response, what)
+        return await trio.to_thread.run_sync(read_message, response, what)
 
     async def delete_message(self, message_id: int) -> None:
         """Tell the queue that a message was received; one that does not exist was."""
@@ -233,57 +207,3 @@ def _check(session: types.Session) -> None:
         raise ValueError("no id in it")
     urls.check_base(session.message_queue_url)
     authorization("Bearer", session.message_queue_access_token)
-
-
-def read_message(response: Response, what: str) -> QueueMessage:
-    """Read a message. Raises Unreadable where the answer is none at all."""
-    try:
-        envelope = types.read(response.body, types.Envelope)
-    except ValueError as error:
-        request = response.headers.get("x-github-request-id", "")[:80]
-        size = len(response.body)
-        text = f"the answer to {what} is no message ({size} bytes): {error}"
-        if request:
-            text += f" (request {request})"
-        raise Unreadable(Verdict(Kind.RETRY, text, status=response.status)) from None
-    jobs, faults, whole = _entries(envelope)
-    statistics = None
-    try:
-        if envelope.statistics is not None:
-            statistics = types.convert(envelope.statistics, types.Statistics)
-    except ValueError as error:
-        faults.append(f"its statistics: {error}")
-    return QueueMessage(
-        envelope.message_id,
-        envelope.message_type,
-        tuple(jobs),
-        statistics,
-        tuple(faults),
-        whole,
-        _digest(envelope.body.encode()),
-        _digest(response.body),
-        response.body,
-    )
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
-
-
-def _entries(envelope: types.Envelope) -> tuple[list[types.JobMessage], list[str], bool]:
-    if envelope.message_type != MESSAGES or not envelope.body.strip():
-        return [], [], True
-    try:
-        entries = types.decode(envelope.body.removeprefix("\ufeff"))
-    except ValueError as error:
-        return [], [f"its body is not JSON: {error}"], False
-    if not isinstance(entries, list):
-        return [], ["its body is not a list"], False
-    jobs: list[types.JobMessage] = []
-    faults: list[str] = []
-    for number, entry in enumerate(entries):
-        try:
-            jobs.append(types.convert(entry, types.JobMessage))
-        except ValueError as error:
-            faults.append(f"entry {number}: {error}")
-    return jobs, faults, True

@@ -13,6 +13,8 @@ import msgspec
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**63 - 1)]
+MessageId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+NOTHING = msgspec.Raw(b"null")
 T = TypeVar("T")
 
 
@@ -77,12 +79,14 @@ class Session(Wire, frozen=True):
 
 
 class Envelope(Wire, frozen=True):
-    """A message of the queue, before its body is read."""
+    """A message of the queue, as it came: each part is read apart, so that one odd part leaves the
+    others their meaning.
+    """
 
-    message_id: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-    message_type: str = ""
-    body: str = ""
-    statistics: Any = None  # read apart: the jobs count without it
+    message_id: msgspec.Raw = NOTHING
+    message_type: msgspec.Raw = NOTHING
+    body: msgspec.Raw = NOTHING
+    statistics: msgspec.Raw = NOTHING
 
 
 class JobMessage(Wire, frozen=True):
@@ -155,22 +159,34 @@ class AdminConnection(Wire, rename=None, frozen=True):
         return f"AdminConnection(url={self.url!r})"
 
 
-def read(body: bytes, kind: type[T]) -> T:
+def read(body: bytes | msgspec.Raw, kind: type[T]) -> T:
     """Decode a body. Raises ValueError (msgspec's errors are ValueErrors) for any fault in it."""
     return convert(decode(body), kind)
 
 
-def decode(body: bytes | str) -> Any:
+def decode(body: bytes | str | msgspec.Raw) -> Any:
     """Decode JSON into plain values; raise ValueError for anything that is not JSON."""
+    return parts(body, Any)
+
+
+def parts(body: bytes | str | msgspec.Raw, kind: type[T]) -> T:
+    """Decode JSON into a type whose parts are left as they came; raise ValueError for a fault."""
     try:
-        return msgspec.json.decode(body)
+        return msgspec.json.decode(body, type=kind)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise TooDeep("nested too deeply") from None
+
+
+class TooDeep(ValueError):
+    """JSON that nobody can read without risk: whether it is whole is not known."""
 
 
 def convert(value: Any, kind: type[T]) -> T:
     """Turn plain values into a wire type."""
-    return msgspec.convert(_tidy(value), kind, strict=False)
+    try:
+        return msgspec.convert(_tidy(value), kind, strict=False)
+    except RecursionError:
+        raise TooDeep("nested too deeply") from None
 
 
 def _tidy(value: Any) -> Any:

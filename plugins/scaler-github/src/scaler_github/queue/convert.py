@@ -9,6 +9,7 @@ import msgspec
 
 from scaler import Job, Message
 from scaler_github.client import types
+from scaler_github.client.message import LARGEST
 
 if TYPE_CHECKING:
     from scaler import JobState
@@ -21,6 +22,8 @@ _STATES: dict[str, JobState] = {
     "JobCompleted": "done",
 }
 _RECENT = 20
+# What GitHub may send is longer than what a table, a page or a line of the log should carry
+_TEXT, _ID, _LABELS = 200, 100, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,7 @@ class Cursor:
     @classmethod
     def from_json(cls, place: Place, stored: object) -> Cursor:
         """What was stored, if it is of this place; a fresh cursor otherwise."""
-        try:
-            read = types.convert(stored, _Stored)
-        except ValueError:
-            return cls(place)
-        if (read.scale_set, read.host) != (place.scale_set, place.host):
+        if (read := _read(stored)) is None or read.place != place:
             return cls(place)
         return cls(place, read.message, read.recent)
 
@@ -81,6 +80,24 @@ class _Stored(types.Wire, rename=None, frozen=True):
     host: str
     message: Annotated[int, msgspec.Meta(ge=0)]
     recent: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Where it was received."""
+        return Place(self.scale_set, self.host)
+
+
+def _read(stored: object) -> _Stored | None:
+    try:
+        return types.convert(stored, _Stored)
+    except ValueError:
+        return None
+
+
+def is_elsewhere(place: Place, stored: object) -> bool:
+    """Whether the stored cursor is of another place than this one."""
+    read = _read(stored)
+    return read is not None and read.place != place
 
 
 def to_job(wire: types.JobMessage, web: str) -> Job | None:
@@ -93,26 +110,27 @@ def to_job(wire: types.JobMessage, web: str) -> Job | None:
         web: `https://HOST`, for the address of the job's run.
     """
     state = _STATES.get(wire.message_type)
-    name = str(wire.runner_request_id) if wire.runner_request_id else wire.job_id
+    name = str(wire.runner_request_id) if wire.runner_request_id else wire.job_id[:_ID]
     if state is None or not name:
         return None
     repository = wire.repository_name
     if wire.owner_name and repository and "/" not in repository:
         repository = f"{wire.owner_name}/{repository}"
+    repository = repository[:_TEXT]
     run = str(wire.workflow_run_id) if wire.workflow_run_id else ""
     return Job(
         id=name,
         state=state,
         ref=str(wire.runner_request_id or ""),  # without it, a job cannot be acquired
-        labels=tuple(wire.request_labels),
+        labels=tuple(label[:_TEXT] for label in wire.request_labels[:_LABELS]),
         repository=repository,
         run_id=run,
-        name=wire.job_display_name,
-        workflow=wire.job_workflow_ref,
-        event=wire.event_name,
+        name=wire.job_display_name[:_TEXT],
+        workflow=wire.job_workflow_ref[:_TEXT],
+        event=wire.event_name[:_TEXT],
         queued=types.unix_time(wire.queue_time),
-        runner_name=wire.runner_name,
-        result=wire.result,
+        runner_name=wire.runner_name[:_TEXT],
+        result=wire.result[:_TEXT],
         url=f"{web}/{repository}/actions/runs/{run}" if repository and run else "",
     )
 
@@ -143,18 +161,34 @@ def to_message(
 
 
 def to_statistics_message(
-    profile: str, place: Place, session: str, renewal: int, counts: types.Statistics
+    profile: str,
+    place: Place,
+    session: str,
+    renewal: int,
+    counts: types.Statistics,
+    *,
+    moved: bool = False,
 ) -> Message:
-    """What is delivered when a session tells the totals: demand is known before the first poll."""
+    """What is delivered when a session tells the totals: demand is known before the first poll.
+
+    Args:
+        moved: The last messages came from another place, and nobody will tell any more what became
+            of the jobs that waited there. The cursor is stored with it, so that this is done once.
+    """
+    name = f"{place.scale_set}@{place.host}/session/{session}/{renewal}"
     return Message(
-        id=f"{place.scale_set}@{place.host}/session/{session}/{renewal}",
+        id=f"{name}/moved" if moved else name,
         profile=profile,
         demand=counts.total_assigned_jobs,
         waiting=counts.total_available_jobs,
+        cursor=Cursor(place).to_json() if moved else None,
+        reset=moved,
     )
 
 
 def _raw(wire: QueueMessage) -> dict[str, Any]:
+    if len(wire.raw) > LARGEST:
+        return {}
     try:
         plain = types.decode(wire.raw)
     except ValueError:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from scaler import Unavailable
-from scaler_github.queue.convert import Cursor, to_message
+from scaler_github.client.message import LARGEST
+from scaler_github.queue.convert import Cursor, is_elsewhere, to_message
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +64,10 @@ class Delivery:
             stored = await self._context.load(f"cursor/{self._profile}")
             self._cursor = Cursor.from_json(place, stored)
         return self._cursor
+
+    async def moved(self, place: Place) -> bool:
+        """Whether the last messages came from another place."""
+        return is_elsewhere(place, await self._context.load(f"cursor/{self._profile}"))
 
     def start_again(self) -> None:
         """Ask for the first message that is kept. What is stored follows with the next message."""
@@ -181,7 +186,7 @@ class Delivery:
         path = folder / f"{_ODD.sub('_', self._profile)}-{message.id}-{message.digest}.json"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         with open(os.open(path, flags, 0o600), "wb") as file:
-            file.write(message.raw)
+            file.write(message.raw[:LARGEST])
         oldest = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)[:-_KEPT]
         for one in oldest:
             one.unlink()
