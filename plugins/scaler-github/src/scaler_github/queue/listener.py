@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from scaler_github.queue.alarms import Alarms
 
 LABELS = "labels"  # the alarm's name
+QUICK_STEPS = 3  # after failures that tell what to do next, until a poll succeeds
+
+
+class ScaleSetLost(GitHubError):
+    """The scale set no longer exists: look it up by its name."""
 
 
 class Listener:
@@ -69,6 +74,8 @@ class Listener:
         self._heard = 0.0
         self._statistics: Statistics | None = None
         self._trouble: tuple[Kind, int] | None = None
+        self._quick = 0  # steps since the last good poll that waited for nothing
+        self._closed = ""  # the session that was closed because an earlier run left it open
 
     @property
     def labels(self) -> list[str]:
@@ -124,19 +131,27 @@ class Listener:
                 self._context.log.warning("%s: %s", self._profile, error)
             self._backoff.failures += 1
             return random.uniform(*self._pace.garbage)
+        if (lost or isinstance(error, ScaleSetLost)) and self._quick < QUICK_STEPS:
+            # GitHub answers, and what to do next is clear: what went wrong before is over
+            self._quick += 1
+            self._context.log.warning("%s: %s; going on at once", self._profile, error)
+            return error.wait
         pause = self._backoff.after(error)
         broken = error.kind is Kind.RETRY and not error.verdict.status
-        if self._backoff.failures == 1 and (lost or broken):
-            pause = error.wait  # a lost connection or session: again at once, the first time
+        if self._backoff.failures == 1 and broken:
+            pause = error.wait  # a lost connection: again at once, the first time
         first = self._backoff.failures == 1
         seen, self._trouble = self._trouble, (error.kind, error.verdict.status)
         log = (
             self._context.log.warning if first or seen != self._trouble else self._context.log.info
         )
         log("%s: %s; again in %.1f s", self._profile, error, pause)
-        if not lost or not first:
-            self._report(str(error), ok=False, failures=self._backoff.failures)
+        self._report(str(error), ok=False, failures=self._backoff.failures)
         return pause
+
+    def _went_well(self) -> None:
+        self._backoff.reset()
+        self._quick = 0
 
     async def _find_scale_set(self, actions: Actions) -> None:
         labels = self.labels
@@ -168,6 +183,7 @@ class Listener:
         except GitHubError as error:
             if error.kind is Kind.GONE:
                 self._forget_scale_set()
+                raise ScaleSetLost(error.verdict) from None
             if error.kind is Kind.CONFLICT and await self._close_leftover(actions, scale_set.id):
                 return
             raise
@@ -186,8 +202,12 @@ class Listener:
         left = await self._context.load(f"session/{self._profile}")
         if not isinstance(left, dict) or left.get("scale_set") != scale_set:
             return False
+        session = str(left.get("session"))
+        if session == self._closed:
+            return False  # closed, though that could not be stored: another one holds it now
+        await actions.delete_session(scale_set, session)
+        self._closed = session
         await self._remember(None)
-        await actions.delete_session(scale_set, str(left.get("session")))
         return True
 
     async def _remember(self, session: dict[str, Any] | None) -> None:
@@ -201,6 +221,8 @@ class Listener:
         await self._tell_statistics(session)
         place = Place(session.scale_set_id, session.host)
         after = (await self._delivery.cursor(place)).message
+        if self._told != (session.id, session.renewals):
+            return 0  # renewed meanwhile: its place may be another one
         capacity = self._context.ceiling(self._profile)
         started = trio.current_time()
         ended, message = await self._waits.poll(
@@ -209,9 +231,12 @@ class Listener:
         if not ended:
             return 0
         if message is None:
-            self._backoff.reset()
+            self._went_well()
             self._nothing_came(session)
             return max(0.0, started + self._pace.idle - trio.current_time())
+        if session.host != place.host:
+            # The session was renewed meanwhile, with another queue: asked again with its cursor
+            return 0
         return await self._received(session, place, message, deletions)
 
     async def _received(
@@ -219,7 +244,7 @@ class Listener:
     ) -> float:
         self._statistics = message.statistics or self._statistics
         news = await self._delivery.deliver(place, message)
-        self._backoff.reset()
+        self._went_well()
         deletions.start_soon(self._delete, session, message.id)
         if not news:
             return self._pace.idle
@@ -248,7 +273,10 @@ class Listener:
         if self._told == now:
             return
         place = Place(session.scale_set_id, session.host)
-        record = to_statistics_message(self._profile, place, *now, session.statistics)
+        moved = await self._delivery.moved(place)
+        if moved:
+            self._context.log.info("%s: its jobs come from a new place: %s", self._profile, place)
+        record = to_statistics_message(self._profile, place, *now, session.statistics, moved=moved)
         await self._delivery.hand_over(record, "what GitHub told with the session")
         self._statistics = session.statistics
         self._told = now
