@@ -258,3 +258,17 @@ def test_whatever_stands_there_is_either_taken_or_told(type_: Any, raw: Any) -> 
 def test_plain_values_are_never_bent_into_another_kind(type_: type, raw: Any) -> None:
     got, _ = convert(type_, raw)
     assert got is BAD or (got is raw and type(raw) is type_)
+
+
+@pytest.mark.parametrize(
+    ("type_", "raw", "wanted"),
+    [
+        (Size, -1, "found -1, wanted one that is not negative"),
+        (Size, "-4G", 'found "-4G", wanted one that is not negative'),
+        (Duration, "-5s", 'found "-5s", wanted one that is not negative'),
+        (Size, "-x", 'found "-x", wanted a size with a unit, such as "512M" or "4G"'),
+        (float, 10**400, "found a very large number, wanted a number"),
+    ],
+)
+def test_what_is_wrong_with_a_number_is_said(type_: Any, raw: Any, wanted: str) -> None:
+    assert convert(type_, raw) == (BAD, [(("x",), wanted)])

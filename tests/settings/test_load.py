@@ -292,3 +292,63 @@ def test_the_value_of_an_unknown_key_is_never_shown(bench: Bench) -> None:
     [problem] = bench.problems('[plugins.queue]\nurl = "x"\ntokn = "ghp_abc"\n')
     assert "ghp_abc" not in problem
     assert 'did you mean "token"?' in problem
+
+
+def test_what_is_nested_without_end_is_a_problem(bench: Bench) -> None:
+    bench.file.write_text("a = " + "[" * 50_000 + "]" * 50_000)
+    with pytest.raises(SettingsError, match=r"nested too deeply|too deep"):
+        load(bench.file)
+
+
+@pytest.mark.parametrize("depth", [50, 150, 300, 450])
+def test_what_is_nested_deeply_is_placed_if_it_can_be(bench: Bench, depth: int) -> None:
+    bench.file.write_text("a = " + "[" * depth + "]" * depth)
+    with pytest.raises(SettingsError, match=r":1: a: found an unknown key|nested too deeply"):
+        load(bench.file)
+
+
+def test_a_key_of_very_many_parts_is_a_problem(bench: Bench) -> None:
+    bench.file.write_text(".".join("a" * 3000) + " = 1")
+    with pytest.raises(SettingsError, match=":1: a: found an unknown key"):
+        load(bench.file)
+
+
+def test_a_mark_at_the_start_of_the_file_is_no_mistake(bench: Bench) -> None:
+    bench.file.write_bytes("\ufeff[scaler]\nname = 'x'\n".encode())
+    assert load(bench.file)[0].name == "x"
+
+
+@pytest.mark.parametrize("digits", ["1" * 5000, "0x" + "f" * 5000])
+def test_a_number_of_thousands_of_digits_is_a_problem(bench: Bench, digits: str) -> None:
+    bench.file.write_text(f"[scaler]\nname = {digits}\n")
+    with pytest.raises(SettingsError, match=r"a very large number|no usable TOML"):
+        load(bench.file)
+
+
+def test_the_home_of_nobody_is_a_problem(bench: Bench) -> None:
+    text = """
+        [scaler]
+        state_dir = "~nobody-at-all/x"
+        [plugins.queue]
+        url = "x"
+        token = { file = "~nobody-at-all/x" }
+    """
+    first, second = bench.problems(text)
+    assert first.startswith('2: scaler.state_dir: found "~nobody-at-all/x", wanted a path')
+    assert second.startswith("5: plugins.queue.token: ")
+
+
+def test_a_path_that_cannot_be_looked_at_is_no_file(bench: Bench) -> None:
+    long = "x" * 300
+    told = bench.problems(f"""
+        [scaler]
+        plugin_dir = "{long}"
+    """)
+    assert "there is no folder" in told[0]
+    told = bench.problems(f"""
+        [plugins.rest]
+        [plugins.box]
+        [profiles.x]
+        boot_script = "{long}"
+    """)
+    assert "there is no file" in told[0]

@@ -128,7 +128,7 @@ def test_what_is_wrong_is_said_once(bench: Bench, text: str, said: str) -> None:
         ),
         (
             "resources = { vcpus = -1 }",
-            'resources.vcpus: found -1, wanted a size with a unit, such as "512M" or "4G"',
+            "resources.vcpus: found -1, wanted one that is not negative",
         ),
     ],
 )

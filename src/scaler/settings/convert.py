@@ -15,6 +15,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -197,18 +198,19 @@ class Converter:
         if type_ is Any or (kind is type_ and type_ in (bool, int, float, str)):
             return raw
         if type_ is float and kind is int:
-            return float(raw)
+            with suppress(OverflowError):
+                return float(raw)
         if type_ is Path and kind is str and raw and "\0" not in raw:
-            return self.folder / Path(raw).expanduser()
-        if type_ in (Duration, Size) and kind is str:
             try:
-                value = type_.parse(raw)
-            except (ValueError, OverflowError):
-                value = math.inf
-            if math.isfinite(value):
-                return value
+                return self.folder / Path(raw).expanduser()
+            except RuntimeError:
+                return self._bad(path, raw, "a path: that user has no home directory")
+        if type_ in (Duration, Size) and kind is str and (value := _parsed(type_, raw)) is not None:
+            return value
         if type_ is Size and kind is int and raw >= 0:
             return Size(raw)
+        if type_ in (Duration, Size) and _negative(type_, raw):
+            return self._bad(path, raw, "one that is not negative")
         return self._bad(path, raw, describe(type_))
 
     def _bounded(self, args: tuple[Any, ...], raw: Any, path: KeyPath) -> Any:
@@ -277,7 +279,7 @@ class Converter:
         try:
             source = SecretSource.parse(raw, self.folder)
             secret = source.read(self._environ)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:  # the latter of a ~user that there is not
             self.problems.say(path, str(error))
             return BAD
         self.secrets.append(secret)
@@ -286,6 +288,22 @@ class Converter:
     def _bad(self, path: KeyPath, raw: Any, wanted: str, hint: str = "") -> Any:
         self.problems.add(path, "nothing" if raw is BAD else show(raw), wanted, hint)
         return BAD
+
+
+def _parsed(type_: Any, text: str) -> Any:
+    """A duration or a size, or None where it is neither."""
+    try:
+        value = type_.parse(text)
+        return value if math.isfinite(value) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _negative(type_: Any, raw: Any) -> bool:
+    """Whether it would be good but for the sign."""
+    if isinstance(raw, str):
+        return raw.startswith("-") and _parsed(type_, raw[1:]) is not None
+    return type_ is Size and type(raw) is int and raw < 0
 
 
 def unknown(key: str, known: Mapping[str, Any]) -> str:

@@ -32,9 +32,12 @@ class Lines:
     def of(self, path: Sequence[str | int]) -> int:
         """The line of the longest part of the path that the text contains; 1 where none."""
         for length in range(len(path), 0, -1):
-            item = self._item(path[:length])
-            if item is not None and (line := self._line(item)):
-                return line
+            try:
+                item = self._item(path[:length])
+                if item is not None and (line := self._line(item)):
+                    return line
+            except RecursionError:  # too deep to be written back
+                continue
         return 1
 
     def _item(self, path: Sequence[str | int]) -> Any:

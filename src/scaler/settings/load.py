@@ -99,7 +99,7 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
         SettingsError: It cannot be read, or is no TOML; then nothing more is told.
     """
     try:
-        text = file.read_bytes().decode()
+        text = file.read_bytes().decode("utf-8-sig")  # some editors put a mark at the start
     except OSError as error:
         raise SettingsError([f"{file}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
@@ -112,6 +112,10 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
         if not line.isdigit():  # "at end of document"
             line = str(text.rstrip().count("\n") + 1)
         raise SettingsError([f"{file}:{line}: {words}"]) from None
+    except ValueError as error:  # a number of more digits than Python reads
+        raise SettingsError([f"{file}: is no usable TOML: {error}"]) from None
+    except RecursionError:
+        raise SettingsError([f"{file}: is nested too deeply to be read"]) from None
 
 
 def _enabled(raw: Mapping[str, Any], problems: Problems) -> dict[str, dict[str, Any] | None]:
@@ -140,7 +144,7 @@ def _plugin_dir(raw: Mapping[str, Any], converter: Converter) -> Any:
         return None
     quiet = Converter(Problems(), converter.folder, {})
     folder = quiet.value(Path, table["plugin_dir"], ())
-    if folder is not BAD and not folder.is_dir():
+    if folder is not BAD and not os.path.isdir(folder):
         converter.problems.say(("scaler", "plugin_dir"), f"there is no folder {folder}")
         return BAD
     return folder

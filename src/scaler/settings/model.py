@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Mapping
@@ -83,7 +84,7 @@ class ProfileTable:
                 f"max_count: found {self.max_count}, wanted target_count ({self.target_count}) "
                 "or more"
             )
-        if self.boot_script is not None and not self.boot_script.is_file():
+        if self.boot_script is not None and not os.path.isfile(self.boot_script):
             raise ValueError(f"boot_script: there is no file {self.boot_script}")
 
     def profile(self, name: str, source: str, provisioners: tuple[str, ...]) -> Profile:

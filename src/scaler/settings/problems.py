@@ -57,6 +57,8 @@ def show(value: object) -> str:
             return "true" if value else "false"
         case str():
             return json.dumps(value if len(value) <= 60 else value[:57] + "…", ensure_ascii=False)
+        case int() if value.bit_length() > 256:
+            return "a very large number"  # Python refuses to write some of them
         case _:
             return str(value)
 
