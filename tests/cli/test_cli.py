@@ -44,6 +44,7 @@ class Both:
 GOOD = """
     [scaler]
     name = "host-1"
+    state_dir = "state"
     plugin_dir = "."
     [plugins.both]
     [profiles.linux]
@@ -307,6 +308,39 @@ def test_plugins_tells_what_is_enabled_and_what_is_broken(
     assert found["my-broken"][2] == "yes"
     assert found["gone"][2] == "yes"
     assert "there is none of this name" in found["gone"][3]
+
+
+@pytest.mark.parametrize(
+    ("state_dir", "said"),
+    [("both.py", "both.py is not a folder"), ("both.py/deep", "both.py is not a folder")],
+)
+def test_check_sees_a_state_dir_that_is_no_folder(
+    write: Callable[[str], str],
+    app: SimpleNamespace,
+    capsys: pytest.CaptureFixture[str],
+    state_dir: str,
+    said: str,
+) -> None:
+    assert main(["check", "-c", write(GOOD.replace('"state"', f'"{state_dir}"'))]) == 1
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_check_sees_a_state_dir_that_cannot_be_written(
+    write: Callable[[str], str],
+    app: SimpleNamespace,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    made: bool,
+) -> None:
+    if made:
+        (tmp_path / "state").mkdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may do everything
+    assert main(["check", "-c", write(GOOD)]) == 1
+    verb = "written to" if made else f"made: {tmp_path} cannot be written to"
+    assert f"{tmp_path}/state cannot be {verb} by user" in capsys.readouterr().out
+    assert (tmp_path / "state").exists() == made
 
 
 # --- commands of plugins ------------------------------------------------------------------

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
-import scaler
+from scaler.cli.process import give_up, leaving_at, open_streams
 from scaler.errors import ExitCode, FatalError, PluginError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import argparse
+    from collections.abc import Callable, Mapping, Sequence
 
 GROUP = "scaler.commands"
 INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C ended
@@ -27,23 +26,46 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; answer the exit code."""
-    try:
-        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-    except FatalError as error:
-        _complain(error)
-        code = error.exit_code
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    except BrokenPipeError:  # the reader has gone: also the flush at exit has to go nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.FAILED
-    except SystemExit as stop:  # argparse has said what there is to say
-        code = stop.code if isinstance(stop.code, int) else ExitCode.OK
+    argv = list(sys.argv[1:] if argv is None else argv)
+    with leaving_at(_early(argv)):
+        open_streams()
+        try:
+            code = _outcome(argv)
+        except BrokenPipeError:  # the reader has gone; it need not be told
+            code = ExitCode.FAILED
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            give_up(sys.stdout)
+            if not (code or isinstance(error, BrokenPipeError)):
+                _tell(f"the output cannot be written: {error.strerror}")
+            code = code or ExitCode.FAILED
     return int(code)
 
 
+def _early(argv: Sequence[str]) -> Mapping[signal.Signals, int]:
+    """What signals mean while nothing was begun: a scaler that runs is stopped cleanly by them."""
+    if argv[:1] == ["run"]:
+        return {signal.SIGINT: ExitCode.OK, signal.SIGTERM: ExitCode.OK}
+    return {signal.SIGINT: INTERRUPTED}
+
+
+def _outcome(argv: list[str]) -> int:
+    try:
+        return _dispatch(argv)
+    except FatalError as error:
+        _complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as stop:  # argparse has said what there is to say
+        return stop.code if isinstance(stop.code, int) else ExitCode.OK
+
+
 def _dispatch(argv: list[str]) -> int:
+    import argparse  # after the signals are taken: it is most of what a start has to import
+    import importlib
+
     if not argv or argv[0].startswith("-"):
         _parser().parse_args(argv)
         _parser().print_help(sys.stderr)
@@ -59,6 +81,10 @@ def _dispatch(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    import scaler
+
     width = max(map(len, COMMANDS))
     listed = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
@@ -83,7 +109,7 @@ def _brought(name: str) -> Callable[[list[str]], int]:
     if not found:
         close = difflib.get_close_matches(name, [*COMMANDS, *points.names], n=1)
         hint = f' (did you mean "{close[0]}"?)' if close else ""
-        print(f'scaler: there is no command "{name}"{hint}; see scaler --help', file=sys.stderr)
+        _tell(f'scaler: there is no command "{name}"{hint}; see scaler --help')
         raise SystemExit(ExitCode.USAGE)
     if len(found) > 1:
         places = " and ".join(point.value for point in found)
@@ -99,6 +125,20 @@ def _brought(name: str) -> Callable[[list[str]], int]:
 
 
 def _complain(error: FatalError) -> None:
-    print(error, file=sys.stderr)
-    if isinstance(error, SettingsError) and len(error.problems) > 1:
-        print(f"{len(error.problems)} problems in the settings", file=sys.stderr)
+    if not isinstance(error, SettingsError):
+        _tell(*str(error).split("\n"))
+        return
+    _tell(*error.problems)
+    if len(error.problems) > 1:
+        _tell(f"{len(error.problems)} problems in the settings")
+
+
+def _tell(*lines: str) -> None:
+    """Say something on the standard error, in lines that no name or value can break out of."""
+    from scaler.log import escape
+
+    try:
+        for line in lines:
+            print(escape(line), file=sys.stderr)
+    except OSError:
+        give_up(sys.stderr)  # there is nobody to tell; the exit code says it too

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from scaler.cli.terminal import painter, table
+from scaler.cli.terminal import painter, say, table
 from scaler.errors import ExitCode, PluginError
 from scaler.hooks import hook_names
 from scaler.loading import find, load_one, lookup
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         state = "-" if args.config is None else "yes" if name in {*on, *missing} else "no"
         rows.append([name, *_origin(known.get(name)), state, does])
     head, *rest = table(rows, sys.stdout).splitlines()
-    print(painter(sys.stdout)(head, "bold"), *rest, sep="\n")
+    say(painter(sys.stdout)(head, "bold"), *rest)
     return ExitCode.PLUGIN if broken else ExitCode.OK
 
 

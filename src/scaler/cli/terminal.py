@@ -6,6 +6,7 @@ import shutil
 import textwrap
 from typing import TYPE_CHECKING, TextIO
 
+from scaler.errors import FatalError
 from scaler.log import colourful, escape
 
 if TYPE_CHECKING:
@@ -21,6 +22,21 @@ def painter(stream: TextIO) -> Callable[[str, str], str]:
     if not colourful(stream):
         return lambda text, _colour: text
     return lambda text, colour: f"\x1b[{codes[colour]}m{text}\x1b[0m"
+
+
+def say(*lines: str) -> None:
+    """Print what a command has to say.
+
+    Raises:
+        BrokenPipeError: Nobody reads any more.
+        FatalError: It cannot be written.
+    """
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FatalError(f"the output cannot be written: {error.strerror}") from None
 
 
 def table(rows: Sequence[Sequence[str]], stream: TextIO) -> str:

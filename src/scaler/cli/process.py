@@ -1,0 +1,67 @@
+"""What a process is given by who starts it: standard streams that may be missing, and signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import FrameType
+
+
+@contextmanager
+def leaving_at(codes: Mapping[signal.Signals, int]) -> Iterator[None]:
+    """Until someone else takes them, these signals end the process at once, with these codes.
+
+    Leaving is all there is to do while nothing was begun. An exception would not do: raised in the
+    middle of an import, it may end in a traceback or be swallowed. A signal that is ignored, or
+    that someone handles already, is left to them.
+    """
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        os._exit(codes[signal.Signals(number)])
+
+    as_before = (signal.SIG_DFL, signal.default_int_handler)
+    found = {number: signal.getsignal(number) for number in codes}
+    taken = [number for number, handler in found.items() if handler in as_before]
+    try:
+        for number in taken:
+            with suppress(ValueError):  # signals belong to the main thread
+                signal.signal(number, leave)
+        yield
+    finally:
+        for number in taken:
+            if signal.getsignal(number) is leave:
+                signal.signal(number, found[number])
+
+
+def open_streams() -> None:
+    """Let what was closed lead nowhere, and let no text be unprintable.
+
+    The next file to be opened would otherwise get the number of the closed stream, and whatever
+    is written there with it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+    if sys.stdout is None:
+        sys.stdout = _nowhere()
+    if sys.stderr is None:
+        sys.stderr = _nowhere()
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as the standard error has it
+
+
+def give_up(stream: TextIO) -> None:
+    """Let what is still to be written go nowhere: also the flush at exit would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _nowhere() -> TextIO:
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
