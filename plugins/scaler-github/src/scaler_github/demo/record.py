@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from scaler import RunnerState
+from scaler.log import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,10 +31,10 @@ class Times:
 
 
 class Record:
-    """Filled by the demo's plugin. `line` is called with every step, in words."""
+    """Filled by the demo's plugin. `line` is called with every step, in words, escaped."""
 
     def __init__(self, line: Callable[[str], None]) -> None:
-        self._line = line
+        self._show = line
         self.began = trio.current_time()
         self.jobs: dict[tuple[str, str], Times] = {}
         self.runners: dict[int, Times] = {}
@@ -65,6 +66,9 @@ class Record:
         self.gone += runner.state is RunnerState.GONE and runner.machine is not None
         why = f", {runner.reason}" if runner.reason else ""
         self._line(f"runner {runner.name}: {runner.state}{why}")
+
+    def _line(self, text: str) -> None:
+        self._show(escape(text))
 
     def summary(self, left: int) -> list[str]:
         """The demo in a few lines; `left` is how many machines are still there."""

@@ -9,7 +9,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from scaler.log import escape
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from rich.console import RenderableType
 
     from scaler import Job, Runner, View
@@ -29,77 +33,117 @@ COLOURS = {
     "gone": "dim",
 }
 FINISHED = 4  # finished jobs that stay in the table
+FEW = 4  # rows: with fewer, titles and then profiles give way
+NARROW = 70  # columns: below, only what matters most is shown
 
 
-def render(view: View, record: Record, height: int) -> RenderableType:
-    """Everything at this moment, at most `height` lines."""
-    profiles = _profiles(view)
+def render(view: View, record: Record, width: int, height: int) -> RenderableType:
+    """Everything at this moment, at most `width` columns and `height` lines."""
     active = [job for job in view.jobs if job.state != "done"]
     ended = [job for job in view.jobs if job.state == "done"][-FINISHED:]
-    runners = list(view.runners)
-    room = max(4, height - len(view.profiles) - 12)
-    shown = (ended + active)[: room // 2 + max(0, room // 2 - len(runners))]
-    jobs = _jobs(view, shown, record)
-    table = _runners(runners[: max(2, room - len(shown))], record)
-    footer = Text(
-        f"{trio.current_time() - record.began:5.1f} s   {record.done} jobs done"
-        f"   {record.machines} machines made   Ctrl-C stops",
-        style="dim",
-    )
-    return Group(profiles, jobs, table, footer)
+    titles, profiles = True, len(view.profiles) + 1
+    room = height - profiles - 3 - 4  # titles; two heads, the footer, a line for the cursor
+    if room < FEW:
+        titles, room = False, room + 3
+    if room < 2:
+        profiles, room = 0, room + profiles
+    room = max(2, room)
+    runners = list(view.runners)[: max(room // 2, room - len(active + ended))]
+    free = room - len(runners)
+    jobs = [*ended[max(0, len(active + ended) - free) :], *active[:free]]
+    seen = [
+        _profiles(view, titles, width) if profiles else None,
+        _jobs(view, jobs, record, titles, width),
+        _runners(runners, record, titles, width),
+        _footer(view, record, width),
+    ]
+    return Group(*(each for each in seen if each is not None))
 
 
-def _profiles(view: View) -> Table:
-    table = Table(title="profiles", title_justify="left", expand=True, box=None)
-    for name in ("profile", "jobs need", "target", "may have", "runners", "why not more"):
-        table.add_column(name, no_wrap=True)
+def _footer(view: View, record: Record, width: int) -> Text:
+    end = "stopping" if view.stopping else "Ctrl-C stops"
+    spent = f"{trio.current_time() - record.began:5.1f} s   {record.done} jobs done"
+    made = f"   {record.machines} machines made" if width >= NARROW else ""
+    return Text(f"{spent}{made}   {end}", style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def _profiles(view: View, titles: bool, width: int) -> Table:
+    rows: list[dict[str, str | Text]] = []
     for name, profile in view.profiles.items():
         counts = ", ".join(f"{count} {state}" for state, count in sorted(profile.counts.items()))
-        table.add_row(
-            name,
-            str(profile.demand),
-            str(profile.target),
-            str(profile.ceiling),
-            counts or "none",
-            profile.why,
+        rows.append(
+            {
+                "profile": name,
+                "jobs need": str(profile.demand),
+                "target": str(profile.target),
+                "may have": str(profile.ceiling),
+                "runners": counts or "none",
+                "why not more": profile.why,
+            }
         )
-    return table
+    head = ("profile", "jobs need", "target", "may have", "runners", "why not more")
+    return _table("profiles", head, ("profile", "target", "runners"), rows, titles, width)
 
 
-def _jobs(view: View, jobs: list[Job], record: Record) -> Table:
-    table = Table(title="jobs", title_justify="left", expand=True, box=None)
-    for name in ("job", "name", "profile", "state", "waited", "ran", "runner, or why it waits"):
-        table.add_column(name, no_wrap=True)
+def _jobs(view: View, jobs: list[Job], record: Record, titles: bool, width: int) -> Table:
+    rows: list[dict[str, str | Text]] = []
     for job in jobs:
         times = record.jobs.get((job.profile, job.id))
         waiting = view.waiting.get((job.profile, job.id), "")
-        table.add_row(
-            job.id,
-            job.name,
-            job.profile,
-            _state(job.state),
-            _span(times, ("assigned", "offered"), ("running", "done")),
-            _span(times, ("running",), ("done",)),
-            job.runner_name or waiting,
+        rows.append(
+            {
+                "job": job.id,
+                "name": job.name,
+                "profile": job.profile,
+                "state": _state(job.state),
+                "waited": _span(times, ("assigned", "offered"), ("running", "done")),
+                "ran": _span(times, ("running",), ("done",)),
+                "runner, or why it waits": job.runner_name or waiting,
+            }
         )
-    return table
+    head = ("job", "name", "profile", "state", "waited", "ran", "runner, or why it waits")
+    return _table("jobs", head, ("job", "name", "state"), rows, titles, width)
 
 
-def _runners(runners: list[Runner], record: Record) -> Table:
-    table = Table(title="runners", title_justify="left", expand=True, box=None)
-    for name in ("runner", "state", "since", "age", "job", "machine"):
-        table.add_column(name, no_wrap=True)
+def _runners(runners: list[Runner], record: Record, titles: bool, width: int) -> Table:
+    rows: list[dict[str, str | Text]] = []
     for runner in runners:
         times = record.runners.get(runner.id)
-        table.add_row(
-            runner.name,
-            _state(runner.state),
-            _span(times, (runner.state,), ()),
-            _span(times, ("planned",), ()),
-            runner.job,
-            runner.machine.id if runner.machine else "",
+        rows.append(
+            {
+                "runner": runner.name,
+                "state": _state(runner.state),
+                "since": _span(times, (runner.state,), ()),
+                "age": _span(times, ("planned",), ()),
+                "job": runner.job,
+                "machine": runner.machine.id if runner.machine else "",
+            }
         )
+    head = ("runner", "state", "since", "age", "job", "machine")
+    return _table("runners", head, ("runner", "state", "job"), rows, titles, width)
+
+
+def _table(
+    title: str,
+    head: Sequence[str],
+    short: Sequence[str],
+    rows: Iterable[Mapping[str, str | Text]],
+    titles: bool,
+    width: int,
+) -> Table:
+    """One of the tables; with the columns of `short` alone where there is little room."""
+    table = Table(title=title if titles else None, title_justify="left", expand=True, box=None)
+    columns = head if width >= NARROW else short
+    for name in columns:
+        table.add_column(name, no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(row[name]) for name in columns))
     return table
+
+
+def _cell(value: str | Text) -> Text:
+    """Names are nobody's markup, and no terminal's commands."""
+    return value if isinstance(value, Text) else Text(escape(value))
 
 
 def _state(state: str) -> Text:
