@@ -116,6 +116,15 @@ def test_what_is_hardly_json_has_a_number(rest: bytes) -> None:
     assert read.faults
 
 
+@pytest.mark.parametrize("number", [b"1e999", b"1" * 5000])
+def test_totals_beyond_any_number_leave_the_jobs(number: bytes) -> None:
+    body = b'"body": "[{\\"messageType\\": \\"JobAssigned\\"}]"'
+    head = b'{"messageId": 7, "messageType": "RunnerScaleSetJobMessages", '
+    tail = b', "statistics": {"totalAssignedJobs": ' + number + b"}}"
+    read = read_message(Response(200, {}, head + body + tail), "poll")
+    assert (len(read.jobs), read.whole, read.statistics) == (1, True, None)
+
+
 def test_numbers_in_one_entry_do_not_hide_the_others() -> None:
     odd = {"messageType": "JobAssigned", "runnerRequestId": HUGE}
     deep = json.loads("[" * 700 + "]" * 700)
