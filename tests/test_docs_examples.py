@@ -143,7 +143,7 @@ async def test_a_job_goes_through_the_guides_plugins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The page's settings with another URL and another command; a process that plays the runner."""
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="scaler")
     text = next(each for each in blocks(GUIDE, "toml") if "[scaler]" in each)
     simulator = Simulator(scope="acme/web")
     guest = tmp_path / "guest.py"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Unavailable,
     )
     from scaler.hooks import hookimpl
+    from scaler.log import printable
     from scaler.records import (
         Decline,
         Event,
@@ -93,10 +94,11 @@ __all__ = [
     "__version__",
     "hookimpl",
     "load_settings",
+    "printable",
     "serve",
 ]
 
-_HOMES = ("errors", "units", "secrets", "records", "hooks", "context", "settings", "app")
+_HOMES = ("errors", "units", "secrets", "records", "hooks", "context", "log", "settings", "app")
 
 if not TYPE_CHECKING:  # a type checker would take it as leave to import any name
 

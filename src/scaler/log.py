@@ -64,7 +64,7 @@ def plugin_log(plugin: str) -> logging.LoggerAdapter[logging.Logger]:
     return _Adapter(logging.getLogger(f"{ROOT}.plugins.{plugin}"), {"plugin": plugin})
 
 
-def escape(text: str) -> str:
+def printable(text: str) -> str:
     """Write control characters (also newlines) out as escapes."""
     return _UNSAFE.sub(lambda match: repr(match[0])[1:-1], text)
 
@@ -82,16 +82,16 @@ class TextFormatter(logging.Formatter):
         level = _LEVELS.get(record.levelno, record.levelname.lower())
         facts = _facts(record)
         who = facts.pop("plugin", None) or record.name.removeprefix(f"{ROOT}.")
-        text = escape(self._hidden(record.getMessage()))
-        tail = "".join(f"  {name}={escape(self._hidden(str(v)))}" for name, v in facts.items())
+        text = printable(self._hidden(record.getMessage()))
+        tail = "".join(f"  {name}={printable(self._hidden(str(v)))}" for name, v in facts.items())
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         shown = f"{level:<7}"
         if self._colour:
             clock, tail = _paint(clock, "2"), _paint(tail, "2") if tail else ""
             shown = _paint(shown, _COLOURS.get(level, ""))
-        line = f"{clock} {shown} {escape(str(who))}: {text}{tail}"
+        line = f"{clock} {shown} {printable(str(who))}: {text}{tail}"
         below = self._hidden(_traceback(self, record)).splitlines()
-        return "\n".join([line, *(f"    | {escape(each)}" for each in below)])
+        return "\n".join([line, *(f"    | {printable(each)}" for each in below)])
 
 
 class JsonFormatter(logging.Formatter):

@@ -18,7 +18,7 @@ from scaler.ledger import Ledger, LedgerError
 from scaler.records import Decline, Job, Room
 
 if TYPE_CHECKING:
-    from engine.conftest import World
+    from tests.engine.conftest import World
 
 
 def judge(world: World, *declined: str) -> list[Job]:

@@ -16,7 +16,7 @@ from scaler.errors import NoRoom, Unavailable
 from scaler.records import Machine, Registration, Room, Runner
 
 if TYPE_CHECKING:
-    from engine.conftest import World
+    from tests.engine.conftest import World
 
 
 async def test_from_a_job_to_nothing_left(world: World, autojump_clock: object) -> None:

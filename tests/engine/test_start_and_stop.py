@@ -14,7 +14,8 @@ from scaler.units import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.conftest import World
+    from tests.engine.conftest import World
+
     from scaler.model.row import Row
 
     Rows = Callable[..., Row]

@@ -135,10 +135,10 @@ def _complain(error: FatalError) -> None:
 
 def _tell(*lines: str) -> None:
     """Say something on the standard error, in lines that no name or value can break out of."""
-    from scaler.log import escape
+    from scaler.log import printable
 
     try:
         for line in lines:
-            print(escape(line), file=sys.stderr)
+            print(printable(line), file=sys.stderr)
     except OSError:
         give_up(sys.stderr)  # there is nobody to tell; the exit code says it too

@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING, TextIO
 
 from scaler.errors import FatalError
-from scaler.log import colourful, escape
+from scaler.log import colourful, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ def say(*lines: str) -> None:
 
 def table(rows: Sequence[Sequence[str]], stream: TextIO) -> str:
     """Aligned columns. On a terminal the last one is folded to fit."""
-    safe = [[escape(cell) for cell in row] for row in rows]
+    safe = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
     before = sum(widths[:-1]) + _GAP * (len(widths) - 1)
     room = 10_000

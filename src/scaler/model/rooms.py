@@ -58,12 +58,13 @@ class Ranking:
         rooms: All of them, also those in which nothing fits.
     """
 
-    __slots__ = ("_order", "_resources", "_wanted", "provisioner", "rooms")
+    __slots__ = ("_order", "_plenty", "_resources", "_wanted", "provisioner", "rooms")
 
     def __init__(self, provisioner: str, rooms: Sequence[Free], resources: Resources) -> None:
         self.provisioner = provisioner
         self.rooms = rooms
         self._resources = resources
+        self._plenty: int | None = None  # about how many machines still fit in all rooms
         self._wanted = [(name, wanted) for name, wanted in resources.items() if wanted > 0]
         # the fuller, the larger; where rooms are alike the one with fewer machines, then the first
         up, weigh = RoomState.UP, self._fullness
@@ -119,11 +120,21 @@ class Ranking:
 
     def _part(self, free: Free, most: int, sharers: int) -> int:
         """Half of this room, or of everyone's share in all rooms; all where nothing limits."""
+        fit = self._fit(free)
+        if fit is None:
+            return most
+        if self._plenty is None:
+            self._plenty = sum(self._fit(each) or 0 for each in self.rooms)
+        part = min(most, max(1, min(fit // 2, self._plenty // (2 * sharers))))
+        self._plenty -= part
+        return part
+
+    def _fit(self, free: Free) -> int | None:
+        """How many more fit into a room; None where nothing limits them."""
         fits = [free.left[name] // wanted for name, wanted in self._wanted if name in free.left]
         if not fits:
-            return most
-        fit = min(fits)
-        return min(most, max(1, min(fit // 2, fit * len(self._order) // (2 * sharers))))
+            return None
+        return max(0, min(fits)) if free.room.state is RoomState.UP else 0
 
 
 def _amount(name: str, amount: int) -> str:

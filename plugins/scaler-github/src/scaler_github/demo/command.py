@@ -17,8 +17,7 @@ import trio
 from rich.console import Console
 from rich.live import Live
 
-from scaler import FatalError, ScalerError, load_settings, serve
-from scaler.log import colourful, escape
+from scaler import FatalError, ScalerError, load_settings, printable, serve
 from scaler_github.demo import settings
 from scaler_github.demo.play import guests, waves
 from scaler_github.demo.record import Record
@@ -45,7 +44,7 @@ def command(argv: list[str]) -> int:
     parser.add_argument(
         "--seconds", type=_seconds, help="stop after so many seconds; otherwise at Ctrl-C"
     )
-    args = parser.parse_args(list(map(escape, argv)))
+    args = parser.parse_args(list(map(printable, argv)))
     return trio.run(_demo, args.flow, args.seconds)
 
 
@@ -65,7 +64,7 @@ class _Screen:
     def __init__(self) -> None:
         # no environment variable makes a pipe a terminal here
         self.live = sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown", "")
-        self.console = Console(no_color=not colourful(sys.stdout))
+        self.console = Console()
         self.lost = trio.Event()  # what is written gets nowhere
         self._error: OSError | None = None
         self._began = trio.current_time()
@@ -123,7 +122,7 @@ async def _play(folder: Path, flow: str, seconds: float | None, signals: AsyncIt
     if failed:
         told = [f"the demo could not go on: {failed[0]}", log_file.read_text()[-4000:]]
         for each in "\n".join(told).splitlines():
-            print(escape(each), file=sys.stderr)
+            print(printable(each), file=sys.stderr)
         return 1
     screen.look()
     left = sum(runner.machine is not None for each in running for runner in each.view().runners)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from scaler import RunnerState
-from scaler.log import escape
+from scaler import RunnerState, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +67,7 @@ class Record:
         self._line(f"runner {runner.name}: {runner.state}{why}")
 
     def _line(self, text: str) -> None:
-        self._show(escape(text))
+        self._show(printable(text))
 
     def summary(self, left: int) -> list[str]:
         """The demo in a few lines; `left` is how many machines are still there."""

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from scaler.log import escape
+from scaler import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -143,7 +143,7 @@ def _table(
 
 def _cell(value: str | Text) -> Text:
     """Names are nobody's markup, and no terminal's commands."""
-    return value if isinstance(value, Text) else Text(escape(value))
+    return value if isinstance(value, Text) else Text(printable(value))
 
 
 def _state(state: str) -> Text:
