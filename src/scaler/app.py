@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("scaler")
 
+ECHO = 0.1  # seconds within which a second signal is the first one's echo: `timeout` sends two
 SERVICE = SPEC.run_service.__name__
 PATIENT_SHARE = 0.6  # of shutdown_grace is for what is being made, the rest for unmaking it
 PATIENCE = 10.0  # seconds that the start waits for services, and for the first survey
@@ -97,13 +99,17 @@ async def _watch(
     signals: AsyncIterator[int], stop: trio.Event, everything: trio.CancelScope
 ) -> None:
     """The first signal stops it cleanly, the second at once."""
+    first = -math.inf
     async for number in signals:
         name = signal.Signals(number).name
+        if trio.current_time() - first < ECHO:
+            continue
         if stop.is_set():
             log.warning("%s: stopping at once", name)
             everything.cancel()
         else:
             log.info("%s: stopping; once more to stop at once", name)
+            first = trio.current_time()
             stop.set()
 
 

@@ -297,7 +297,8 @@ class ProfileView:
         demand: Runners that jobs need now; target: runners that should exist.
         ceiling: Runners that it may have in all, now.
         counts: Runners by state, zeros left out.
-        why: Why it is under its target, in words; empty where it is not.
+        why: Why it is under its target, or may have no runner at all, in words; empty where it is
+            neither.
     """
 
     profile: Profile

@@ -335,7 +335,10 @@ def test_a_profile_under_its_target_is_told_why(situation: Situation) -> None:
         if live + made[name] < target:
             assert now.why.get(name), f"{name}: {live} live, {made[name]} made, wants {target}"
         if not situation.stopping and name in now.why:
-            assert live + made[name] < max(target, now.demand[name])
+            short = live + made[name] < max(target, now.demand[name])
+            assert short or now.ceilings[name] == 0
+        if now.ceilings[name] == 0 and situation.profiles[name].max_count:
+            assert now.why.get(name), f"{name} may have none, and nobody says why"
 
 
 @LAW

@@ -113,8 +113,20 @@ async def test_a_second_signal_stops_it_at_once(place: Any) -> None:
             here.simulator.faults.add("delete-session", kind="hang", times=9)
             scaler.process.send_signal(signal.SIGTERM)
             await scaler.until(lambda: "SIGTERM: stopping; once more" in scaler.log)
+            await trio.sleep(0.2)  # sooner it would count as the first one's echo
             with trio.fail_after(3):
                 assert await scaler.stop(signal.SIGTERM) == 0
+
+
+async def test_the_echo_of_a_signal_is_no_second_signal(place: Any) -> None:
+    """`timeout` sends its signal to the process and then to its whole group."""
+    async with place() as here:
+        async with scaler_process(here.settings(), here.simulator.token) as scaler:
+            await scaler.until(lambda: here.simulator.count("poll"))
+            scaler.process.send_signal(signal.SIGTERM)
+            assert await scaler.stop(signal.SIGTERM) == 0
+        assert here.simulator.scale_set("linux").session is None
+        assert "stopping at once" not in scaler.log
 
 
 async def test_a_token_without_rights_is_told_which_right_is_missing(place: Any) -> None:

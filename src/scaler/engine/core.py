@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ from scaler.sound import unsound
 if TYPE_CHECKING:
     from scaler.engine.state import State
     from scaler.model.row import Row
+
+log = logging.getLogger("scaler")
 
 VIEWS = 0.1  # seconds between two views for one watcher, at least
 
@@ -76,7 +79,13 @@ class Engine:
     def report(
         self, plugin: str, text: str, ok: bool, profile: str, facts: Mapping[str, Any]
     ) -> None:
-        """See `Context.report`."""
+        """See `Context.report`. What changes between well and not well is also logged."""
+        before = self.state.reports.get((plugin, profile))
+        if before is None or before.ok != ok:
+            level = logging.INFO if ok else logging.WARNING
+            where = f"{plugin} ({profile})" if profile else plugin
+            extra = {"plugin": plugin, "profile": profile}
+            log.log(level, "%s: %s", where, text, extra=extra)
         self.state.reports[plugin, profile] = Report(
             plugin=plugin,
             profile=profile,

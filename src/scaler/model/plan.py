@@ -85,7 +85,7 @@ class Plan:
     Attributes:
         retire: Ids of runners that are surplus.
         wake: When the plan may change by itself, or None.
-        why: For each profile under its target, what holds it.
+        why: For each profile under its target, or that may have no runner, what holds it.
     """
 
     make: tuple[Make, ...] = ()
@@ -322,6 +322,8 @@ def _reasons(situation: Situation, cases: Mapping[str, _Case]) -> dict[str, str]
             why[name] = _held_by(situation, case)
         elif case.demand > case.live:
             why[name] = f"max_count is {profile.max_count}, and {case.demand} jobs need a runner"
+        elif profile.max_count and case.promised + case.granted == 0:
+            why[name] = _held_by(situation, case)  # it may have none, so no jobs come at all
     return {name: text for name, text in why.items() if text}
 
 
@@ -330,7 +332,7 @@ def _held_by(situation: Situation, case: _Case) -> str:
         return "with a new ledger, nothing is made until every list was complete once"
     if case.held_back:
         return case.held_back
-    missing = case.target - case.live
+    missing = max(1, case.target - case.live)
     if case.granted >= missing:
         return ""
     if case.total >= case.profile.max_count:
