@@ -18,8 +18,9 @@ Kinds of delivery:
 
 Expected outcomes are exceptions: `Busy`, `NoRoom`, `Refused`, `Unavailable`. Anything else, a wrong
 type, or a missed deadline is a fault; after five in a row the core leaves that hook of that plugin
-alone for 60 s. Past its deadline a call's outcome is unknown, and the core compensates. The core
-alone retries.
+alone for 60 s (all but `unregister_runner` and `destroy_runner`, which it repeats for ever, each
+runner with a backoff of its own). Past its deadline a call's outcome is unknown, and the core
+compensates. The core alone retries.
 """
 
 from __future__ import annotations
