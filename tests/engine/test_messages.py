@@ -302,3 +302,25 @@ async def test_a_new_place_knows_nothing_of_what_was_assigned_before(
         assert set(world.engine.state.jobs["linux"]) == {"j2"}
         await world.deliver(1, world.job(1, "offered"), id="and again")
         assert world.engine.state.jobs["linux"]["j1"].job.state == "offered"
+
+
+async def test_a_job_that_its_own_message_does_not_owe_is_forgotten_in_the_end(
+    world: World, autojump_clock: object
+) -> None:
+    """Totals of 0 were seen beside assigned jobs; and a plugin may take its time to object."""
+
+    class Slow:
+        def __init__(self, context: object) -> None:
+            pass
+
+        @hookimpl
+        async def on_job_available(self, job: Job) -> None:
+            await trio.sleep(2)
+
+    world.plugins["slow"] = Slow
+    async with world.running():
+        await world.deliver(0, world.job(1))
+        await world.until(lambda: len(world.machines) == 1, 5)
+        await trio.sleep(300)
+        assert world.engine.state.jobs["linux"]
+        await world.until(lambda: not world.engine.state.jobs["linux"], 100)

@@ -66,7 +66,7 @@ class Intake:
             ]
             after, vain = await self._acquired(profile, due, self._state.demand[profile].owed, {})
             if after:
-                await self._commit(profile, after, vain, Transaction(), [])
+                await self._commit(profile, after, vain, Transaction(), self._state.clock.now(), ())
 
     def _by_labels(self, message: Message) -> list[Message]:
         """One message per profile, for a source that knows only labels."""
@@ -105,7 +105,6 @@ class Intake:
                 log.info("%s was delivered again: nothing to do", message.id)
                 return
             transaction = Transaction()
-            now = self._state.clock.now()
             after = self._forgotten(profile) if message.reset else {}
             after |= self._merged(profile, message.jobs, after)
             await self._consult(profile, after)
@@ -118,6 +117,7 @@ class Intake:
             acquired, vain = await self._acquired(profile, offered, owed, after)
             after |= acquired
             before = self._state.demand[profile]
+            now = self._state.clock.now()  # one time for the demand and the jobs of one message
             if message.demand is not None:
                 demand = report(before, message.demand, message.waiting, now)
                 transaction.demand(profile, demand)
@@ -127,7 +127,7 @@ class Intake:
             if message.cursor is not None:
                 transaction.fact(plugin, cursor, message.cursor)
             try:
-                await self._commit(profile, after, vain, transaction, list(message.jobs))
+                await self._commit(profile, after, vain, transaction, now, message.jobs)
             except LedgerError:
                 # it is told again, and that must not count as a second report
                 self._state.demand[profile] = before
@@ -246,12 +246,12 @@ class Intake:
         after: dict[str, Job | None],
         vain: Container[str],
         transaction: Transaction,
-        said: list[Job],
+        now: float,
+        said: tuple[Job, ...],
     ) -> None:
         """Make it so in memory, then in the ledger; runners learn what the messages say of them."""
         state = self._state
         jobs = state.jobs[profile]
-        now = state.clock.now()
         for job_id, job in after.items():
             before = jobs.get(job_id)
             # (an assignment that lapsed is cancelled, and may be given to us again)
@@ -278,7 +278,7 @@ class Intake:
         state.changed()
         await state.keep(*rows, transaction=transaction)
 
-    def _runners(self, said: list[Job]) -> list[Row]:
+    def _runners(self, said: tuple[Job, ...]) -> list[Row]:
         """Fold what messages say of runners into their rows; the rows that it concerns."""
         rows: dict[int, Row] = {}
         for job in in_order(said):
