@@ -95,7 +95,11 @@ class Context(Generic[C, P]):
         await self._core.save(self.name, key, value)
 
     def report(self, text: str, *, ok: bool = True, profile: str = "", **facts: Any) -> None:
-        """Set this plugin's line on the dashboard (one per profile, and one for profile "")."""
+        """Say how this plugin is: one line per profile, and one for profile "".
+
+        It replaces the line before. One that is not `ok` is shown in `/readyz` and
+        `/dashboard.json` of scaler-monitor.
+        """
         _on_loop(self._core.report, self.name, text, ok, profile, facts)
 
     async def deliver(self, message: Message) -> None:
