@@ -12,6 +12,7 @@ A block of settings is completed where it is a fragment, by nothing but this:
 from __future__ import annotations
 
 import re
+import secrets
 import sys
 import textwrap
 import tomllib
@@ -154,8 +155,10 @@ async def test_a_job_goes_through_the_guides_plugins(
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         assert "https://github.com/acme/web" in text
         text = text.replace("https://github.com/acme/web", simulator.url)
-        text = text.replace("[scaler]", f'[scaler]\nname = "guide"\nstate_dir = "{tmp_path}"', 1)
-        text = text.replace('["/opt/actions-runner/run.sh"]', f"{[sys.executable, str(guest)]}")
+        # a name of its own: another run of this test on this host has machines too
+        text = text.replace("[scaler]", f'[scaler]\nname = "guide-{secrets.token_hex(4)}"', 1)
+        assert '["sleep", "600"]' in text
+        text = text.replace('["sleep", "600"]', f"{[sys.executable, str(guest)]}")
         written(GUIDE, tmp_path)
         (tmp_path / "scaler.toml").write_text(text)
         loaded = load_settings(tmp_path / "scaler.toml", environ={"GITHUB_TOKEN": simulator.token})
