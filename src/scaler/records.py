@@ -101,7 +101,8 @@ class Registration:
         config: What the machine needs to become that runner; only in the answer of
             `register_runner` and in the argument of `provision_runner`.
         expires: When an unused config stops working, where known.
-        online, busy: None where not known.
+        online: Whether the runner is connected; None where not known.
+        busy: Whether it runs a job; None where not known.
         gone: True when the other side said for certain that it no longer exists.
     """
 
@@ -127,7 +128,8 @@ class Machine:
         state: `stopped` means for certain that nothing runs in it any more (also: it is gone).
         why: Why it stopped, for people.
         room: The name of the room that it stands in.
-        runner_name, profile: As tagged on the machine itself.
+        runner_name: The runner's name, as tagged on the machine itself.
+        profile: Its profile, as tagged on the machine itself.
         addresses: Its addresses, where learnt.
         delivered: True where the registration's config was already put into it.
         facts: More of the provisioner's own, shown as they are; plain types.
@@ -148,9 +150,9 @@ class Machine:
 class RoomState(enum.StrEnum):
     """Whether a room takes machines."""
 
-    UP = "up"
+    UP = "up"  #: takes machines
     DRAINING = "draining"  #: keeps what it has, takes nothing new
-    DOWN = "down"  #: cannot be reached: what it holds is unknown
+    DOWN = "down"  #: cannot be reached, so what it holds is unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +202,8 @@ class Runner:
         name: `<profile>.<id>@<scaler name>`.
         reason: Why it is in its state, for people.
         since: When it came to its state.
-        source, provisioner: The plugins that every call for this runner goes to.
+        source: The plugin that registers it; every such call for this runner goes to it.
+        provisioner: The plugin that makes its machine; every such call goes to it.
         room: Where the plan put it; empty where the provisioner has no rooms.
         resources: What its machine takes from the room.
         job: The id of the job that it runs or ran; empty before.
@@ -294,7 +297,8 @@ class ProfileView:
     """A profile at one moment.
 
     Attributes:
-        demand: Runners that jobs need now; target: runners that should exist.
+        demand: Runners that jobs need now.
+        target: Runners that should exist.
         ceiling: Runners that it may have in all, now.
         counts: Runners by state, zeros left out.
         why: Why it is under its target, or may have no runner at all, in words; empty where it is
