@@ -104,6 +104,8 @@ class Transport:
         self._authorities = authorities
         self._handler = handler
         self._connections = connections
+        # httpcore's pool costs more for every call the more of them wait in it: they wait here
+        self._turns = trio.Semaphore(connections)
         self._users = 0
         self._tls: ssl.SSLContext | None = None
         self._calls: httpx.AsyncClient | None = None
@@ -152,10 +154,13 @@ class Transport:
     async def call(self, request: Request, *, deadline: float = CALL_DEADLINE) -> Response:
         """Make a call; the whole of it, body included, within the deadline.
 
+        The deadline begins with the call's turn: only so many are under way at once.
+
         Raises:
             TransportError: No answer came that could be read.
         """
-        return await self._send(self._calls, request, deadline)
+        async with self._turns:
+            return await self._send(self._calls, request, deadline)
 
     async def poll(self, request: Request, *, deadline: float) -> Response:
         """As `call`, for calls that the server answers late on purpose."""
