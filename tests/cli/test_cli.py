@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import subprocess
 import sys
@@ -91,22 +90,6 @@ def run(*argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
 
 
 # --- in a process of its own --------------------------------------------------------------
-
-
-def test_help_imports_nothing_heavy() -> None:
-    code = (
-        "import json, sys\nfrom scaler.cli.main import main\ncode = main(['--help'])\n"
-        "print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
-    )
-    status, modules = json.loads(done.stderr.splitlines()[-1])
-    assert status == 0
-    assert all(name in done.stdout for name in COMMANDS)
-    heavy = {"trio", "httpx", "quart", "asyncio", "libvirt", "pluggy", "tomlkit", "msgspec"}
-    assert not heavy & set(modules)
-    assert "importlib.metadata" not in modules
 
 
 def test_as_a_module() -> None:
@@ -203,14 +186,18 @@ def test_a_bug_keeps_its_traceback(write: Callable[[str], str], app: SimpleNames
 
 def test_a_missing_file_is_exit_three(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "-c", "/nowhere/scaler.toml"]) == 3
-    assert "/nowhere/scaler.toml: cannot be read: No such file" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "/nowhere/scaler.toml: cannot be read: No such file" in said
+    assert said.endswith(" (name another with -c)\n")
 
 
 def test_a_plugin_that_cannot_be_loaded_is_exit_four(
     write: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["check", "-c", write("[plugins.nowhere]\n")]) == 4
-    assert "plugin nowhere: there is none of this name" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "scaler.toml:1: plugins.nowhere: there is none of this name" in said
+    assert said.endswith("(is its distribution installed?)\n")
 
 
 # --- check --------------------------------------------------------------------------------
@@ -226,6 +213,23 @@ def test_check_tells_what_is_well(
         "ok  profile linux  2 to 2 runners, registered by both, made by both",
         "ok  both           the host answers",
     ]
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "said"),
+    [(0, 1, "up to 1 runner,"), (0, 4, "up to 4 runners,"), (1, 4, "1 to 4 runners,")],
+)
+def test_check_tells_how_many_runners_there_can_be(
+    write: Callable[[str], str],
+    app: SimpleNamespace,
+    capsys: pytest.CaptureFixture[str],
+    least: int,
+    most: int,
+    said: str,
+) -> None:
+    counts = f"target_count = {least}\n    max_count = {most}"
+    assert main(["check", "-c", write(GOOD.replace("target_count = 2", counts))]) == 0
+    assert said in capsys.readouterr().out
 
 
 def test_check_tells_what_is_wrong_and_how_to_mend_it(
@@ -341,51 +345,6 @@ def test_check_sees_a_state_dir_that_cannot_be_written(
     verb = "written to" if made else f"made: {tmp_path} cannot be written to"
     assert f"{tmp_path}/state cannot be {verb} by user" in capsys.readouterr().out
     assert (tmp_path / "state").exists() == made
-
-
-# --- commands of plugins ------------------------------------------------------------------
-
-
-def entry_points(*points: importlib.metadata.EntryPoint) -> Any:
-    def answer(**wanted: str) -> importlib.metadata.EntryPoints:
-        return importlib.metadata.EntryPoints(points).select(group=wanted["group"])
-
-    return answer
-
-
-def command(name: str, value: str) -> importlib.metadata.EntryPoint:
-    return importlib.metadata.EntryPoint(name, value, "scaler.commands")
-
-
-def greet(argv: list[str]) -> int:
-    print("hello", *argv)
-    return 7
-
-
-def test_a_distribution_brings_a_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "greeter", SimpleNamespace(greet=greet))
-    monkeypatch.setattr(
-        importlib.metadata, "entry_points", entry_points(command("greet", "greeter:greet"))
-    )
-    assert main(["greet", "--loudly", "you"]) == 7
-    assert capsys.readouterr().out == "hello --loudly you\n"
-    assert main(["great"]) == 2
-    assert 'did you mean "greet"?' in capsys.readouterr().err
-
-
-def test_a_command_that_cannot_be_imported_is_exit_four(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    broken, twice = command("greet", "nowhere_at_all:x"), command("twice", "a:b")
-    monkeypatch.setattr(
-        importlib.metadata, "entry_points", entry_points(broken, twice, command("twice", "c:d"))
-    )
-    assert main(["greet"]) == 4
-    assert "command greet (nowhere_at_all:x): cannot be imported" in capsys.readouterr().err
-    assert main(["twice"]) == 4
-    assert "several have this name: a:b and c:d" in capsys.readouterr().err
 
 
 def test_a_table_is_aligned_and_safe() -> None:

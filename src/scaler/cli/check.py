@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from scaler.records import Profile
     from scaler.settings import Settings
 
 __all__ = ["arguments", "run"]
@@ -69,10 +70,15 @@ def _settled(settings: Settings) -> Iterator[tuple[str, Finding]]:
             f"profile {name}",
             Finding(
                 ok=True,
-                text=f"{profile.target_count} to {profile.max_count} runners, "
-                f"registered by {profile.source}, made by {makers}",
+                text=f"{_counts(profile)}, registered by {profile.source}, made by {makers}",
             ),
         )
+
+
+def _counts(profile: Profile) -> str:
+    least, most = profile.target_count, profile.max_count
+    told = f"up to {most}" if not least else f"{least} to {most}"
+    return f"{told} runner{'' if most == 1 else 's'}"
 
 
 def _unusable(folder: Path) -> str:

@@ -84,15 +84,17 @@ def _parser() -> argparse.ArgumentParser:
     import argparse
 
     import scaler
+    from scaler.cli.installed import brought
 
-    width = max(map(len, COMMANDS))
-    listed = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    others = sorted((name, f"brought by {dist}") for name, dist in brought(GROUP).items())
+    known = COMMANDS | dict(others) | COMMANDS  # its own come first, and none takes their place
+    width = max(map(len, known))
+    listed = "\n".join(f"  {name:<{width}}  {text}" for name, text in known.items())
     parser = argparse.ArgumentParser(
         prog="scaler",
         usage="scaler [--help] [--version] COMMAND …",
         description="Self-hosted runners for workflow jobs: a fresh machine for every job.",
-        epilog=f"commands:\n{listed}\n\n"
-        "Installed plugins may bring more. `scaler COMMAND --help` tells about one.",
+        epilog=f"commands:\n{listed}\n\n`scaler COMMAND --help` tells about one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"scaler {scaler.__version__}")
