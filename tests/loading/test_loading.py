@@ -128,7 +128,7 @@ def test_a_name_that_nobody_has_is_told_with_the_nearest() -> None:
         load_classes(["libvrit", "wacher"], extra={"watcher": Watcher})
     first, second = str(caught.value).splitlines()
     assert first.startswith('plugin libvrit: there is none of this name (did you mean "libvirt"?)')
-    assert first.endswith("monitor, watcher")
+    assert first.endswith("monitor, watcher (is its distribution installed?)")
     assert second.startswith('plugin wacher: there is none of this name (did you mean "watcher"?)')
 
 
@@ -187,6 +187,13 @@ def test_a_file_holds_exactly_one_plugin(
     folder: Callable[..., Path], text: str, found: str
 ) -> None:
     with pytest.raises(PluginError, match=f"wanted exactly one class .*, found {found}$"):
+        load_classes(["mine"], plugin_dir=folder(mine=text))
+
+
+def test_a_file_whose_hooks_are_not_marked_is_told_which(folder: Callable[..., Path]) -> None:
+    text = "class Teller:\n    async def on_job_changed(self, job): ...\n"
+    said = r"mine\.py: Teller\.on_job_changed has the name of a hook, but no @hookimpl$"
+    with pytest.raises(PluginError, match=said):
         load_classes(["mine"], plugin_dir=folder(mine=text))
 
 

@@ -123,10 +123,17 @@ def test_three_mistakes_in_one_table_and_two_elsewhere_are_five_lines(bench: Ben
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a = 1\nb = [\n", ":2: Invalid value"),
-        ('a = "x\n', ":1: Illegal character '\\n'"),
-        ("[a]\nb = 1\nb = 2\n", ":3: Cannot overwrite a value"),
-        ("\n\n= 1", ":3: Invalid statement"),
+        ("a = 1\nb = [\n", ":2: is not TOML: invalid value: b = ["),
+        ("[p.x]\n  max_count =\n", ":2: is not TOML: invalid value: max_count ="),
+        ("max_count = four\n", ":1: is not TOML: invalid value: max_count = four"),
+        ('a = "x\n', ":1: is not TOML: illegal character '\\n': a = …"),
+        ("token = ghp_0123456789\n", ":1: is not TOML: invalid value: token = …"),
+        ("[a]\nb = 1\nb = 2\n", ":3: is not TOML: cannot overwrite a value: b = 2"),
+        ("\n\n= 1", ":3: is not TOML: invalid statement: = 1"),
+        (
+            "[profiles.linux\n",
+            ":1: is not TOML: expected ']' at the end of a table declaration: [profiles.linux",
+        ),
     ],
 )
 def test_a_syntax_error_stands_alone(bench: Bench, text: str, said: str) -> None:
@@ -182,7 +189,7 @@ def test_only_enabled_plugins_are_looked_at(bench: Bench) -> None:
 
 
 def test_an_unknown_plugin_is_the_plugins_exit_code(bench: Bench) -> None:
-    with pytest.raises(PluginError, match=r'plugin quue: .*did you mean "queue"') as caught:
+    with pytest.raises(PluginError, match=r':1: plugins\.quue: .*did you mean "queue"') as caught:
         bench.load("[plugins.quue]\n")
     assert caught.value.exit_code == 4
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from scaler.loading import find, implementing
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Bench = Any
 
@@ -59,12 +64,13 @@ ALL = "[plugins.queue]\nurl = 'x'\n[plugins.rest]\n[plugins.box]\n"  # four line
         (
             "[plugins.box]\n[profiles.a]\n",
             "2: profiles.a: found no enabled plugin that could be its source, "
-            "wanted a plugin that registers its runners",
+            "wanted a plugin that registers its runners: enable one, "
+            "such as [plugins.actions-queue]",
         ),
         (
             "[plugins.rest]\n[profiles.a]\n",
             "2: profiles.a: found no enabled plugin that could be its provisioner, "
-            "wanted a plugin that makes its machines",
+            "wanted a plugin that makes its machines: enable one, such as [plugins.box]",
         ),
         (
             "[plugins.rest]\n[plugins.box]\n[profiles.a.cloud]\n",
@@ -124,7 +130,19 @@ def test_what_is_wrong_is_said_once(bench: Bench, text: str, said: str) -> None:
         ("labels = 'x'", 'labels: found "x", wanted a list, each a string'),
         (
             "resources = { memory = 'big' }",
-            'resources.memory: found "big", wanted a size with a unit, such as "512M" or "4G"',
+            'resources.memory: found "big", wanted a whole number, or a size such as "4G"',
+        ),
+        (
+            "resources = { vcpus = 1.5 }",
+            'resources.vcpus: found 1.5, wanted a whole number, or a size such as "4G"',
+        ),
+        (
+            "resources = { memory = 4096 }",
+            'resources: memory is 4096 bytes: write a unit ("4096M")',
+        ),
+        (
+            "resources = { memory = '1023K' }",
+            'resources: memory is 1047552 bytes: write a unit (such as "4G")',
         ),
         (
             "resources = { vcpus = -1 }",
@@ -135,6 +153,23 @@ def test_what_is_wrong_is_said_once(bench: Bench, text: str, said: str) -> None:
 def test_every_key_is_checked(bench: Bench, line: str, said: str) -> None:
     text = f"[plugins.rest]\n[plugins.box]\n[profiles.a]\n{line}\n"
     assert bench.problems(text) == [f"4: profiles.a.{said}"]
+
+
+@pytest.mark.parametrize("memory", ["0", "'1M'", "4294967296"])
+def test_memory_is_none_or_enough(bench: Bench, memory: str) -> None:
+    text = "[plugins.rest]\n[plugins.box]\n[profiles.a]\nresources = { memory = %s }\n"
+    assert "memory" in bench.load(text % memory).profiles["a"].resources
+
+
+def test_who_could_be_enabled_is_read_off_sources(tmp_path: Path) -> None:
+    (tmp_path / "maker.py").write_text(
+        "raise SystemExit  # nothing is imported for a hint\n"
+        "class Maker:\n    async def provision_runner(self, runner, registration): ...\n"
+    )
+    known = find(tmp_path, {"plain": object})
+    assert implementing("provision_runner", known) == ["libvirt", "maker"]
+    assert implementing("register_runner", known) == ["actions-queue"]
+    assert implementing("no_such_hook", known) == []
 
 
 def test_a_boot_script_must_be_there(bench: Bench) -> None:

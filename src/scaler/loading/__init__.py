@@ -1,6 +1,6 @@
 """Plugins: found, imported, verified, registered."""
 
-from scaler.loading.find import Found, find, lookup
+from scaler.loading.find import Found, find, implementing, lookup
 from scaler.loading.load import LoadedPlugin, build, load_classes, load_one
 from scaler.loading.register import register
 
@@ -9,6 +9,7 @@ __all__ = [
     "LoadedPlugin",
     "build",
     "find",
+    "implementing",
     "load_classes",
     "load_one",
     "lookup",

@@ -4,12 +4,14 @@ that the caller brings. Nothing is imported here."""
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
 GROUP = "scaler.plugins"
 
@@ -69,3 +71,33 @@ def lookup(name: str, known: Mapping[str, list[Found]]) -> list[Found]:
     """What has this name; more than one is a mistake. Files may be called with `_` or `-`."""
     exact = known.get(name, [])
     return exact or [f for f in known.get(name.replace("_", "-"), []) if f.file is not None]
+
+
+def implementing(hook: str, known: Mapping[str, list[Found]]) -> list[str]:
+    """The plugins that seem to have this hook, by their source: enough for a hint."""
+    return [name for name, several in known.items() if any(_has(hook, one) for one in several)]
+
+
+def _has(hook: str, found: Found) -> bool:
+    if found.cls is not None:
+        return hasattr(found.cls, hook)
+    name = found.entry_point.attr.partition(".")[0] if found.entry_point else r"\w+"
+    wanted = (rf"^class {name}\b", rf"^ +(?:async )?def {hook}\(")
+    try:
+        texts = [file.read_text("utf-8") for file in _sources(found)]
+    except (OSError, ValueError, ImportError):
+        return False
+    return any(all(re.search(each, text, re.MULTILINE) for each in wanted) for text in texts)
+
+
+def _sources(found: Found) -> Iterator[Path]:
+    """Where its class could be written down."""
+    if found.file is not None:
+        yield found.file
+    if found.entry_point is None:
+        return
+    top, *rest = found.entry_point.module.split(".")
+    spec = importlib.util.find_spec(top)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder, *rest)
+        yield from path.glob("*.py") if path.is_dir() else [path.with_suffix(".py")]

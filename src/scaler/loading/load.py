@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from scaler.errors import FatalError, PluginError
 from scaler.loading.find import Found, find, lookup
 from scaler.loading.names import did_you_mean
-from scaler.loading.verify import hooks_of, marked, wrongs
+from scaler.loading.verify import hooks_of, marked, unmarked, wrongs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 
@@ -44,8 +44,14 @@ def load_classes(
     *,
     plugin_dir: Path | None = None,
     extra: Mapping[str, type[Any]] | None = None,
+    place: Callable[[str], str] = "plugin {}: ".format,
 ) -> dict[str, LoadedPlugin]:
     """Import and verify these plugins and no others, in the order given.
+
+    Args:
+        names: What the settings call them.
+        plugin_dir, extra: Where more of them are.
+        place: How to begin what is told of a name that nobody has, or that several have.
 
     Raises:
         PluginError: Some cannot be used; every reason of every one is told.
@@ -53,7 +59,7 @@ def load_classes(
     known, loaded, wrong = find(plugin_dir, extra), {}, []
     for name in names:
         try:
-            loaded[name] = load_one(name, known)
+            loaded[name] = load_one(name, known, place)
         except PluginError as error:
             wrong.append(str(error))
     if wrong:
@@ -61,7 +67,11 @@ def load_classes(
     return loaded
 
 
-def load_one(name: str, known: Mapping[str, list[Found]]) -> LoadedPlugin:
+def load_one(
+    name: str,
+    known: Mapping[str, list[Found]],
+    place: Callable[[str], str] = "plugin {}: ".format,
+) -> LoadedPlugin:
     """Import and verify one plugin.
 
     Raises:
@@ -71,12 +81,15 @@ def load_one(name: str, known: Mapping[str, list[Found]]) -> LoadedPlugin:
         case []:
             hint = did_you_mean(name, known)
             listed = ", ".join(known) or "none"
-            raise PluginError(f"plugin {name}: there is none of this name{hint}; known: {listed}")
+            raise PluginError(
+                f"{place(name)}there is none of this name{hint}; known: {listed} "
+                "(is its distribution installed?)"
+            )
         case [found]:
             pass
         case several:
             places = " and ".join(each.origin for each in several)
-            raise PluginError(f"plugin {name}: several have this name: {places}")
+            raise PluginError(f"{place(name)}several have this name: {places}")
     cls = _import(found)
     if wrong := wrongs(cls):
         raise PluginError("\n".join(f"plugin {name}: {text}" for text in wrong))
@@ -140,11 +153,14 @@ def _class_in(file: Path) -> Any:
     except BaseException:
         del sys.modules[name]
         raise
-    classes = [
+    own = [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and value.__module__ == name and marked(value)
+        if isinstance(value, type) and value.__module__ == name
     ]
+    classes = [cls for cls in own if marked(cls)]
+    if not classes and (wrong := [text for cls in own for text in unmarked(cls)]):
+        raise PluginError(f"{file}: {'; '.join(wrong)}")
     if len(classes) != 1:
         listed = ", ".join(cls.__name__ for cls in classes) or "none"
         raise PluginError(

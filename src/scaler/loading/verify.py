@@ -42,14 +42,21 @@ def signature(hook: str) -> str:
     return f"{'async ' if inspect.iscoroutinefunction(function) else ''}def {hook}({names})"
 
 
+def unmarked(cls: type[Any]) -> list[str]:
+    """What to say of each method that is called like a hook and is none."""
+    impls = marked(cls)
+    return [
+        f"{cls.__name__}.{name} has the name of a hook, but no @hookimpl"
+        for name, _ in inspect.getmembers(cls, inspect.isroutine)
+        if name in _NAMES and name not in impls
+    ]
+
+
 def wrongs(cls: Any) -> list[str]:
     """Everything that is wrong with it; empty where it can be used."""
     if not isinstance(cls, type):
         return [f"wanted a class, found {cls!r}"]
-    impls, wrong = marked(cls), []
-    for name, _ in inspect.getmembers(cls, inspect.isroutine):
-        if name in _NAMES and name not in impls:
-            wrong.append(f"{cls.__name__}.{name} has the name of a hook, but no @hookimpl")
+    impls, wrong = marked(cls), unmarked(cls)
     if not impls and not wrong:
         return [f"{cls.__name__} has no hook: no method is marked @hookimpl"]
     for name, options in impls.items():

@@ -115,7 +115,7 @@ def describe(type_: Any) -> str:
     """What is wanted, for people."""
     origin, args = typing.get_origin(type_), typing.get_args(type_)
     if origin is typing.Annotated:
-        return describe(args[0])
+        return _words(args[0], args[1:]) or describe(args[0])
     if origin in (typing.Union, types.UnionType):
         told = dict.fromkeys(describe(arg) for arg in args if arg is not types.NoneType)
         return " or ".join(told)
@@ -126,6 +126,12 @@ def describe(type_: Any) -> str:
     if _is_enum(type_):
         return _one_of([member.value for member in type_])
     return _PLAIN.get(type_, "a table")
+
+
+def _words(type_: Any, metas: Sequence[Any]) -> str:
+    """What an amount is described as where it is used; empty where it says nothing of its own."""
+    found = [getattr(meta, "description", None) for meta in metas]
+    return next(filter(None, found), "") if type_ is Size else ""
 
 
 def _one_of(values: Sequence[object]) -> str:
@@ -193,7 +199,7 @@ class Converter:
             return self._choice({member.value: member for member in type_}, raw, path)
         return self._plain(type_, raw, path)
 
-    def _plain(self, type_: Any, raw: Any, path: KeyPath) -> Any:
+    def _plain(self, type_: Any, raw: Any, path: KeyPath, words: str = "") -> Any:
         kind = type(raw)
         if type_ is Any or (kind is type_ and type_ in (bool, int, float, str)):
             return raw
@@ -211,11 +217,12 @@ class Converter:
             return Size(raw)
         if type_ in (Duration, Size) and _negative(type_, raw):
             return self._bad(path, raw, "one that is not negative")
-        return self._bad(path, raw, describe(type_))
+        return self._bad(path, raw, words or describe(type_))
 
     def _bounded(self, args: tuple[Any, ...], raw: Any, path: KeyPath) -> Any:
         type_, *metas = args
-        value = self.value(type_, raw, path)
+        words = _words(type_, metas)
+        value = self._plain(type_, raw, path, words) if words else self.value(type_, raw, path)
         if value is not BAD:
             for meta in metas:
                 if wanted := out_of_bounds(value, meta):

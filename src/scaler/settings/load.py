@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from types import MappingProxyType
@@ -12,12 +13,13 @@ from scaler.errors import PluginError, SettingsError
 from scaler.loading import LoadedPlugin, find, load_classes
 from scaler.settings.convert import BAD, Converter, ShapeError, check_shape, unknown
 from scaler.settings.model import ScalerTable, Settings
-from scaler.settings.problems import Problems, show
+from scaler.settings.problems import Problems, place_of, show
 from scaler.settings.profiles import Profiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_HARMLESS = 12  # characters of a value at most that is shown where the file is not understood
 _TOP = {"scaler": None, "plugins": None, "profiles": None}
 
 
@@ -51,11 +53,16 @@ def load(
     tables_of_profiles = _tables(raw, "profiles", problems)
     if folder is BAD or not isinstance(raw.get("plugins", {}), dict):
         problems.stop(file, text)  # without plugins the rest cannot be judged
-    loaded = load_classes(tables, plugin_dir=folder, extra=extra)
+    loaded = load_classes(
+        tables,
+        plugin_dir=folder,
+        extra=extra,
+        place=lambda name: place_of(file, text, ("plugins", name)),
+    )
     _check_shapes(loaded)
 
     configs = {name: _config(converter, loaded[name], table) for name, table in tables.items()}
-    profiles = Profiles(converter, loaded, find(folder, extra).keys())
+    profiles = Profiles(converter, loaded, find(folder, extra))
     for name, table in tables_of_profiles.items():
         profiles.read(name, table)
     problems.stop(file, text)
@@ -101,7 +108,8 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
     try:
         text = file.read_bytes().decode("utf-8-sig")  # some editors put a mark at the start
     except OSError as error:
-        raise SettingsError([f"{file}: cannot be read: {error.strerror}"]) from None
+        told = f"{file}: cannot be read: {error.strerror} (name another with -c)"
+        raise SettingsError([told]) from None
     except UnicodeDecodeError as error:
         raise SettingsError([f"{file}: is not text in UTF-8: {error.reason}"]) from None
     try:
@@ -111,11 +119,23 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
         line = place.removeprefix("line ").partition(",")[0]
         if not line.isdigit():  # "at end of document"
             line = str(text.rstrip().count("\n") + 1)
-        raise SettingsError([f"{file}:{line}: {words}"]) from None
+        lines = text.splitlines()
+        shown = _shown(lines[int(line) - 1]) if int(line) <= len(lines) else ""
+        told = f"{file}:{line}: is not TOML: {words[:1].lower()}{words[1:]}"
+        raise SettingsError([f"{told}: {shown}" if shown else told]) from None
     except ValueError as error:  # a number of more digits than Python reads
         raise SettingsError([f"{file}: is no usable TOML: {error}"]) from None
     except RecursionError:
         raise SettingsError([f"{file}: is nested too deeply to be read"]) from None
+
+
+def _shown(line: str) -> str:
+    """A line that is wrong, without a value that could be a secret."""
+    match = re.fullmatch(r"(\s*(?:\[.*|[\w.-]+\s*=\s*))?(.*)", line, re.ASCII)
+    key, value = (match[1] or "", match[2]) if match else ("", line)
+    if len(value) > _HARMLESS or '"' in value or "'" in value:
+        value = "…"
+    return (key + value).strip()
 
 
 def _enabled(raw: Mapping[str, Any], problems: Problems) -> dict[str, dict[str, Any] | None]:

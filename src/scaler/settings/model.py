@@ -17,11 +17,14 @@ from scaler.records import Profile
 from scaler.units import Duration, Secret, Size
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,49}", re.ASCII)
+_LEAST_MEMORY = 1 << 20  # bytes: less is a number that lacks its unit
+_MOST_MEGABYTES = 1 << 19  # what can have been meant as such
 NAME_WORDS = 'lower-case letters, digits and "-" (50 at most, the first no "-")'
 
 Name = Annotated[str, Meta(pattern=rf"\A{NAME.pattern}\Z", description=NAME_WORDS)]
 Count = Annotated[int, Meta(ge=0)]
 Span = Annotated[Duration, Meta(gt=0)]
+Amount = Annotated[Size, Meta(description='a whole number, or a size such as "4G"')]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -76,7 +79,7 @@ class ProfileTable:
     max_lifetime: Span = field(default=Duration(86400))
     hold_failed: Annotated[Duration, Meta(ge=0)] = field(default=Duration(0))
     boot_script: Path | None = None
-    resources: Mapping[str, Size] = field(default_factory=lambda: MappingProxyType({}))
+    resources: Mapping[str, Amount] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         if self.max_count is not None and self.max_count < self.target_count:
@@ -86,6 +89,10 @@ class ProfileTable:
             )
         if self.boot_script is not None and not os.path.isfile(self.boot_script):
             raise ValueError(f"boot_script: there is no file {self.boot_script}")
+        memory = int(self.resources.get("memory", 0))
+        if 0 < memory < _LEAST_MEMORY:
+            unit = f'"{memory}M"' if memory < _MOST_MEGABYTES else 'such as "4G"'
+            raise ValueError(f"resources: memory is {memory} bytes: write a unit ({unit})")
 
     def profile(self, name: str, source: str, provisioners: tuple[str, ...]) -> Profile:
         """The record that plugins see."""

@@ -46,6 +46,11 @@ class Problems:
         )
 
 
+def place_of(file: Path, text: str, path: KeyPath) -> str:
+    """Where a key stands, as problems begin: `FILE:LINE: KEY: `."""
+    return f"{file}:{Lines(text).of(path)}: {_spell(path)}"
+
+
 def show(value: object) -> str:
     """A value as TOML would write it, cut short; tables and lists by their kind alone."""
     match value:

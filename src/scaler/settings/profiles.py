@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scaler.loading.find import implementing
 from scaler.loading.names import did_you_mean, nearest
 from scaler.settings.convert import BAD, fields_of
 from scaler.settings.model import NAME, NAME_WORDS, ProfileTable
 from scaler.settings.problems import show
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
-    from scaler.loading import LoadedPlugin
+    from scaler.loading import Found, LoadedPlugin
     from scaler.records import Profile
     from scaler.settings.convert import Converter
     from scaler.settings.problems import KeyPath, Problems
@@ -27,12 +28,12 @@ class Profiles:
 
     Attributes:
         loaded: The enabled plugins, in the file's order.
-        known: The names of all plugins that could be enabled.
+        known: All plugins that could be enabled.
     """
 
     converter: Converter
     loaded: Mapping[str, LoadedPlugin]
-    known: Collection[str]
+    known: Mapping[str, list[Found]]
     profiles: dict[str, Profile] = field(default_factory=dict)
     own: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -82,11 +83,13 @@ class Profiles:
             return named
         if len(able) == 1:
             return (able[0],)
-        wanted = f"a plugin that {verb}"
         if able:
             choice = " or ".join(f"[profiles.{path[-1]}.{name}]" for name in able)
             self._problems.add(path, f"several plugins that could be its {role}", choice)
         else:
+            could = next(iter(implementing(hook, self.known)), "")
+            advice = f"such as [plugins.{could}]" if could else "by a table [plugins.NAME]"
+            wanted = f"a plugin that {verb}: enable one, {advice}"
             self._problems.add(path, f"no enabled plugin that could be its {role}", wanted)
         return ()
 
