@@ -17,7 +17,6 @@ from scaler_github.client import (
     Transport,
     parse_config_url,
 )
-from scaler_github.client.classify import missing_right
 from scaler_github.client.transport import check_authorities
 from scaler_github.client.urls import check_proxy
 
@@ -108,14 +107,16 @@ class GitHub:
         ]
 
     def _findings(self, error: GitHubError) -> list[Finding]:
-        right = f"Give it the right: {missing_right(self.scope)}."
         if error.kind is Kind.CREDENTIAL and error.verdict.status in (403, 404):
+            fix = "Give the token that right, or make another that has it."
+            if error.verdict.status == 404:
+                fix = f"Look whether {self.scope.url} is right, then at the token's rights."
             return [
                 Finding(ok=True, text="the token is accepted"),
-                Finding(ok=False, text=str(error), fix=f"{right} Is {self.scope.url} right?"),
+                Finding(ok=False, text=str(error), fix=fix),
             ]
         if error.kind is Kind.CREDENTIAL:
-            return [Finding(ok=False, text=str(error), fix=f"Make a new token. {right}")]
+            return [Finding(ok=False, text=str(error), fix="Make a new token.")]
         if error.kind is Kind.WAIT:
             fix = f"Wait {error.wait:.0f} s; is the token shared with other programs?"
             return [Finding(ok=False, text=str(error), fix=fix)]

@@ -108,6 +108,7 @@ def test_nothing_of_a_secret_answer_is_shown() -> None:
 def test_missing_rights_are_named(url: str, rights: tuple[str, ...]) -> None:
     text = missing_right(parse_config_url(url, {}))
     assert all(right in text for right in rights)
+    assert " App " not in text
 
 
 HEADERS = st.dictionaries(

@@ -222,10 +222,12 @@ async def test_check_says_what_a_token_lacks(
     findings = await world.github.check()
     assert (len(findings) == 2) is accepted
     assert not findings[-1].ok
-    assert advice in findings[-1].fix
+    assert advice in findings[-1].text + findings[-1].fix
+    assert ("admin:org" in repr(findings)) is accepted
     assert token not in repr(findings)
     [finding] = await world.queue.check()
     assert not finding.ok
+    assert finding.text == "profile linux: could not be looked up, see github above"
 
 
 async def test_check_of_a_github_that_is_not_there(world: World) -> None:

@@ -171,3 +171,5 @@ async def test_a_closed_leftover_that_cannot_be_struck_out_is_no_hot_loop(
         polls = sim.count("poll")
         await sim.wait_for(lambda: sim.count("poll") > polls)
         assert sim.count("delete-session") == 1
+    said = "another scaler listens to scale set linux, or its session has not ended yet"
+    assert said in [text for _, text, *_ in world.core.reports]

@@ -207,7 +207,4 @@ _RIGHTS = {
 def missing_right(scope: Scope) -> str:
     """What a token needs to register runners with a scope."""
     classic, fine = _RIGHTS[scope.kind]
-    return (
-        f"a classic token needs the scope {classic}, a fine-grained one or an App "
-        f"the permission {fine}"
-    )
+    return f"a classic token needs the scope {classic}, a fine-grained one the permission {fine}"

@@ -243,10 +243,11 @@ class Credentials:
         if verdict.kind is Kind.WAIT:
             self.rest_gate.close(verdict)
         if secret and verdict.kind in {Kind.REFRESH, Kind.CREDENTIAL, Kind.GONE}:
-            # GitHub says 404 for what a token may not see
             hint = missing_right(self.scope)
             if response.status == 401:
-                hint = f"the token is wrong or has expired; {hint}"
+                hint = "the token is wrong or has expired"
+            elif response.status == 404:  # also what GitHub says of what a token may not see
+                hint = f"is the url right? {self.scope.url}; if so, {hint}"
             text = f"{verdict.text}: {hint}"
             verdict = Verdict(Kind.CREDENTIAL, text, 0.0, verdict.request_id, response.status)
         raise GitHubError(verdict)

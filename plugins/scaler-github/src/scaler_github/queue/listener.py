@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -184,9 +185,15 @@ class Listener:
             if error.kind is Kind.GONE:
                 self._forget_scale_set()
                 raise ScaleSetLost(error.verdict) from None
-            if error.kind is Kind.CONFLICT and await self._close_leftover(actions, scale_set.id):
+            if error.kind is not Kind.CONFLICT:
+                raise
+            if await self._close_leftover(actions, scale_set.id):
                 return
-            raise
+            text = (
+                f"another scaler listens to scale set {self._name}, "
+                "or its session has not ended yet"
+            )
+            raise GitHubError(replace(error.verdict, text=text)) from None
         if session is not None:
             self.session = session
             self._heard = trio.current_time()

@@ -153,6 +153,11 @@ class ActionsQueue:
             fix = "Add [plugins.github] with the url of an account and a token."
             return [Finding(ok=False, text=str(error), fix=fix)]
         async with github.actions() as actions:
+            try:
+                await actions.credentials.admin()
+            except GitHubError:  # the check of github tells it, and how to mend it
+                short = "profile {}: could not be looked up, see github above"
+                return [Finding(ok=False, text=short.format(name)) for name in self._context.own]
             return [await self._look(actions, profile) for profile in self._context.own]
 
     async def _look(self, actions: Actions, profile: str) -> Finding:
@@ -173,7 +178,7 @@ class ActionsQueue:
     def _advice(self, profile: str, error: GitHubError) -> str:
         if error.kind is Kind.CREDENTIAL and not error.verdict.status:
             return f"Set profiles.{profile}.{self._context.name}.runner_group."
-        return "Mend what the check of github found first."
+        return "Try again; if it stays so, ask GitHub, with the number of the request."
 
     @asynccontextmanager
     async def _runners(self) -> AsyncIterator[Runners]:
