@@ -53,8 +53,10 @@ def _seconds(text: str) -> float:
         number = float(text)
     except ValueError:
         number = 0
-    if not 0 < number < 86400:
-        raise argparse.ArgumentTypeError(f"found {text}, wanted seconds above 0, a day at most")
+    if number >= 86400:
+        raise argparse.ArgumentTypeError(f"found {text}, wanted less than a day (86400)")
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"found {text}, wanted seconds above 0")
     return number
 
 
