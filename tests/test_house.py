@@ -119,6 +119,16 @@ def test_a_tier_that_was_asked_for_and_cannot_run_fails(
     assert test.exit_code([asked, test.Result(tier="lint", outcome="passed")]) == 1
 
 
+def test_a_tier_that_nobody_knows_is_told_with_those_there_are(
+    tool: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIERS", "lint py310")
+    assert tool("test").main() == 1
+    assert capsys.readouterr().out == (
+        "TIERS: found py310, wanted some of lint, type, docs, py311, py312, py313, fresh\n"
+    )
+
+
 def test_a_python_that_does_not_run_is_not_there(
     tool: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +238,33 @@ def test_a_system_without_apt_is_told_what_is_missing(checkout: Path) -> None:
     code, said = set_up(checkout)
     assert code != 0
     assert "missing here: pkg-config libvirt-dev gcc" in said
+
+
+def test_ctrl_c_in_the_middle_is_told_in_words(checkout: Path) -> None:
+    interrupted = "echo Traceback >&2; trap - INT; kill -INT 0"  # as Ctrl-C, to the whole group
+    script(
+        checkout / "bin/python3",
+        f'case "$*" in "-m venv"*) {interrupted};; *include*) echo "$PWD";; *) echo 3.12;; esac',
+    )
+    (checkout / "Python.h").touch()
+    for name in ("gcc", "pkg-config"):
+        script(checkout / "bin" / name, "exit 0")
+    (checkout / "bin/mkdir").symlink_to(shutil.which("mkdir") or "")
+    done = subprocess.run(
+        ["/bin/sh", "tools/setup"],
+        cwd=checkout,
+        env={"PATH": str(checkout / "bin")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        start_new_session=True,
+    )
+    assert done.returncode == 130
+    first, *_, last = done.stderr.splitlines()
+    assert "one to two minutes" in first
+    assert last == "setup: interrupted; the same command goes on where it can"
+    assert "Traceback" not in done.stderr
 
 
 def test_a_finished_set_up_has_nothing_to_do(checkout: Path) -> None:

@@ -24,6 +24,7 @@ from pythons import VERSIONS, find
 ROOT = Path(__file__).parent.parent
 TOX = Path(sys.executable).with_name("tox")
 DEFAULT = ("lint", "type", "docs", *(f"py{version.replace('.', '')}" for version in VERSIONS))
+KNOWN = (*DEFAULT, "fresh")
 PATIENCE = 900  # seconds for a tier, its environment included; a hung test must not hang CI
 
 # "3 failed, 120 passed, 2 skipped in 12.34s (0:00:12)", with or without a frame of "="
@@ -44,6 +45,9 @@ class Result:
 def main() -> int:
     """Run the tiers, print the table, return the exit code."""
     asked = os.environ.get("TIERS", "").split()
+    if strangers := [tier for tier in asked if tier not in KNOWN]:
+        print(f"TIERS: found {', '.join(strangers)}, wanted some of {', '.join(KNOWN)}")
+        return 1
     started = time.monotonic()
     results = []
     for tier in asked or DEFAULT:
