@@ -7,7 +7,7 @@ import math
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,9 @@ from scaler.errors import FatalError, HookFault
 from scaler.hooks import SPEC
 from scaler.ledger import Ledger, LedgerError
 from scaler.loading import LoadedPlugin, build, register
-from scaler.records import Finding, View
+from scaler.model.plan import ROOMS_TOLD
+from scaler.model.rooms import Free
+from scaler.records import Finding, Profile, Room, RoomState, View
 from scaler.services import Services
 
 if TYPE_CHECKING:
@@ -253,6 +255,24 @@ async def _check(
         (name, Finding(ok=False, text=f"its check failed: {error}"))
         for name, error in gathered.failures.items()
     ]
+    rooms = await hooks.gather(SPEC.capacity)
+    return findings + too_large(settings.profiles, rooms.answers)
+
+
+def too_large(
+    profiles: Mapping[str, Profile], rooms: Mapping[str, list[Room]]
+) -> list[tuple[str, Finding]]:
+    """A finding for each profile whose machine is larger than every room, empty as it may be."""
+    findings = []
+    for name, profile in profiles.items():
+        told = [room for each in profile.provisioners for room in rooms.get(each, [])]
+        lacks = [
+            Free("", replace(room, state=RoomState.UP)).lacks(profile.resources) for room in told
+        ]
+        if told and all(lacks) and all(each in rooms for each in profile.provisioners):
+            text = f"no room is large enough for one machine: {'; '.join(lacks[:ROOMS_TOLD])}"
+            fix = "lower its resources, or give a room more"
+            findings.append((f"profile {name}", Finding(ok=False, text=text, fix=fix)))
     return findings
 
 

@@ -142,6 +142,17 @@ async def test_a_token_without_rights_is_told_which_right_is_missing(place: Any)
         assert weak not in told.stdout + told.stderr
 
 
+async def test_check_tells_of_a_profile_that_fits_no_room(place: Any) -> None:
+    async with place() as here:
+        path = here.settings()
+        told = await trio.to_thread.run_sync(check_settings, path, here.simulator.token)
+        assert "no room is large enough" not in told.stdout
+        path.write_text(path.read_text().replace('memory = "1G"', 'memory = "65G"'))
+        told = await trio.to_thread.run_sync(check_settings, path, here.simulator.token)
+        assert told.returncode == 1
+        assert "here lacks memory (65G wanted, 64G free)" in told.stdout
+
+
 async def test_a_second_scaler_on_the_same_folder_is_refused(place: Any) -> None:
     async with place() as here:
         async with (
