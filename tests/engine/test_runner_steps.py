@@ -193,8 +193,9 @@ async def test_a_surplus_runner_that_got_a_job_meanwhile_is_left_alone(
         await world.deliver(1)
         await world.until(lambda: world.states() == {1: "booting"}, 5)
         world.online(1)
-        world.agents["linux.1@host"].busy = True  # and nobody has told yet
         await world.deliver(0)
+        await trio.sleep(2.1)  # reports in a rush are one
+        world.agents["linux.1@host"].busy = True  # and nobody has told yet
         await world.deliver(0)
         await world.until(lambda: world.count("unregister 1") == 1, 35)
         assert world.states() == {1: "busy"}

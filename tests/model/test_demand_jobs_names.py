@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scaler.model.demand import SETTLE, Demand, report, settle
+from scaler.model.demand import APART, SETTLE, Demand, report, settle
 from scaler.model.jobs import (
     ASSIGNMENT_LASTS,
     OFFER_LASTS,
@@ -77,10 +77,19 @@ def test_one_lower_report_is_not_believed() -> None:
     assert (blip.owed, blip.kept, blip.waiting) == (0, 5, 2)
     assert settle(blip, 30.9).kept == 5
     assert report(blip, 5, None, 2).kept == 5
-    assert report(blip, 0, None, 2).kept == 0
+    assert report(blip, 0, None, 1 + APART).kept == 0
     assert settle(blip, 31).kept == 0
     # twice lower, and not the same: the higher of the two is sure
-    assert report(report(demand, 1, None, 1), 3, None, 2).kept == 3
+    assert report(report(demand, 1, None, 1), 3, None, 1 + APART).kept == 3
+
+
+def test_lower_reports_in_a_rush_are_one() -> None:
+    """Totals run ahead of the messages about jobs that ended: none is surplus for that."""
+    demand = report(Demand(), 50, None, 0)
+    for number in range(40):
+        demand = report(demand, 49 - number, None, 1 + number * APART / 41)
+    assert (demand.owed, demand.kept) == (10, 50)
+    assert report(demand, 10, None, 1 + APART).kept == 10
 
 
 # --- jobs
