@@ -150,7 +150,7 @@ class Actions:
         try:
             await self._call(method, path, what)
         except GitHubError as error:
-            if error.kind is not Kind.GONE:
+            if error.kind is not Kind.GONE:  # what is gone already is what was asked for
                 raise
 
     async def _call(
@@ -214,7 +214,7 @@ def usable_jit_config(encoded: str) -> bool:
     """Whether it has the form that a runner reads: base64 of a JSON object with files in it."""
     try:
         files = types.decode(base64.b64decode(encoded, validate=True))
-    except (ValueError, binascii.Error):
+    except (ValueError, binascii.Error):  # whatever cannot be decoded, no runner could read
         return False
     return isinstance(files, dict) and bool(files)
 

@@ -125,7 +125,7 @@ def _error(body: bytes) -> tuple[str, str]:
     """Type name and message of an error body, whichever of the five forms it has."""
     try:
         plain = types.decode(body)
-    except ValueError:
+    except ValueError:  # HTML, text or nothing: the status alone decides then
         return "", ""
     if not isinstance(plain, dict):
         return "", ""
@@ -181,7 +181,7 @@ def _number(text: str) -> float | None:
 def _http_date(text: str) -> float | None:
     try:
         return parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError):  # a header that is no date counts as none
         return None
 
 

@@ -144,7 +144,7 @@ class Credentials:
                 old = self._admin
                 if old is None or old is refused or old.ends <= trio.current_time():
                     raise
-                return old
+                return old  # it is good for a while yet: the next caller tries again
             finally:
                 self._flights += 1
 

@@ -138,7 +138,7 @@ class Server:
             try:
                 await _Conversation(talk, stream, number, self._handle, self._now).run()
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                pass
+                pass  # the client has gone, or a fault was to close the connection
             except Exception:
                 log.exception("connection %d failed", number)
             finally:
