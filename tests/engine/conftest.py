@@ -7,7 +7,7 @@ jump. One test of the whole way uses the thread.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from scaler.engine import Engine
 from scaler.errors import Busy
 from scaler.ledger import Ledger
 from scaler.ledger.ledger import Transaction
-from scaler.ledger.writer import Writer, _Entry
+from scaler.ledger.writer import Changes, Writer, _Entry
 from scaler.loading import LoadedPlugin
 from scaler.model.row import Row
 from scaler.records import (
@@ -346,11 +346,11 @@ def in_loop(monkeypatch: pytest.MonkeyPatch) -> list[World]:
     """
     worlds: list[World] = []
 
-    async def write(self: Writer, statements: Iterable[Any]) -> None:
+    async def write(self: Writer, changes: Changes) -> None:
         if any(world.disk_full for world in worlds):
             raise sqlite3.OperationalError("database or disk is full")
         await trio.lowlevel.cancel_shielded_checkpoint()
-        entry = _Entry(list(statements), trio.lowlevel.current_trio_token())
+        entry = _Entry(dict(changes))
         error = self._transaction([entry])
         if error is not None:
             raise error

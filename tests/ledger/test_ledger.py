@@ -8,9 +8,11 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -21,7 +23,8 @@ from scaler.errors import FatalError
 from scaler.ledger import Ledger, LedgerError, Stored
 from scaler.ledger.ledger import Transaction
 from scaler.ledger.rows import dump, load_demand, load_job, load_row
-from scaler.ledger.writer import Writer
+from scaler.ledger.schema import CREATE, KEYS
+from scaler.ledger.writer import Writer, _Entry
 from scaler.model.demand import Demand
 from scaler.model.jobs import KnownJob
 from scaler.model.row import Row
@@ -30,9 +33,6 @@ from scaler.units import Secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
-
-    from scaler.ledger.writer import Statement
 
 
 def a_row(number: int = 1, state: RunnerState = RunnerState.BOOTING) -> Row:
@@ -194,19 +194,18 @@ async def test_many_at_once_share_their_commits(
     assert len((await stored(tmp_path)).rows) == 300
 
 
-BROKEN: list[Statement] = [
-    ("INSERT INTO nothing VALUES (1)", ()),
-    ("INSERT INTO meta VALUES (?)", (1,)),
-    ("INSERT OR REPLACE INTO runners VALUES (?, ?)", (2**70, "{}")),
-    ("INSERT OR REPLACE INTO meta VALUES (?, ?)", ("\ud800", "1")),
-    ("INSERT OR REPLACE INTO meta VALUES (?, ?)", (object(), "1")),
-    ("INSERT INTO meta VALUES ('a', NULL)", ()),
+BROKEN: list[tuple[tuple[str, tuple[Any, ...]], tuple[Any, ...]]] = [
+    (("meta", ("a",)), ("too", "many")),
+    (("runners", (2**70,)), ("{}",)),
+    (("meta", ("\ud800",)), ("1",)),
+    (("meta", (object(),)), ("1",)),
+    (("meta", ("a",)), (None,)),
 ]
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=[str(number) for number in range(len(BROKEN))])
 async def test_a_failing_statement_fails_its_own_transaction_alone(
-    tmp_path: Path, broken: Statement
+    tmp_path: Path, broken: tuple[Any, Any]
 ) -> None:
     failed: list[int] = []
 
@@ -216,7 +215,7 @@ async def test_a_failing_statement_fails_its_own_transaction_alone(
             transaction = Transaction()
             transaction.meta(f"key {number}", number)
             if number % 3 == 1:
-                transaction.statements.append(broken)
+                transaction.changes[broken[0]] = broken[1]
             try:
                 await ledger.write(transaction)
             except LedgerError:
@@ -229,6 +228,44 @@ async def test_a_failing_statement_fails_its_own_transaction_alone(
     assert sorted(failed) == [1, 4, 7, 10]
     kept = (await stored(tmp_path)).meta
     assert sorted(kept.values()) == [n for n in range(13) if n not in failed]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.dictionaries(
+            st.one_of(
+                st.tuples(st.just("runners"), st.tuples(st.integers(1, 600))),
+                st.tuples(
+                    st.just("jobs"), st.tuples(st.sampled_from("ab"), st.text("xy\0", max_size=3))
+                ),
+                st.tuples(st.just("meta"), st.tuples(st.text("uv", max_size=2))),
+            ),
+            st.none() | st.tuples(st.text("12", min_size=1)),
+            max_size=400,
+        ),
+        max_size=4,
+    )
+)
+def test_a_group_amounts_to_its_transactions_one_after_another(
+    group: list[dict[Any, Any]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        writer = Writer(Path(folder) / "file", KEYS)
+        try:
+            writer.connection.executescript(CREATE)
+            assert writer._transaction([_Entry(changes) for changes in group]) is None
+            found = {
+                (table, row[: len(columns)]): row[len(columns) :]
+                for table, columns in KEYS.items()
+                for row in writer.connection.execute(f"SELECT * FROM {table}")
+            }
+        finally:
+            writer.close()
+    wanted: dict[Any, Any] = {}
+    for changes in group:
+        wanted.update(changes)
+    assert found == {key: row for key, row in wanted.items() if row is not None}
 
 
 async def test_a_writer_that_is_cancelled_has_written(tmp_path: Path) -> None:
@@ -368,7 +405,7 @@ async def test_a_damaged_ledger_is_refused_with_help_and_nothing_is_lost(
 async def test_a_row_that_cannot_be_read_is_refused_too(tmp_path: Path, row: str) -> None:
     async with opened(tmp_path) as (ledger, _):
         transaction = Transaction()
-        transaction.statements.append(("INSERT INTO runners VALUES (1, ?)", (row,)))
+        transaction.changes["runners", (1,)] = (row,)
         await ledger.write(transaction)
     with pytest.raises(FatalError, match="cannot be read"):
         await Ledger.open(tmp_path)

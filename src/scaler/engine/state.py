@@ -192,7 +192,7 @@ class State:
             transaction.row(row)
         if rows:
             transaction.meta("next_id", self.next_id)
-        if transaction.statements:  # nothing in the ledger lies ahead of its clock
+        if transaction.changes:  # nothing in the ledger lies ahead of its clock
             transaction.meta("clock", self.clock.save())
         await self.ledger.write(transaction)
         for row in rows:

@@ -15,7 +15,7 @@ import trio
 from scaler.errors import FatalError
 from scaler.ledger import schema
 from scaler.ledger.rows import dump, load_demand, load_job, load_row
-from scaler.ledger.writer import Statement, Writer
+from scaler.ledger.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,50 +47,28 @@ class Transaction:
     """Collects what belongs together; `Ledger.write` makes it durable, all or none."""
 
     def __init__(self) -> None:
-        self.statements: list[Statement] = []
+        self.changes: dict[tuple[str, tuple[str | int, ...]], tuple[str] | None] = {}
 
     def row(self, row: Row) -> None:
         """Keep a runner; a runner that is gone is forgotten."""
-        if row.runner.state == "gone":
-            self.statements.append(("DELETE FROM runners WHERE id = ?", (row.runner.id,)))
-        else:
-            self.statements.append(
-                ("INSERT OR REPLACE INTO runners VALUES (?, ?)", (row.runner.id, dump(row)))
-            )
+        gone = row.runner.state == "gone"
+        self.changes["runners", (row.runner.id,)] = None if gone else (dump(row),)
 
     def job(self, profile: str, job_id: str, known: KnownJob | None) -> None:
         """Keep a job; None forgets it."""
-        if known is None:
-            self.statements.append(
-                ("DELETE FROM jobs WHERE profile = ? AND id = ?", (profile, job_id))
-            )
-        else:
-            self.statements.append(
-                ("INSERT OR REPLACE INTO jobs VALUES (?, ?, ?)", (profile, job_id, dump(known)))
-            )
+        self.changes["jobs", (profile, job_id)] = None if known is None else (dump(known),)
 
     def demand(self, profile: str, demand: Demand) -> None:
         """Keep what a profile's source reported."""
-        self.statements.append(
-            ("INSERT OR REPLACE INTO demand VALUES (?, ?)", (profile, dump(demand)))
-        )
+        self.changes["demand", (profile,)] = (dump(demand),)
 
     def fact(self, plugin: str, key: str, value: Any) -> None:
         """Keep a plugin's fact; None forgets it."""
-        if value is None:
-            self.statements.append(
-                ("DELETE FROM facts WHERE plugin = ? AND key = ?", (plugin, key))
-            )
-        else:
-            self.statements.append(
-                ("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (plugin, key, json.dumps(value)))
-            )
+        self.changes["facts", (plugin, key)] = None if value is None else (json.dumps(value),)
 
     def meta(self, key: str, value: Any) -> None:
         """Keep something of the core's own."""
-        self.statements.append(
-            ("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
-        )
+        self.changes["meta", (key,)] = (dump(value),)
 
 
 class Ledger:
@@ -117,7 +95,7 @@ class Ledger:
         try:
             # the file holds secrets for a short while: nobody else may read it, from the first byte
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            writer = Writer(path)
+            writer = Writer(path, schema.KEYS)
             try:
                 stored = _read(writer.connection, path)
             except BaseException:
@@ -140,10 +118,10 @@ class Ledger:
         Raises:
             LedgerError: It was not written, or that is not known.
         """
-        if not transaction.statements:
+        if not transaction.changes:
             return
         try:
-            await self._writer.write(transaction.statements)
+            await self._writer.write(transaction.changes)
         except Exception as error:  # whatever SQLite or the values themselves have to say
             raise LedgerError(f"the ledger cannot be written: {error!r}") from error
 

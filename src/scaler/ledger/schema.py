@@ -13,3 +13,12 @@ CREATE TABLE IF NOT EXISTS jobs (
 CREATE TABLE IF NOT EXISTS demand (profile TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runners (id INTEGER PRIMARY KEY, row TEXT NOT NULL);
 """
+
+#: The key columns of every table, which come first.
+KEYS = {
+    "meta": ("key",),
+    "facts": ("plugin", "key"),
+    "jobs": ("profile", "id"),
+    "demand": ("profile",),
+    "runners": ("id",),
+}

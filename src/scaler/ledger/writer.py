@@ -1,4 +1,8 @@
-"""One thread that writes: whatever waits while it commits goes into its next transaction."""
+"""One thread that writes: whatever waits while it commits goes into its next transaction.
+
+Calls into SQLite give Python's lock up, and a busy loop is slow to give it back. So a group is
+merged, the last change of a key counting, and written in few statements of many rows.
+"""
 
 from __future__ import annotations
 
@@ -12,33 +16,37 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-Statement: TypeAlias = tuple[str, tuple[Any, ...]]
+#: What becomes of one row: by table and key, the row's other columns, or None to delete it.
+Changes: TypeAlias = "Mapping[tuple[str, tuple[str | int, ...]], tuple[Any, ...] | None]"
 
 GROUP = 1000  # transactions in one commit, at most
+ROWS = 250  # rows in one statement, at most; SQLite takes 999 variables everywhere
 LIMIT = 30.0  # seconds that a commit may take before its outcome is unknown
 
 
 @dataclass(eq=False)
 class _Entry:
-    statements: Sequence[Statement]
-    token: trio.lowlevel.TrioToken
+    changes: Changes
     finished: trio.Event = field(default_factory=trio.Event)
     error: Exception | None = None
 
-    def finish(self, error: Exception | None) -> None:
-        self.error = error
-        with suppress(trio.RunFinishedError):  # whoever waited for it is gone
-            self.token.run_sync_soon(self.finished.set)
-
 
 class Writer:
-    """Owns the connection. `write` returns when the statements are durable, all or none."""
+    """Owns the connection. `write` returns when the changes are durable, all or none.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file.
+        tables: The key columns of every table, in the order of their definition; the other columns
+            follow them.
+    """
+
+    def __init__(self, path: Path, tables: Mapping[str, tuple[str, ...]]) -> None:
         self._path = path
+        self._tables = tables
+        self._token: trio.lowlevel.TrioToken | None = None
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._connection = self._open()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
@@ -60,17 +68,21 @@ class Writer:
         """For reading before the first write; afterwards the thread's alone."""
         return self._connection
 
-    async def write(self, statements: Sequence[Statement]) -> None:
+    async def write(self, changes: Changes) -> None:
         """Write in one transaction. A cancelled caller still waits for the commit.
 
         Raises:
             Exception: Nothing of it was written.
             trio.TooSlowError: The disk did not answer; the outcome is unknown.
         """
-        entry = _Entry(statements, trio.lowlevel.current_trio_token())
+        if self._token is None:
+            self._token = trio.lowlevel.current_trio_token()
+        entry = _Entry(changes)
         self._entries.put(entry)
-        with trio.fail_after(LIMIT, shield=True):
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + LIMIT) as scope:
             await entry.finished.wait()
+        if scope.cancelled_caught:
+            raise trio.TooSlowError
         if entry.error is not None:
             raise entry.error
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -97,19 +109,24 @@ class Writer:
 
     def _commit(self, group: list[_Entry]) -> None:
         error = self._transaction(group)
-        if error is None or len(group) == 1:
+        if error is not None and len(group) > 1:
+            for entry in group:  # one of them is at fault: each for itself
+                entry.error = self._transaction([entry])
+        else:
             for entry in group:
-                entry.finish(error)
-            return
-        for entry in group:  # one of them is at fault: each for itself
-            entry.finish(self._transaction([entry]))
+                entry.error = error
+        assert self._token is not None, "whoever wrote set it"
+        with suppress(trio.RunFinishedError):  # whoever waited for them is gone
+            self._token.run_sync_soon(_finish, group)
 
     def _transaction(self, group: list[_Entry]) -> Exception | None:
+        merged: dict[tuple[str, tuple[str | int, ...]], tuple[Any, ...] | None] = {}
+        for entry in group:
+            merged.update(entry.changes)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            for entry in group:
-                for sql, values in entry.statements:
-                    self._connection.execute(sql, values)
+            for sql, values in statements(merged, self._tables):
+                self._connection.execute(sql, values)
             self._connection.execute("COMMIT")
         except Exception as error:  # also a value that SQLite cannot take: the thread must go on
             with suppress(sqlite3.Error):
@@ -117,3 +134,43 @@ class Writer:
                     self._connection.execute("ROLLBACK")
             return error
         return None
+
+
+def _finish(group: list[_Entry]) -> None:
+    for entry in group:
+        entry.finished.set()
+
+
+def statements(
+    changes: Changes, tables: Mapping[str, tuple[str, ...]]
+) -> Iterator[tuple[str, list[Any]]]:
+    """The changes as SQL: per table, rows that are put and rows that are deleted."""
+    for table, columns in tables.items():
+        put: list[tuple[Any, ...]] = []
+        gone: list[tuple[Any, ...]] = []
+        for (name, key), row in changes.items():
+            if name == table:
+                if row is None:
+                    gone.append(key)
+                else:
+                    put.append((*key, *row))
+        for part in _parts(put):
+            yield f"INSERT OR REPLACE INTO {table} VALUES {_marks(part)}", _flat(part)  # noqa: S608
+        for part in _parts(gone):
+            key_columns = ", ".join(columns)
+            where = f"({key_columns}) IN (VALUES {_marks(part)})"
+            yield f"DELETE FROM {table} WHERE {where}", _flat(part)  # noqa: S608
+
+
+def _parts(rows: list[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    for start in range(0, len(rows), ROWS):
+        yield rows[start : start + ROWS]
+
+
+def _marks(rows: Sequence[tuple[Any, ...]]) -> str:
+    mark = f"({', '.join('?' * len(rows[0]))})"
+    return ", ".join([mark] * len(rows))
+
+
+def _flat(rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+    return [value for row in rows for value in row]
