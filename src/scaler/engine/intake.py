@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
@@ -13,6 +12,7 @@ from scaler.errors import HookFault, Outcome
 from scaler.hooks import SPEC
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.demand import report
+from scaler.model.evolve import evolve
 from scaler.model.jobs import KnownJob, in_order, merge
 from scaler.model.row import Fact, JobDone, JobStarted, Row
 from scaler.records import Job, Message, RunnerState
@@ -83,7 +83,7 @@ class Intake:
             else:
                 parts.setdefault(profile, []).append(job)
         return [
-            replace(
+            evolve(
                 message, profile=profile, jobs=tuple(jobs), demand=None, waiting=None, cursor=None
             )
             for profile, jobs in parts.items()
@@ -158,7 +158,7 @@ class Intake:
             if before is None and job.state == "running" and not self._runs_here(job):
                 log.info("job %s runs on %r, which is not here: ignored", job.id, job.runner_name)
                 continue
-            after[job.id] = replace(merge(before, job), profile=profile)
+            after[job.id] = evolve(merge(before, job), profile=profile)
         return after
 
     def _runs_here(self, job: Job) -> bool:
@@ -184,7 +184,7 @@ class Intake:
             if objections:
                 plugin, decline = objections[0]
                 why = f"{plugin}: {decline.reason}"
-                after[job.id] = replace(job, declined=why)
+                after[job.id] = evolve(job, declined=why)
                 held = "it is not acquired" if job.state == "offered" else "it is assigned already"
                 self._state.event(
                     f"job {job.id} was declined by {why}; {held}",
@@ -207,6 +207,8 @@ class Intake:
         """
         state = self._state
         nothing: frozenset[str] = frozenset()
+        if not offered or state.stopping:
+            return {}, nothing
         known = {job_id: each.job for job_id, each in state.jobs[profile].items()} | dict(after)
         ours = sum(
             job is not None and job.state in ("assigned", "running") for job in known.values()
@@ -218,9 +220,7 @@ class Intake:
             if row.runner.profile == profile
         )
         room = state.plan.ceilings.get(profile, 0) - max(owed, ours, supply)
-        if room <= 0 or not offered or state.stopping:
-            return {}, nothing
-        if plugin not in state.hooks.implementers(SPEC.acquire_jobs):
+        if room <= 0 or plugin not in state.hooks.implementers(SPEC.acquire_jobs):
             return {}, nothing
         asked = offered[:room]
         try:
@@ -236,7 +236,7 @@ class Intake:
             if job.id not in mine:
                 log.info("job %s went to someone else", job.id, extra={"profile": profile})
         became = {
-            job.id: replace(job, state="assigned") if job.id in mine else None for job in asked
+            job.id: evolve(job, state="assigned") if job.id in mine else None for job in asked
         }
         return became, nothing
 
@@ -266,11 +266,11 @@ class Intake:
             else:
                 known = KnownJob(job=job, heard=now)
                 if before and job.state == before.job.state:
-                    known = replace(known, tried=before.tried, retry_at=before.retry_at)
+                    known = evolve(known, tried=before.tried, retry_at=before.retry_at)
                 if job_id in vain:
                     tried = known.tried + 1
                     wait = min(LONGEST, 2.0 ** min(tried, 10))
-                    known = replace(known, tried=tried, retry_at=now + wait)
+                    known = evolve(known, tried=tried, retry_at=now + wait)
                 jobs[job_id] = known
                 transaction.job(profile, job_id, known)
             self._tell(before.job if before else None, job)

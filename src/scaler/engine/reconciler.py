@@ -24,7 +24,7 @@ log = logging.getLogger("scaler.reconciler")
 
 RETRY = 1.0  # seconds until a ledger that cannot be written is tried again
 TIMES = 1.0  # seconds between two looks at whose time is over
-SHARE = 3.0  # a look is followed by a rest of so many times its length, so that changes gather
+SHARE = 9.0  # a look is followed by a rest of so many times its length, so that changes gather
 LONGEST_REST = 0.05  # seconds
 
 

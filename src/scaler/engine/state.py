@@ -15,6 +15,7 @@ from scaler.errors import NoRoom, Unavailable
 from scaler.hooks import SPEC
 from scaler.ledger.ledger import Transaction
 from scaler.model.demand import Demand
+from scaler.model.evolve import evolve
 from scaler.model.lifecycle import advance, came_to_nothing
 from scaler.model.names import parse_runner_name, runner_name
 from scaler.model.plan import Plan
@@ -153,7 +154,7 @@ class State:
         if row is before:
             return row
         if row.runner.state is not before.runner.state:
-            row = replace(row, runner=replace(row.runner, since=self.clock.wall()))
+            row = evolve(row, runner=evolve(row.runner, since=self.clock.wall()))
         self.rows[runner_id] = row
         if row.runner != before.runner:
             self._step(before, row)

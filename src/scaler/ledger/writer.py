@@ -155,11 +155,11 @@ def statements(
                 else:
                     put.append((*key, *row))
         for part in _parts(put):
-            yield f"INSERT OR REPLACE INTO {table} VALUES {_marks(part)}", _flat(part)  # noqa: S608
+            yield f"INSERT OR REPLACE INTO {table} VALUES {_marks(part)}", _flat(part)
         for part in _parts(gone):
             key_columns = ", ".join(columns)
             where = f"({key_columns}) IN (VALUES {_marks(part)})"
-            yield f"DELETE FROM {table} WHERE {where}", _flat(part)  # noqa: S608
+            yield f"DELETE FROM {table} WHERE {where}", _flat(part)
 
 
 def _parts(rows: list[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:

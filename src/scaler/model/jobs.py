@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scaler.model.evolve import evolve
 from scaler.records import Job
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def merge(known: Job | None, seen: Job) -> Job:
     if known is None:
         return seen
     state = seen.state if RANK[seen.state] > RANK[known.state] else known.state
-    return replace(
+    return evolve(
         known,
         state=state,
         ref=seen.ref or known.ref,

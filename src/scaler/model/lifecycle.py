@@ -5,8 +5,7 @@ Facts may come late, twice or in any order. See docs/explanation/core.md for the
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from scaler.model.evolve import evolve
 from scaler.model.row import (
     LIVE,
     Destroyed,
@@ -70,17 +69,17 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
         return row
     match fact:
         case Registered() | JobStarted() | Refused():
-            row = replace(row, told=now, unlisted=None)
+            row = evolve(row, told=now, unlisted=None)
         case Seen(listed=False):
-            row = replace(row, told=now, unlisted=None)
+            row = evolve(row, told=now, unlisted=None)
         case Provisioned(listed=False):
-            row = replace(row, told=now)
+            row = evolve(row, told=now)
     match fact:
         case Registered(registration):
             if row.runner.state is not RunnerState.RETIRING:
-                row = replace(row, config=registration.config)
+                row = evolve(row, config=registration.config)
             busy = True if row.runner.job and not row.done else registration.busy
-            row = _with(row, registration=replace(registration, config=None, busy=busy))
+            row = _with(row, registration=evolve(registration, config=None, busy=busy))
             return _settled(row, now)
         case Provisioned(machine, _):
             return _provisioned(row, machine, now)
@@ -99,9 +98,9 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
         case Refused():
             return _refused(row, now)
         case Unregistered():
-            return _cleaned(replace(row, unregistered=True, config=None), now)
+            return _cleaned(evolve(row, unregistered=True, config=None), now)
         case Destroyed():
-            return _cleaned(replace(row, destroyed=True, config=None), now)
+            return _cleaned(evolve(row, destroyed=True, config=None), now)
         case Tick(profile):
             return _tick(row, profile, now)
 
@@ -119,13 +118,13 @@ def wakes(row: Row, profile: Profile | None) -> float | None:
 
 
 def _with(row: Row, **changes: object) -> Row:
-    return replace(row, runner=replace(row.runner, **changes))  # type: ignore[arg-type]
+    return evolve(row, runner=evolve(row.runner, **changes))
 
 
 def _enter(row: Row, state: RunnerState, reason: str, now: float) -> Row:
     if row.runner.state is state:
         return row
-    return replace(row, runner=replace(row.runner, state=state, reason=reason), entered=now)
+    return evolve(row, runner=evolve(row.runner, state=state, reason=reason), entered=now)
 
 
 def _settled(row: Row, now: float, reason: str = "") -> Row:
@@ -135,7 +134,7 @@ def _settled(row: Row, now: float, reason: str = "") -> Row:
     state = derive(row)
     row = _enter(row, state, reason, now)
     if state in (RunnerState.IDLE, RunnerState.BUSY) and row.config is not None:
-        row = replace(row, config=None)  # it has joined: nobody may ask for the config again
+        row = evolve(row, config=None)  # it has joined: nobody may ask for the config again
     return row
 
 
@@ -143,13 +142,13 @@ def _give_up(row: Row, reason: str, now: float) -> Row:
     """Retire it for something that happened to it; without a job, that is a failed start."""
     jobless = not row.runner.job and not row.done
     waiting = row.runner.state in (RunnerState.REGISTERED, RunnerState.BOOTING, RunnerState.IDLE)
-    return _retire(replace(row, failed=row.failed or (jobless and waiting)), reason, now)
+    return _retire(evolve(row, failed=row.failed or (jobless and waiting)), reason, now)
 
 
 def _retire(row: Row, reason: str, now: float, *, forced: bool = False) -> Row:
     if row.runner.state is RunnerState.RETIRING:
-        return replace(row, forced=True) if forced and not row.forced else row
-    row = replace(row, forced=row.forced or forced, config=None)
+        return evolve(row, forced=True) if forced and not row.forced else row
+    row = evolve(row, forced=row.forced or forced, config=None)
     return _enter(row, RunnerState.RETIRING, reason, now)
 
 
@@ -159,11 +158,11 @@ def _provisioned(row: Row, machine: Machine, now: float) -> Row:
         return row  # a machine that has stopped is never started again
     if known is not None and known.id != machine.id and machine.state == "stopped":
         return row  # the end of another machine by the same name
-    row = replace(row, unseen=None)
+    row = evolve(row, unseen=None)
     if known != machine:
         row = _with(row, machine=machine)
     if machine.delivered and row.config is not None:
-        row = replace(row, config=None)
+        row = evolve(row, config=None)
     if machine.state == "stopped" and row.runner.state is not RunnerState.HELD:
         return _give_up(row, f"its machine stopped: {machine.why or 'no reason known'}", now)
     return _settled(row, now, "its machine exists")
@@ -180,30 +179,30 @@ def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row
             return row  # register_runner is still under way and will answer
         before = registration
     if listed:
-        row = replace(row, listed=now, unlisted=None)
+        row = evolve(row, listed=now, unlisted=None)
     busy = before.busy if registration.busy is None else registration.busy
     online = before.online if registration.online is None else registration.online
     if before.busy and registration.busy is False:
         # once busy, never free again: it ran its one job. Messages may be ahead of lists, so a
         # single look does not count.
         if row.idle_again is None:
-            row = replace(row, idle_again=now)
+            row = evolve(row, idle_again=now)
         elif now - row.idle_again >= MISSING_FOR:
             return _retire(row, "it is not busy any more", now)
         busy = True
     elif registration.busy:
-        row = replace(row, idle_again=None)
+        row = evolve(row, idle_again=None)
     if (
         row.runner.state in (RunnerState.IDLE, RunnerState.RESERVED)
         and registration.online is False
     ):
         if row.offline is None:
-            row = replace(row, offline=now)
+            row = evolve(row, offline=now)
         elif now - row.offline >= MISSING_FOR:
             return _give_up(row, "it went offline", now)
     elif registration.online:
-        row = replace(row, offline=None)
-    after = replace(
+        row = evolve(row, offline=None)
+    after = evolve(
         before, ref=registration.ref or before.ref, busy=busy, online=online, config=None
     )
     if after != before or row.runner.registration is None:
@@ -214,9 +213,9 @@ def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row
 def _unlisted(row: Row, now: float) -> Row:
     if row.runner.registration is None or row.runner.state is RunnerState.HELD:
         return row
-    row = replace(row, listed=now)
+    row = evolve(row, listed=now)
     if row.unlisted is None:
-        return replace(row, unlisted=now)
+        return evolve(row, unlisted=now)
     if now - row.unlisted >= MISSING_FOR and now - row.born >= YOUNG:
         return _give_up(row, "its registration is gone", now)
     return row
@@ -227,9 +226,9 @@ def _unseen(row: Row, now: float) -> Row:
     if machine is None or machine.state == "stopped":
         return row
     if row.unseen is None:
-        return replace(row, unseen=now)
+        return evolve(row, unseen=now)
     if now - row.unseen >= MISSING_FOR and now - row.born >= YOUNG:
-        return _provisioned(row, replace(machine, state="stopped", why="it is gone"), now)
+        return _provisioned(row, evolve(machine, state="stopped", why="it is gone"), now)
     return row
 
 
@@ -239,12 +238,12 @@ def _job_started(row: Row, job: str, now: float) -> Row:
     registration = row.runner.registration
     if registration is None:  # faster than the answer of register_runner, which is on its way
         return _with(row, job=job)
-    row = _with(row, job=job, registration=replace(registration, online=True, busy=True))
-    return _settled(replace(row, idle_again=None), now, f"running job {job}")
+    row = _with(row, job=job, registration=evolve(registration, online=True, busy=True))
+    return _settled(evolve(row, idle_again=None), now, f"running job {job}")
 
 
 def _job_done(row: Row, fact: JobDone, now: float) -> Row:
-    row = replace(row, done=True, result=fact.result)
+    row = evolve(row, done=True, result=fact.result)
     if fact.job and row.runner.job != fact.job:
         row = _with(row, job=fact.job)
     reason = f"its job ended: {fact.result or 'no result known'}"
@@ -257,12 +256,12 @@ def _job_done(row: Row, fact: JobDone, now: float) -> Row:
 def _refused(row: Row, now: float) -> Row:
     if row.runner.state is not RunnerState.RETIRING:
         return row
-    row = replace(row, refused=now)
+    row = evolve(row, refused=now)
     if row.forced or stopped(row):
         return row  # its machine goes all the same
     registration = row.runner.registration or Registration(name=row.runner.name)
-    row = _with(row, registration=replace(registration, online=True, busy=True))
-    return _enter(replace(row, idle_again=None), RunnerState.BUSY, "it is still running a job", now)
+    row = _with(row, registration=evolve(registration, online=True, busy=True))
+    return _enter(evolve(row, idle_again=None), RunnerState.BUSY, "it is still running a job", now)
 
 
 def _cleaned(row: Row, now: float) -> Row:
