@@ -1,0 +1,1 @@
+"""What the benchmarks share: a lean stand-in for GitHub, processes, results."""
