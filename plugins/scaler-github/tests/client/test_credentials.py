@@ -241,7 +241,7 @@ async def test_every_call_has_a_deadline(
         raise AssertionError
 
     began = trio.current_time()
-    credentials.transport._calls._transport = httpx.MockTransport(hang)  # type: ignore[union-attr]
+    credentials.transport._calls = httpx.MockTransport(hang)
     with pytest.raises(GitHubError, match="within 30 s"):
         await credentials.admin()
     assert trio.current_time() - began == pytest.approx(30)

@@ -127,7 +127,7 @@ async def test_a_poll_has_its_own_deadline(
         await trio.sleep_forever()
         raise AssertionError
 
-    credentials.transport._polls._transport = httpx.MockTransport(hang)  # type: ignore[union-attr]
+    credentials.transport._polls = httpx.MockTransport(hang)
     began = trio.current_time()
     with pytest.raises(GitHubError, match="within 80 s"):
         await session.poll(0, 1, 50)

@@ -1,23 +1,35 @@
 """HTTP. The one place that imports httpx: swap the library, or its transport, here.
 
-HTTP/1.1 only: over HTTP/2 a cancelled long poll breaks the connection's bookkeeping, and the server
-is never told (encode/httpcore#943). Message polls have a pool of their own, without a bound: they
-sit on their connections for most of a minute and would starve the calls.
+`HTTP` is a transport for httpx, on `wire`. `Transport` is what the client calls: it builds httpx's
+requests and gives them to a transport itself, since cookies, redirects and hooks are not wanted
+and httpx's client costs more than the request does. Message polls have a pool of their own,
+without a bound: they sit on their connections for most of a minute and would starve the calls.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+import h11
 import httpx
 import trio
 
+from scaler_github.client.wire import errors
+from scaler_github.client.wire.connection import Timeouts
+from scaler_github.client.wire.decoding import ACCEPTED, decode
+from scaler_github.client.wire.dial import Dialer
+from scaler_github.client.wire.errors import WireError
+from scaler_github.client.wire.pool import Pool
+from scaler_github.client.wire.proxies import Proxies
+from scaler_github.client.wire.route import Origin, Route
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from scaler_github.client.wire.pool import Exchange
 
 USER_AGENT = "scaler-github/0.1.0"
 CALL_DEADLINE = 30.0
@@ -25,7 +37,7 @@ _CONNECT = 10.0
 _LARGEST_BODY = 32 << 20
 _BOM = b"\xef\xbb\xbf"
 _TOKEN = re.compile(r"[\x21-\x7e]{1,65536}", re.ASCII)
-_LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
+_DEFAULTS = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": ACCEPTED}
 
 
 class TransportError(Exception):
@@ -78,6 +90,109 @@ def check_authorities(path: str) -> None:
         raise ValueError(f"there are no certificates (PEM) in {path}")
 
 
+class HTTP(httpx.AsyncBaseTransport):
+    """HTTP/1.1 for httpx, on h11 and trio. Without HTTP/2, SOCKS and upgrades.
+
+    Args:
+        tls: For servers and proxies.
+        proxies: Which proxy for which address; otherwise the environment's.
+        connections: How many there may be; None for no bound.
+        expiry: Seconds after which an idle connection is not used again.
+    """
+
+    def __init__(
+        self,
+        tls: ssl.SSLContext,
+        *,
+        proxies: Proxies | None = None,
+        connections: int | None = None,
+        expiry: float = 60.0,
+    ) -> None:
+        self._pool = Pool(Dialer(tls), limit=connections, expiry=expiry)
+        self._proxies = proxies or Proxies()
+        self._routes: dict[tuple[str, bytes, int | None], Route] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; the answer's body is still to be read, or to be closed.
+
+        Raises:
+            httpx.TransportError: No answer came; as httpx's own transport does, without a text
+                that holds what was sent.
+        """
+        url = request.url
+        route = self._route(url)
+        target, headers = url.raw_path, request.headers.raw
+        if route.forwarded:
+            target = b"http://" + url.netloc + target
+            headers = [*headers, *(route.proxy.headers if route.proxy else ())]
+        whole = isinstance(request.stream, httpx.ByteStream)
+        stream = request.stream
+        assert isinstance(stream, httpx.AsyncByteStream)
+        timeouts = Timeouts(**request.extensions.get("timeout", {}))
+        try:
+            event = h11.Request(method=request.method, target=target, headers=headers)
+            body = request.content if whole else stream
+            exchange = await self._pool.send(route, event, body, timeouts)
+        except h11.LocalProtocolError as error:
+            raise httpx.LocalProtocolError(errors.plain(error)) from None
+        except WireError as error:
+            raise _translated(error) from None
+        head = exchange.head
+        return httpx.Response(
+            head.status_code,
+            headers=head.headers.raw_items(),
+            stream=_Body(exchange),
+            extensions={
+                "http_version": b"HTTP/" + head.http_version,
+                "reason_phrase": bytes(head.reason),
+            },
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+    def _route(self, url: httpx.URL) -> Route:
+        key = (url.scheme, url.raw_host, url.port)
+        if (known := self._routes.get(key)) is not None:
+            return known
+        if url.scheme not in ("http", "https") or not url.raw_host:
+            raise httpx.UnsupportedProtocol("a URL is http://host or https://host")
+        tls = url.scheme == "https"
+        origin = Origin(tls, url.raw_host.decode("ascii"), url.port or (443 if tls else 80))
+        try:
+            found = self._proxies.find(url.scheme, origin.host, origin.port)
+        except ValueError as error:
+            raise httpx.ProxyError(str(error)) from None
+        route = self._routes[key] = Route(origin, found)
+        return route
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            data = await self._exchange.read()
+        except WireError as error:
+            raise _translated(error) from None
+        if not data:
+            raise StopAsyncIteration
+        return data
+
+    async def aclose(self) -> None:
+        await self._exchange.aclose()
+
+
+def _translated(error: WireError) -> httpx.TransportError:
+    same: type[httpx.TransportError] = getattr(httpx, type(error).__name__)
+    return same(str(error))
+
+
 class Transport:
     """Two pools of connections with one TLS context. Open it with `async with`.
 
@@ -88,6 +203,7 @@ class Transport:
         ca_file: More certificate authorities to trust, beside the system's.
         authorities: Whether to trust the system's; without them only http and `ca_file` work.
         handler: For tests: answers instead of the network.
+        connections: How many calls are under way at once; the others wait for their turn.
     """
 
     def __init__(
@@ -97,59 +213,48 @@ class Transport:
         ca_file: str | None = None,
         authorities: bool = True,
         handler: httpx.AsyncBaseTransport | None = None,
-        connections: int = 20,
+        connections: int = 64,
     ) -> None:
         self._proxy = proxy
         self._ca_file = ca_file
         self._authorities = authorities
         self._handler = handler
         self._connections = connections
-        # httpcore's pool costs more for every call the more of them wait in it: they wait here
         self._turns = trio.Semaphore(connections)
         self._users = 0
         self._tls: ssl.SSLContext | None = None
-        self._calls: httpx.AsyncClient | None = None
-        self._polls: httpx.AsyncClient | None = None
+        self._calls: httpx.AsyncBaseTransport | None = None
+        self._polls: httpx.AsyncBaseTransport | None = None
 
     async def __aenter__(self) -> Self:
         if self._calls is None:
-            _quieten()
             if self._tls is None:  # reading the authorities takes 30 ms, so once
-                self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                if self._authorities:
-                    self._tls = ssl.create_default_context()
-                if self._ca_file:
-                    self._tls.load_verify_locations(self._ca_file)
-            self._calls = self._client(self._tls, self._connections)
-            self._polls = self._client(self._tls, None)
+                self._tls = self._context()
+            proxies = Proxies(self._proxy)
+            self._calls = self._handler or HTTP(
+                self._tls, proxies=proxies, connections=self._connections
+            )
+            self._polls = self._handler or HTTP(self._tls, proxies=proxies)
         self._users += 1
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._users -= 1
         if self._users == 0:
-            clients, self._calls, self._polls = (self._calls, self._polls), None, None
+            pools, self._calls, self._polls = (self._calls, self._polls), None, None
             with trio.move_on_after(2, shield=True):
-                for client in clients:
-                    if client is not None:
-                        await client.aclose()
+                for pool in pools:
+                    if pool is not None:
+                        await pool.aclose()
 
-    def _client(self, context: ssl.SSLContext, connections: int | None) -> httpx.AsyncClient:
-        direct = None if self._proxy else dict.fromkeys(_LOOPBACK, None)
-        return httpx.AsyncClient(
-            http2=False,
-            verify=context,
-            proxy=self._proxy,
-            mounts=direct,
-            transport=self._handler,
-            limits=httpx.Limits(
-                max_connections=connections,
-                max_keepalive_connections=connections,
-                keepalive_expiry=60,
-            ),
-            headers={"User-Agent": USER_AGENT},
-            follow_redirects=False,
-        )
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if self._authorities:
+            context = ssl.create_default_context()
+        if self._ca_file:
+            context.load_verify_locations(self._ca_file)
+        context.set_alpn_protocols(["http/1.1"])
+        return context
 
     async def call(self, request: Request, *, deadline: float = CALL_DEADLINE) -> Response:
         """Make a call; the whole of it, body included, within the deadline.
@@ -159,38 +264,32 @@ class Transport:
         Raises:
             TransportError: No answer came that could be read.
         """
-        async with self._turns:
+        try:
+            self._turns.acquire_nowait()  # overtakes nobody: while some wait, no turn is free
+        except trio.WouldBlock:
+            await self._turns.acquire()
+        try:
             return await self._send(self._calls, request, deadline)
+        finally:
+            self._turns.release()
 
     async def poll(self, request: Request, *, deadline: float) -> Response:
         """As `call`, for calls that the server answers late on purpose."""
         return await self._send(self._polls, request, deadline)
 
     async def _send(
-        self, client: httpx.AsyncClient | None, request: Request, deadline: float
+        self, pool: httpx.AsyncBaseTransport | None, request: Request, deadline: float
     ) -> Response:
-        if client is None:
+        if pool is None:
             raise RuntimeError("the transport is not open")
-        timeout = httpx.Timeout(deadline, connect=min(_CONNECT, deadline))
         try:
             with trio.fail_after(deadline):
-                built = client.build_request(
-                    request.method,
-                    request.url,
-                    headers=dict(request.headers),
-                    content=request.body or None,
-                    timeout=timeout,
-                )
-                answer = await client.send(built, stream=True)
-                try:
-                    return Response(
-                        answer.status_code,
-                        {key.lower(): value for key, value in answer.headers.items()},
-                        (await _read(answer)).removeprefix(_BOM),
-                    )
-                finally:
-                    with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
-                        await answer.aclose()
+                answer = await pool.handle_async_request(_built(request, deadline))
+                body = await _read(answer)
+            headers = _headers(answer)
+            if encoding := headers.get("content-encoding"):
+                body = decode(body, encoding, _LARGEST_BODY)
+            return Response(answer.status_code, headers, body.removeprefix(_BOM))
         except trio.TooSlowError:
             raise TransportError(f"no whole answer within {deadline:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
@@ -198,13 +297,42 @@ class Transport:
             raise TransportError(_describe(error)) from None
 
 
+def _built(request: Request, deadline: float) -> httpx.Request:
+    given = {name.lower() for name in request.headers}
+    headers = {name: value for name, value in _DEFAULTS.items() if name.lower() not in given}
+    headers.update(request.headers)
+    return httpx.Request(
+        request.method,
+        request.url,
+        headers=headers,
+        content=request.body or None,
+        # The deadline bounds the rest
+        extensions={"timeout": {"connect": min(_CONNECT, deadline)}},
+    )
+
+
 async def _read(answer: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in answer.aiter_bytes():
-        body += chunk
-        if len(body) > _LARGEST_BODY:
-            raise TransportError(f"the answer is larger than {_LARGEST_BODY >> 20} MiB")
-    return bytes(body)
+    stream = answer.stream
+    assert isinstance(stream, httpx.AsyncByteStream)
+    parts, size = [], 0
+    try:
+        async for part in stream:
+            parts.append(part)
+            size += len(part)
+            if size > _LARGEST_BODY:
+                raise TransportError(f"the answer is larger than {_LARGEST_BODY >> 20} MiB")
+    finally:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+            await stream.aclose()
+    return b"".join(parts)
+
+
+def _headers(answer: httpx.Response) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in answer.headers.raw:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def _describe(error: Exception) -> str:
@@ -214,11 +342,3 @@ def _describe(error: Exception) -> str:
         reason = deeper  # a refused certificate is told some levels down
     text = f"{type(reason).__name__}: {' '.join(str(reason).split())[:200]}".removesuffix(": ")
     return f"the proxy refused: {text}" if proxy else text
-
-
-def _quieten() -> None:
-    # One line per request at "info", with the query of the queue's address in it
-    for name in ("httpx", "httpcore"):
-        logger = logging.getLogger(name)
-        if logger.level == logging.NOTSET:
-            logger.setLevel(logging.WARNING)

@@ -1,0 +1,199 @@
+"""What a request costs over connections that are kept: httpx as it comes, ours, and bare h11.
+
+    python benchmarks/transport.py [--delay MILLISECONDS] [--requests N] [--tasks 1,20,64]
+
+Prints a line for each client, with and without TLS, and each number of tasks that ask at once:
+microseconds of this process's CPU for a request, and requests a second. The server is a process of
+its own that answers fixed bytes. The last figures are in `docs/explanation/transport.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import multiprocessing
+import ssl
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import h11
+import httpx
+import trio
+import trustme
+
+from scaler_github.client.transport import HTTP, Request, Transport
+
+BODY = b'{"runner":{"id":901,"name":"vm-k3j9"},"encodedJITConfig":"' + b"e" * 3000 + b'"}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(BODY)
+ANSWER += b"X-GitHub-Request-Id: 0A1B:2C3D\r\nX-RateLimit-Remaining: 4999\r\n\r\n" + BODY
+ASKED = b'{"name":"vm-k3j9","workFolder":"_work"}'
+HEADERS = {
+    "Authorization": "Bearer " + "t" * 600,
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+}
+PATH = "/_apis/runtime/runnerscalesets/7/generatejitconfig?api-version=6.0-preview"
+TIMES = 3
+
+Ask = Callable[[], Awaitable[object]]
+
+
+class Answer(asyncio.Protocol):
+    """One answer for each request; a request ends with the end of its body."""
+
+    def __init__(self, delay: float) -> None:
+        self.delay = delay
+        self.seen = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.seen += data
+        while ASKED in self.seen:
+            self.seen = self.seen.partition(ASKED)[2]
+            if self.delay:
+                asyncio.get_running_loop().call_later(self.delay, self.transport.write, ANSWER)
+            else:
+                self.transport.write(ANSWER)
+
+
+def serve(folder: str, delay: float, ports: multiprocessing.Queue[tuple[int, int]]) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{folder}/server.pem")
+        servers = [
+            await loop.create_server(lambda: Answer(delay), "127.0.0.1", 0, ssl=tls, backlog=512)
+            for tls in (None, context)
+        ]
+        plain, tls = (server.sockets[0].getsockname()[1] for server in servers)
+        ports.put((plain, tls))
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
+
+
+class Bare:
+    """The floor: a connection for each task, h11, and nothing else."""
+
+    def __init__(self, url: httpx.URL, tls: ssl.SSLContext) -> None:
+        self.url, self.tls = url, tls
+        self.free: list[tuple[trio.abc.Stream, h11.Connection]] = []
+        self.headers = [
+            ("Host", url.netloc.decode()),
+            ("Content-Length", str(len(ASKED))),
+            *HEADERS.items(),
+        ]
+
+    async def ask(self) -> None:
+        if self.free:
+            stream, http = self.free.pop()
+        else:
+            stream = await trio.open_tcp_stream(self.url.host, self.url.port or 0)
+            if self.url.scheme == "https":
+                stream = trio.SSLStream(stream, self.tls, server_hostname=self.url.host)
+            http = h11.Connection(h11.CLIENT)
+        request = h11.Request(method="POST", target=self.url.raw_path, headers=self.headers)
+        data = http.send(request) + http.send(h11.Data(data=ASKED)) + http.send(h11.EndOfMessage())
+        await stream.send_all(data)
+        while (event := http.next_event()) is h11.NEED_DATA or type(event) is not h11.EndOfMessage:
+            if event is h11.NEED_DATA:
+                http.receive_data(bytes(await stream.receive_some(65536)))
+        http.start_next_cycle()
+        self.free.append((stream, http))
+
+
+async def repeat(ask: Ask, requests: int, tasks: int) -> tuple[float, float]:
+    """CPU and seconds for some requests, dealt to some tasks."""
+    left = requests
+
+    async def work() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            await ask()
+
+    async with trio.open_nursery() as nursery:  # the connections are opened before it counts
+        for _ in range(tasks):
+            nursery.start_soon(ask)
+    cpu, began = time.process_time(), time.perf_counter()
+    async with trio.open_nursery() as nursery:
+        for _ in range(tasks):
+            nursery.start_soon(work)
+    return time.process_time() - cpu, time.perf_counter() - began
+
+
+async def measure(url: str, ca: Path, requests: int, tasks: int) -> None:
+    tls = ssl.create_default_context(cafile=str(ca))
+    kind = "TLS" if url.startswith("https") else "plain"
+    limits = httpx.Limits(
+        max_connections=tasks, max_keepalive_connections=tasks, keepalive_expiry=60
+    )
+
+    async def line(name: str, ask: Ask, requests: int = requests) -> None:
+        best = (math.inf, math.inf)
+        for _ in range(TIMES):
+            best = min(best, await repeat(ask, requests, tasks))
+        cpu, seconds = best
+        cells = [name, kind, str(tasks), f"{cpu / requests * 1e6:.0f}", f"{requests / seconds:.0f}"]
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+    async with httpx.AsyncClient(verify=tls, limits=limits, trust_env=False) as stock:
+        few = max(2 * tasks, requests // tasks)  # it may take 10 ms a request
+        await line(
+            "httpx.AsyncClient", lambda: stock.post(url, content=ASKED, headers=HEADERS), few
+        )
+    ours = HTTP(tls, connections=tasks)
+
+    async def exchange() -> None:
+        request = httpx.Request("POST", url, content=ASKED, headers=HEADERS)
+        answer = await ours.handle_async_request(request)
+        await answer.aread()
+
+    await line("ours, by httpx's types", exchange)
+    await ours.aclose()
+    transport = Transport(ca_file=str(ca), authorities=False, connections=tasks)
+    async with transport:
+        await line(
+            "ours, Transport.call", lambda: transport.call(Request("POST", url, HEADERS, ASKED))
+        )
+    bare = Bare(httpx.URL(url), tls)
+    await line("bare h11 on trio", bare.ask)
+    for stream, _ in bare.free:
+        await trio.aclose_forcefully(stream)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--delay", type=float, default=0, help="milliseconds before each answer")
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--tasks", default="1,20,64")
+    options = parser.parse_args()
+    context = multiprocessing.get_context("spawn")
+    ports: multiprocessing.Queue[tuple[int, int]] = context.Queue()
+    with tempfile.TemporaryDirectory() as folder:
+        authority = trustme.CA()
+        ca = Path(folder, "ca.pem")
+        authority.cert_pem.write_to_path(str(ca))
+        issued = authority.issue_cert("127.0.0.1")
+        issued.private_key_and_cert_chain_pem.write_to_path(f"{folder}/server.pem")
+        arguments = (folder, options.delay / 1000, ports)
+        server = context.Process(target=serve, args=arguments, daemon=True)
+        server.start()
+        plain, tls = ports.get(timeout=30)
+        print("| client | | tasks | CPU µs/request | requests/s |")
+        print("|---|---|--:|--:|--:|")
+        for origin in (f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{tls}"):
+            for tasks in map(int, options.tasks.split(",")):
+                trio.run(measure, f"{origin}{PATH}", ca, options.requests, tasks)
+        server.terminate()
+        server.join()
+
+
+if __name__ == "__main__":
+    main()
