@@ -16,10 +16,11 @@ from scaler_libvirt.events import Feed, LifecycleEvent
 from scaler_libvirt.link import open_link
 from scaler_libvirt.making import Making
 from scaler_libvirt.roster import Roster
+from scaler_libvirt.sender import Sender
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from scaler_libvirt.settings import HostSettings
 
@@ -63,6 +64,8 @@ class Host:
         self._pace = pace
         self._roster = Roster()
         self._making: dict[int, Making] = {}
+        self._coming: set[str] = set()  # the UUIDs of what is being made
+        self._sender = Sender(self.connection, pace.create, self._landed)
         self._feed: Feed | None = None
         self._pictures: dict[str, _Picture] = {}
 
@@ -76,6 +79,7 @@ class Host:
         feed = self._feed = Feed()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._follow, feed)
+            nursery.start_soon(self._sender.run, feed)
             nursery.start_soon(self.connection.keep, feed, self.look, self._changed)
 
     async def look(self) -> list[Machine]:
@@ -104,28 +108,33 @@ class Host:
         """
         making = self._making.get(runner)
         if making is None:
-            making = await self._make(runner, identity, shape)
+            making = self._make(runner, identity, shape)
+            self._sender.put(making)
         elif not making.identity.same_runner(identity):
             raise driver.NameTakenError(
                 f"{identity.runner_name!r} is being made with another config already"
             )
-        with trio.move_on_after(self._pace.create):
-            await making.landed.wait()
+        try:
+            with trio.move_on_after(self._pace.create):
+                await making.news.wait()
+        finally:
+            if not making.landed.is_set() and making.drop():
+                making.error = self._unavailable("the call was not sent in time")
+                self._landed([making])
         if making.seen is not None:
             return self._machine(making.seen, stopped=self._roster.why_ended(making.seen.uuid))
         match making.error:
             case driver.NoSpaceError():
                 raise NoRoom(f"host {self.name}: {making.error}") from making.error
             case None:
-                raise Unavailable(f"host {self.name}: its domain is still being made")
+                raise self._unavailable(making.overdue or "its domain is still being made")
             case error:
                 raise error
 
-    async def _make(self, runner: int, identity: Identity, shape: Shape) -> Making:
-        feed = self._feed
+    def _make(self, runner: int, identity: Identity, shape: Shape) -> Making:
         facts = self.connection.facts
-        if feed is None or facts is None:
-            raise Unavailable(f"host {self.name}: {self.connection.trouble}")
+        if self._feed is None or facts is None:
+            raise self._unavailable(self.connection.trouble)
         uuid = new_uuid()
         xml = build(
             identity,
@@ -134,30 +143,25 @@ class Host:
             uuid=uuid,
             x86=facts.arch in ("x86_64", "i686"),
         )
-        making = self._making[runner] = Making(identity, uuid)
         create = partial(
             driver.create, xml=xml, name=domain_name(identity.runner_name), identity=identity
         )
-        try:
-            await self.connection.call(
-                partial(making.run, create, feed, self._landed), deadline=self._pace.create
-            )
-        except driver.NoSpaceError:
-            pass  # it landed: `provision` says so
-        except BaseException as error:
-            if making.drop():
-                making.error = Unavailable(f"host {self.name}: the call was not sent: {error}")
-                self._landed(making)
-            raise
+        making = self._making[runner] = Making(identity, uuid, create)
+        self._coming.add(uuid)
         return making
 
-    def _landed(self, making: Making) -> None:
-        runner = making.identity.runner
-        if runner is not None and self._making.get(runner) is making:
-            del self._making[runner]
-        making.landed.set()
-        if making.seen is not None and self._roster.saw(making.seen):
-            self._machine_changed(self._machine(making.seen))
+    def _landed(self, makings: Sequence[Making]) -> None:
+        for making in makings:
+            runner = making.identity.runner
+            if runner is not None and self._making.get(runner) is making:
+                del self._making[runner]
+            self._coming.discard(making.uuid)
+            making.land()
+            if making.seen is not None and self._roster.saw(making.seen):
+                self._machine_changed(self._machine(making.seen))
+
+    def _unavailable(self, text: str) -> Unavailable:
+        return Unavailable(f"host {self.name}: {text}")
 
     def _domain_type(self, driver_name: str) -> DomainType:
         match driver_name.upper():
@@ -178,7 +182,7 @@ class Host:
             with trio.move_on_after(self._pace.destroy):
                 await making.landed.wait()
             if not making.landed.is_set():
-                raise Unavailable(f"host {self.name}: its domain is still being made")
+                raise self._unavailable("its domain is still being made")
         count = await self.connection.call(
             partial(
                 driver.destroy,
@@ -246,9 +250,7 @@ class Host:
             self._machine_changed(self._machine(seen, stopped=why))
 
     def _expected(self, uuid: str) -> bool:
-        return self._roster.knows(uuid) or any(
-            making.uuid == uuid for making in self._making.values()
-        )
+        return self._roster.knows(uuid) or uuid in self._coming
 
     def _machine(self, seen: driver.Seen, stopped: str | None = None) -> Machine:
         identity = seen.identity

@@ -125,7 +125,7 @@ class Link:
     def _give_back(self, connection: driver.Connection) -> None:
         if connection is self._watcher:
             return
-        if _alive(connection):
+        if alive(connection):
             with self._lock:
                 self._idle.append(connection)
         else:
@@ -148,12 +148,12 @@ def _work_in(connection: driver.Connection, work: Callable[[driver.Connection], 
     try:
         return work(connection)
     except driver.Error as error:
-        if _alive(connection):
+        if alive(connection):
             raise
         raise LinkLostError(str(error)) from error
 
 
-def _alive(connection: driver.Connection) -> bool:
+def alive(connection: driver.Connection) -> bool:
     """Whether libvirt still believes in it. Does not ask the other side."""
     try:
         return bool(connection.isAlive())
@@ -180,7 +180,7 @@ def open_link(
     watcher = libvirt.open(uri)
     callback = None
     try:
-        has_daemon = _keep_alive(watcher, keepalive)
+        has_daemon = _keepalive(watcher, keepalive)
         with suppress(driver.Error):
             watcher.registerCloseCallback(_closed, (feed, on_close))
         callback = watcher.domainEventRegisterAny(
@@ -199,11 +199,11 @@ def open_link(
 
 def _another(uri: str, keepalive: tuple[int, int]) -> driver.Connection:
     connection = libvirt.open(uri)
-    _keep_alive(connection, keepalive)
+    _keepalive(connection, keepalive)
     return connection
 
 
-def _keep_alive(connection: driver.Connection, keepalive: tuple[int, int]) -> bool:
+def _keepalive(connection: driver.Connection, keepalive: tuple[int, int]) -> bool:
     """Switch keepalive on. False: the driver is in this process, and no daemon can hang or die."""
     try:
         connection.setKeepAlive(*keepalive)

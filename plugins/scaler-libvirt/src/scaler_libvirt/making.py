@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import trio
@@ -12,11 +13,6 @@ if TYPE_CHECKING:
 
     from scaler_libvirt import driver
     from scaler_libvirt.domain import Identity
-    from scaler_libvirt.events import Feed
-
-
-class NotSentError(Exception):
-    """The call was given up before it was sent."""
 
 
 class Making:
@@ -26,39 +22,51 @@ class Making:
     machine can neither be made again nor be called gone; `landed` says when it did.
 
     Attributes:
-        landed: Set when the call came back, or was never sent.
+        landed: Set in the trio run when the call came back, or was never sent.
         seen, error: Then, how it went: one of them is not None.
+        overdue: Why nobody waits for it any more, though it has not come back; empty otherwise.
+        news: Set when it landed or is overdue.
+        seconds: How long the call took.
     """
 
-    def __init__(self, identity: Identity, uuid: str) -> None:
+    def __init__(
+        self, identity: Identity, uuid: str, create: Callable[[driver.Connection], driver.Seen]
+    ) -> None:
         self.identity = identity
         self.uuid = uuid
         self.landed = trio.Event()
         self.seen: driver.Seen | None = None
         self.error: Exception | None = None
+        self.overdue = ""
+        self.news = trio.Event()
+        self.seconds = 0.0
+        self._create = create
         self._lock = threading.Lock()
         self._sent = False
         self._dropped = False
 
-    def run(
-        self,
-        create: Callable[[driver.Connection], driver.Seen],
-        feed: Feed,
-        landed: Callable[[Making], None],
-        connection: driver.Connection,
-    ) -> None:
-        """Make the call, in a worker thread; `landed` is called in the trio run afterwards."""
+    def run(self, connection: driver.Connection) -> None:
+        """Make the call, in a worker thread, unless it was dropped."""
         with self._lock:
             if self._dropped:
-                raise NotSentError
+                return
             self._sent = True
+        began = time.perf_counter()
         try:
-            self.seen = create(connection)
+            self.seen = self._create(connection)
         except Exception as error:
             self.error = error
-            raise
-        finally:
-            feed.soon(lambda: landed(self))
+        self.seconds = time.perf_counter() - began
+
+    def land(self) -> None:
+        """It came back, or was never sent."""
+        self.landed.set()
+        self.news.set()
+
+    def give_up(self, why: str) -> None:
+        """Let nobody wait for it any longer; it may land yet."""
+        self.overdue = why
+        self.news.set()
 
     def drop(self) -> bool:
         """Give up on a call that was not sent yet. False: it was, and it will come back."""
