@@ -100,11 +100,14 @@ class JsonFormatter(logging.Formatter):
     def __init__(self, hidden: Callable[[str], str]) -> None:
         super().__init__()
         self._hidden = hidden
+        self._second = (-1.0, "")  # the last one, as text
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         whole, part = divmod(record.created, 1)
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+        if whole != self._second[0]:
+            self._second = whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+        moment = self._second[1]
         facts: dict[str, Any] = {
             "time": f"{moment}.{int(part * 1000):03d}Z",
             "level": _LEVELS.get(record.levelno, record.levelname.lower()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -39,6 +40,7 @@ class Reconciler:
         self._acquiring: set[str] = set()
         self._written = True
         self._times_due = 0.0
+        self._rows_wake: float | None = None  # when time alone changes a row
 
     async def run(self, nursery: trio.Nursery) -> None:
         """Reconcile for ever; what is started runs in `nursery`."""
@@ -90,12 +92,19 @@ class Reconciler:
         state = self._state
         now = state.clock.now()
         if now < self._times_due:
+            self._rows_wake = self._times_due  # rows changed since they were looked at
             return
         self._times_due = now + TIMES
+        wake = math.inf
         for runner_id, row in list(state.rows.items()):
-            state.apply(runner_id, Tick(state.profiles.get(row.runner.profile)))
-        for profile, demand in state.demand.items():
-            state.demand[profile] = settle(demand, now)
+            profile = state.profiles.get(row.runner.profile)
+            after = state.apply(runner_id, Tick(profile)) or row
+            due = wakes(after, profile)
+            if due is not None and now < due < wake:
+                wake = due
+        self._rows_wake = None if math.isinf(wake) else wake
+        for name, demand in state.demand.items():
+            state.demand[name] = settle(demand, now)
 
     def _lost_jobs(self, transaction: Transaction) -> list[KnownJob]:
         """The jobs that nothing confirms any more; the ledger is to forget them."""
@@ -193,11 +202,7 @@ class Reconciler:
     def _wake(self) -> float:
         """When to look again without any news."""
         now = self._state.clock.now()
-        times = [now + self._tick, self._steps.wake(), self._state.plan.wake]
-        for row in self._state.rows.values():
-            wake = wakes(row, self._state.profiles.get(row.runner.profile))
-            if wake is not None and wake > now:
-                times.append(wake)
+        times = [now + self._tick, self._steps.wake(), self._state.plan.wake, self._rows_wake]
         times += [
             known.retry_at
             for jobs in self._state.jobs.values()

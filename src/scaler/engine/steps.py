@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("scaler.steps")
 
 LONGEST = 60.0  # seconds between two tries, at most
+# For so long after runners began to be made, few are retired: who waits for a job comes first
+RUSH = 2.0
+BESIDE = 8
 
 
 class Steps:
@@ -32,6 +35,8 @@ class Steps:
         self._nursery = nursery
         self._making: dict[int, trio.CancelScope] = {}
         self._retiring: set[int] = set()
+        self._line: dict[int, None] = {}  # who is to be retired when there is time
+        self._rush_until = 0.0
         self._tries: dict[int, int] = {}
         self.retry_at: dict[int, float] = {}
 
@@ -50,6 +55,7 @@ class Steps:
     def make(self, runner_id: int) -> None:
         """Begin to register and provision a runner that was claimed and whose row is durable."""
         scope = self._making[runner_id]
+        self._rush_until = self._state.clock.now() + RUSH
         self._nursery.start_soon(self._make, runner_id, scope, name=f"make runner {runner_id}")
 
     def retire(self, row: Row) -> None:
@@ -63,12 +69,24 @@ class Steps:
             return
         if self.retry_at.get(runner_id, 0.0) > self._state.clock.now():
             return
-        self._retiring.add(runner_id)
-        self._nursery.start_soon(self._retire, runner_id, name=f"retire runner {runner_id}")
+        self._line[runner_id] = None
+        self._next()
+
+    def _next(self) -> None:
+        """Begin with those in line, as far as there is time for them."""
+        rush = bool(self._making) and self._state.clock.now() < self._rush_until
+        while self._line and not (rush and len(self._retiring) >= BESIDE):
+            runner_id = next(iter(self._line))
+            del self._line[runner_id]
+            self._retiring.add(runner_id)
+            self._nursery.start_soon(self._retire, runner_id, name=f"retire runner {runner_id}")
 
     def wake(self) -> float | None:
-        """When the next retry is due."""
-        return min(self.retry_at.values(), default=None)
+        """When the next retry is due, or the rush is over."""
+        times = list(self.retry_at.values())
+        if self._line:
+            times.append(self._rush_until)
+        return min(times, default=None)
 
     async def settled(self) -> None:
         """Wait until no runner is being made."""
@@ -92,6 +110,8 @@ class Steps:
             self._state.apply(runner_id, Retire(f"it could not be made: {text}"))
         finally:
             del self._making[runner_id]
+            if not self._making:
+                self._next()
             self._state.changed()
 
     async def _register_and_provision(self, runner_id: int) -> None:
@@ -143,6 +163,7 @@ class Steps:
             )
         finally:
             self._retiring.discard(runner_id)
+            self._next()
             state.changed()
 
     async def _unregister_and_destroy(self, runner_id: int) -> None:
