@@ -122,7 +122,6 @@ def summary(case: Case, runs: list[Run]) -> dict[str, Any]:
     """A row of the results."""
     peer = peers.listener(case.jobs, case.delay)
     typical = sorted(runs, key=lambda one: one.all_started)[len(runs) // 2]
-    step = max(1, len(typical.started) // 50)
     return {
         "flow": case.flow,
         "boot_from": case.boot_from,
@@ -140,7 +139,6 @@ def summary(case: Case, runs: list[Run]) -> dict[str, Any]:
         "requests": typical.requests,
         "requests_done": typical.requests_done,
         "warned_of_drops": sum(one.dropped > 0 for one in runs),
-        "starts": [*typical.started[::step], typical.started[-1]],
         "listener": None if peer is None else peer.all_started,
         "listener_median": None if peer is None else peer.median,
         "wanted": None if peer is None else peer.wanted,

@@ -16,7 +16,8 @@ import asyncio
 import signal
 import sys
 
-from bench.service import TOKEN, Connection, Control, Guests, Service
+from bench.control import Control, Guests
+from bench.service import TOKEN, Connection, Service
 from bench.world import Options, World
 
 

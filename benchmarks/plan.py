@@ -1,18 +1,22 @@
 """How long one plan takes, since the event loop waits for it after every change.
 
-    python benchmarks/plan.py
+    python benchmarks/plan.py [--quick] [--save]
 
 Prints a line for each situation: runners that exist, jobs that are owed, profiles, how many sizes
 of machine they have, rooms, `max_count` of each profile, machines that the plan makes, and the
 milliseconds that it takes (the best and the median of several). The aim is 50 ms for 10,000
-runners in 100 profiles. The last figures are in `benchmarks/plan.md`.
+runners in 100 profiles. What they say is in `benchmarks/plan.md`.
 """
 
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from dataclasses import dataclass
+from typing import Any
+
+from bench import results
 
 from scaler.model.demand import Demand
 from scaler.model.plan import Situation, plan
@@ -107,11 +111,11 @@ CASES = (
 )
 
 
-def measure(case: Case) -> tuple[int, list[float]]:
+def measure(case: Case, times: int = TIMES) -> tuple[int, list[float]]:
     """How many machines are made, and what each of several plans took, in milliseconds."""
     situation = case.situation()
     made, took = 0, []
-    for _ in range(TIMES):
+    for _ in range(times):
         began = time.perf_counter()
         made = len(plan(situation).make)
         took.append((time.perf_counter() - began) * 1000)
@@ -120,17 +124,37 @@ def measure(case: Case) -> tuple[int, list[float]]:
     return made, took
 
 
-def main() -> None:
-    print(f"| {' | '.join(HEAD)} |")
-    print(f"|---{'|--:' * (len(HEAD) - 1)}|")
-    for case in CASES:
-        made, took = measure(case)
-        sizes = min(case.sizes, case.profiles)
-        numbers = [case.runners, case.owed, case.profiles, sizes, case.rooms, case.max_count, made]
-        cells = [case.text, *(f"{each:,}" for each in numbers)]
-        cells += [f"{min(took):.1f}", f"{statistics.median(took):.1f}"]
-        print(f"| {' | '.join(cells)} |", flush=True)
+def row(case: Case, times: int = TIMES) -> dict[str, Any]:
+    """A row of the results."""
+    made, took = measure(case, times)
+    return {
+        "situation": case.text,
+        "runners": case.runners,
+        "owed": case.owed,
+        "profiles": case.profiles,
+        "sizes": min(case.sizes, case.profiles),
+        "rooms": case.rooms,
+        "max_count": case.max_count,
+        "made": made,
+        "best_ms": round(min(took), 2),
+        "median_ms": round(statistics.median(took), 2),
+    }
+
+
+def cells(one: dict[str, Any]) -> list[str]:
+    """A row of the table, in the order of HEAD."""
+    text, *numbers, best, median = one.values()
+    return [text, *(f"{each:,}" for each in numbers), f"{best:.1f}", f"{median:.1f}"]
+
+
+def main() -> int:
+    given = results.arguments(__doc__ or "").parse_args()
+    rows = [row(case, 3 if given.quick else TIMES) for case in CASES]
+    print(results.table(HEAD, [cells(one) for one in rows]))
+    if given.save:
+        results.save("plan", {"rows": rows})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

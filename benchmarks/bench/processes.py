@@ -28,7 +28,7 @@ SETTINGS = """
 [scaler]
 name = "bench"
 state_dir = "{folder}/state"
-plugin_dir = "{here}/plugins"
+{scaler}
 
 [plugins.github]
 url = "{url}"
@@ -36,16 +36,17 @@ token = {{ env = "BENCH_TOKEN" }}
 
 [plugins.actions-queue]
 
-[plugins.machines]
+[plugins.{machines}]
 hosts = [{{ name = "here", uri = "test:///default", memory = "64T", vcpus = 1000000 }}]
-port = {guests}
+{port}
 
 [profiles.linux]
 labels = ["self-hosted-image:linux"]
+target_count = {target}
 max_count = {most}
 resources = {{ memory = "1G", vcpus = 1 }}
 [profiles.linux.actions-queue]
-[profiles.linux.machines]
+[profiles.linux.{machines}]
 """
 
 
@@ -163,17 +164,34 @@ def workplace() -> Iterator[Path]:
 
 
 @contextmanager
-def scaler(where: Hub, folder: Path, *, most: int, profile: Path | None = None) -> Iterator[Scaler]:
+def scaler(
+    where: Hub,
+    folder: Path,
+    *,
+    most: int,
+    target: int = 0,
+    guests: bool = True,
+    profile: Path | None = None,
+) -> Iterator[Scaler]:
     """`scaler run` against a stand-in for as long as the block lasts.
 
     Args:
         folder: For its settings, its ledger and its log.
-        most: `max_count` of the one profile, `linux`.
+        most, target: `max_count` and `target_count` of the one profile, `linux`.
+        guests: Whether machines have guests; without, it has the plugins of any scaler.
         profile: Where to write what cProfile saw of its main thread.
     """
     path = folder / "scaler.toml"
     path.write_text(
-        SETTINGS.format(folder=folder, here=HERE, url=where.url, guests=where.guests, most=most)
+        SETTINGS.format(
+            folder=folder,
+            url=where.url,
+            scaler=f'plugin_dir = "{HERE}/plugins"' if guests else "",
+            machines="machines" if guests else "libvirt",
+            port=f"port = {where.guests}" if guests else "",
+            most=most,
+            target=target,
+        )
     )
     command = [sys.executable, "-m", "scaler", "run", "-c", str(path)]
     if profile is not None:
