@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import ssl
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 import h11
@@ -283,18 +284,20 @@ class Transport:
         if pool is None:
             raise RuntimeError("the transport is not open")
         try:
-            with trio.fail_after(deadline):
+            with trio.move_on_after(deadline):
                 answer = await pool.handle_async_request(_built(request, deadline))
                 body = await _read(answer)
-            headers = _headers(answer)
-            if encoding := headers.get("content-encoding"):
-                body = decode(body, encoding, _LARGEST_BODY)
-            return Response(answer.status_code, headers, body.removeprefix(_BOM))
-        except trio.TooSlowError:
-            raise TransportError(f"no whole answer within {deadline:g} s") from None
+                headers = _headers(answer)
+                if encoding := headers.get("content-encoding"):
+                    body = decode(body, encoding, _LARGEST_BODY)
+                return Response(answer.status_code, headers, body.removeprefix(_BOM))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
             # Not chained: the library's errors hold the request, and with it the token
             raise TransportError(_describe(error)) from None
+        raise TransportError(f"no whole answer within {deadline:g} s")
+
+
+_address = lru_cache(256)(httpx.URL)  # reading one takes as long as all else here
 
 
 def _built(request: Request, deadline: float) -> httpx.Request:
@@ -303,7 +306,7 @@ def _built(request: Request, deadline: float) -> httpx.Request:
     headers.update(request.headers)
     return httpx.Request(
         request.method,
-        request.url,
+        _address(request.url),
         headers=headers,
         content=request.body or None,
         # The deadline bounds the rest
@@ -321,9 +324,11 @@ async def _read(answer: httpx.Response) -> bytes:
             size += len(part)
             if size > _LARGEST_BODY:
                 raise TransportError(f"the answer is larger than {_LARGEST_BODY >> 20} MiB")
-    finally:
+    except BaseException:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
             await stream.aclose()
+        raise
+    await stream.aclose()
     return b"".join(parts)
 
 

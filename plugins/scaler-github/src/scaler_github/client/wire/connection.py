@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import ssl
+from collections.abc import AsyncIterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import h11
 import trio
@@ -18,10 +18,7 @@ from scaler_github.client.wire.errors import (
     plain,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
-
-    Body = bytes | AsyncIterable[bytes]
+Body = bytes | AsyncIterable[bytes]
 
 LARGEST_HEAD = 100 << 10  # bytes of a status line with all headers, or of one chunk's line
 _READ = 64 << 10
@@ -141,18 +138,19 @@ class Connection:
         self._h11.start_next_cycle()
         return True
 
-    async def quiet(self) -> bool:
+    def quiet(self) -> bool:
         """Whether nothing came unasked: neither bytes nor the connection's end.
 
         Either makes it useless: bytes would be taken for the answer to the next request.
         """
-        if isinstance(self._stream, trio.SocketStream):
-            return not self._stream.socket.is_readable()
-        with trio.move_on_after(0):  # above TLS bytes may be here and the socket have none
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await self._stream.receive_some(1)
-            return False
-        return True
+        stream = self._stream
+        while isinstance(stream, trio.SSLStream):
+            # What the socket gave and TLS has not looked at yet; trio has no name for it
+            kept: ssl.MemoryBIO | None = getattr(stream, "_incoming", None)
+            if kept is None or kept.pending or stream.pending():
+                return False
+            stream = stream.transport_stream
+        return not (isinstance(stream, trio.SocketStream) and stream.socket.is_readable())
 
     async def aclose(self) -> None:
         """Close it at once, whoever is cancelled."""

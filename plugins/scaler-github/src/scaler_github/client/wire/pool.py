@@ -138,14 +138,10 @@ class Pool:
         while stack:
             connection = stack.pop()
             _, since = self._idle.pop(connection)
-            self._busy.add(connection)
-            try:
-                if since + self._expiry > trio.current_time() and await connection.quiet():
-                    return connection
-            except BaseException:
-                await self._drop(connection)
-                raise
-            await self._drop(connection)
+            if since + self._expiry > trio.current_time() and connection.quiet():
+                self._busy.add(connection)
+                return connection
+            await connection.aclose()
         return None
 
     async def _open(self, route: Route, timeout: float | None) -> Connection:
