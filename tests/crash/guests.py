@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from scaler_libvirt.testing_watcher import Life, Watcher
 
 BOOT = (0.02, 0.15)  # seconds from a domain's start to its runner's being online
-WORK = (0.05, 0.3)  # seconds that a job takes, unless it brings its own run time
+# Seconds that a job takes, unless it brings its own run time: half are over before the next start
+# has come, and half go on beyond it
+WORK = ((0.05, 0.3), (1.0, 2.5))
 WORK_FOLDER = "_work"  # as it stands in every config
 
 
@@ -58,7 +60,8 @@ class Machines(Guests):
         self._nursery.start_soon(self._work, job, uuid)
 
     async def _work(self, job: Job, uuid: str | None) -> None:
-        await trio.sleep(self._chance.uniform(*WORK) if job.run_time is None else job.run_time)
+        work = self._chance.uniform(*self._chance.choice(WORK))
+        await trio.sleep(work if job.run_time is None else job.run_time)
         self._oracles.job_ended(job.job_id, uuid)
         self.simulator.finish_job(job)
         if uuid is not None and self._chance.random() < self.poweroff:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent.parent
 TOKEN = "TEST_TOKEN"
+PASSED = ("PATH", "PYTHONPATH")  # of the environment
 
 
 class Scaler:
@@ -43,7 +44,7 @@ class Scaler:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=file,
-                env={"PATH": os.environ.get("PATH", ""), **environ},
+                env={key: os.environ[key] for key in PASSED if key in os.environ} | dict(environ),
             )
         return cls(process, log)
 
