@@ -132,6 +132,7 @@ class Machine:
         profile: Its profile, as tagged on the machine itself.
         addresses: Its addresses, where learnt.
         delivered: True where the registration's config was already put into it.
+        digest: SHA-256 (hex) of the config that it was made with; empty where that is not known.
         facts: More of the provisioner's own, shown as they are; plain types.
     """
 
@@ -144,6 +145,7 @@ class Machine:
     profile: str = ""
     addresses: tuple[str, ...] = ()
     delivered: bool = False
+    digest: str = ""
     facts: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
 
 

@@ -87,9 +87,9 @@ def test_lower_reports_in_a_rush_are_one() -> None:
     """Totals run ahead of the messages about jobs that ended: none is surplus for that."""
     demand = report(Demand(), 50, None, 0)
     for number in range(40):
-        demand = report(demand, 49 - number, None, 1 + number * APART / 41)
+        demand = report(demand, 49 - number, None, 1 + number * APART / 3)
     assert (demand.owed, demand.kept) == (10, 50)
-    assert report(demand, 10, None, 1 + APART).kept == 10
+    assert report(demand, 10, None, demand.at + APART).kept == 10
 
 
 # --- jobs

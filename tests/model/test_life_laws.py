@@ -326,3 +326,31 @@ def test_only_a_start_without_a_job_counts_as_failed() -> None:
     assert not came_to_nothing(idle(), after(Retire("surplus"), row=idle()))
     done = after(JobDone("j1", "ok"), row=idle())
     assert not came_to_nothing(done, after(gone, row=done))
+
+
+# --- one machine for one registration
+
+
+def test_a_machine_made_with_another_config_is_not_adopted() -> None:
+    ours = after(ISSUED)
+    assert len(ours.digest) == 64
+    right, wrong = replace(MACHINE, digest=ours.digest), replace(MACHINE, digest="0" * 64)
+    assert after(Provisioned(right), row=ours).runner.state is RunnerState.BOOTING
+    assert after(Provisioned(MACHINE), row=ours).runner.state is RunnerState.BOOTING
+    retired = after(Provisioned(wrong, listed=True), row=ours)
+    assert retired.runner.state is RunnerState.RETIRING
+    assert retired.runner.machine is None
+    assert not retired.failed
+
+
+def test_a_twin_takes_nothing_from_a_runner_that_has_its_machine() -> None:
+    ours = after(ISSUED)
+    twin = replace(MACHINE, id="m2", digest="0" * 64)
+    for row in (
+        after(Provisioned(replace(MACHINE, digest=ours.digest)), row=ours),
+        after(Provisioned(MACHINE), JobStarted("j1"), row=ours),
+        after(Provisioned(MACHINE), Retire("surplus"), row=ours),
+    ):
+        assert after(Provisioned(twin, listed=True), row=row).runner == row.runner
+        stopped_twin = Provisioned(replace(twin, state="stopped"))
+        assert after(stopped_twin, row=row).runner == row.runner

@@ -16,12 +16,26 @@ class Backoffs:
         self.profiles: dict[str, Backoff] = {}
         self.rooms: dict[tuple[str, str, str], float] = {}
 
-    def failed(self, profile: str, text: str, now: float, at_least: float = 0.0) -> Backoff:
-        """A start failed; how long to wait now."""
+    def failed(
+        self, profile: str, text: str, now: float, born: float, at_least: float = 0.0
+    ) -> Backoff:
+        """A start failed; how long to wait now.
+
+        Args:
+            profile: Whose start.
+            text: Why.
+            now: The core's clock.
+            born: When it was planned. What was begun before the last failure fails of the same
+                cause as that one, and is not counted: a hiccup in a burst is one failure.
+            at_least: Seconds that the other side asked for.
+        """
         last = self.profiles.get(profile)
-        failures = 1 if last is None or now - last.until > FORGIVEN else last.failures + 1
-        wait = max(at_least, min(LONGEST, 2.0 ** min(failures - 1, 10)))
-        backoff = Backoff(failures, now + wait, text)
+        if last is not None and born <= last.at:
+            backoff = Backoff(last.failures, max(last.until, now + at_least), text, last.at)
+        else:
+            failures = 1 if last is None or now - last.until > FORGIVEN else last.failures + 1
+            wait = max(at_least, min(LONGEST, 2.0 ** min(failures - 1, 10)))
+            backoff = Backoff(failures, now + wait, text, now)
         self.profiles[profile] = backoff
         return backoff
 

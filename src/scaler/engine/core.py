@@ -140,9 +140,8 @@ class Engine:
             raise TypeError(trouble)
         row = self.state.rows.get(machine.runner) if machine.runner is not None else None
         if row is None:
-            strange = machine.runner is not None and machine.runner not in self.state.gone
-            if strange and machine.state == "running":
-                self.survey.ask()  # something of ours that has no row
+            if machine.runner is not None and machine.state == "running":
+                self.survey.ask()  # something of ours that has no row, perhaps any more
         elif row.runner.provisioner == plugin:
             if machine.state == "running" and self.steps.is_making(row.runner.id):
                 return  # provision_runner is about to say so itself
@@ -209,7 +208,7 @@ class Engine:
     async def remember(self) -> None:
         """Write what is only in memory, at the very end."""
         transaction = Transaction()
-        transaction.meta("next_id", self.state.next_id)
+        self.state.stamp(transaction)
         await self.state.keep(*self.state.unkept(), transaction=transaction)
 
 

@@ -99,6 +99,7 @@ class Intake:
 
     async def _take(self, plugin: str, message: Message) -> None:
         profile = message.profile or ""
+        now = self._state.clock.now()  # when it came, also if it waits here: for jobs and demand
         async with self._locks[profile]:
             seen = self._seen.setdefault((plugin, profile), OrderedDict())
             if message.id and message.id in seen:
@@ -117,7 +118,6 @@ class Intake:
             acquired, vain = await self._acquired(profile, offered, owed, after)
             after |= acquired
             before = self._state.demand[profile]
-            now = self._state.clock.now()  # one time for the demand and the jobs of one message
             if message.demand is not None:
                 demand = report(before, message.demand, message.waiting, now)
                 transaction.demand(profile, demand)

@@ -65,7 +65,9 @@ class State:
         for (profile, job_id), known in stored.jobs.items():
             self.jobs.setdefault(profile, {})[job_id] = known
         self.demand: dict[str, Demand] = {
-            name: replace(stored.demand.get(name, Demand()), reported=False) for name in profiles
+            # (a time without reports is no sign that they had become fewer)
+            name: replace(stored.demand.get(name, Demand()), reported=False, lower_since=None)
+            for name in profiles
         }
         self.rooms: dict[str, Sequence[Room] | None] = {}
         self.backoffs = Backoffs()
@@ -194,7 +196,7 @@ class State:
         for row in rows:
             transaction.row(row)
         if rows:
-            transaction.meta("next_id", self.next_id)
+            self.stamp(transaction)
         if transaction.changes:  # nothing in the ledger lies ahead of its clock
             transaction.meta("clock", self.clock.save())
         await self.ledger.write(transaction)
@@ -202,12 +204,17 @@ class State:
             if row.runner.id in self.rows:  # it may have been dropped meanwhile
                 self._kept[row.runner.id] = row
 
+    def stamp(self, transaction: Transaction) -> None:
+        """Keep the next id, too; not before all lists told which ids there are."""
+        if self.ids_known:
+            transaction.meta("next_id", self.next_id)
+
     def start_failed(self, row: Row, text: str, error: Exception | None = None) -> None:
         """A runner came to nothing: back off, the longer the more in a row did."""
         runner = row.runner
         now = self.clock.now()
         told = error.retry_after if isinstance(error, Unavailable) else None
-        backoff = self.backoffs.failed(runner.profile, text, now, told or 0.0)
+        backoff = self.backoffs.failed(runner.profile, text, now, row.born, told or 0.0)
         if isinstance(error, NoRoom) or (error is not None and runner.registration is not None):
             self.backoffs.avoid(runner.profile, runner.provisioner, runner.room, now)
         self.event(

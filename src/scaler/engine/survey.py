@@ -21,6 +21,8 @@ log = logging.getLogger("scaler.survey")
 
 SOON = 1.0  # seconds until a survey that was incomplete is done again, doubling up to the tick
 
+STRAYS = 10.0  # seconds after the start in which half-made runners wait for complete lists
+
 LARGEST_ID = 10**15  # ids go on above what is found: a larger one was made up by someone
 
 
@@ -35,6 +37,7 @@ class Survey:
         self._rooms_asked = trio.Event()
         self._rooms_lock = trio.Lock()
         self._complete = {"registrations": False, "machines": False}
+        self._patient_until = state.clock.now() + STRAYS
 
     def ask(self) -> None:
         """Have everything looked at soon."""
@@ -202,12 +205,17 @@ class Survey:
         return row
 
     def _settle_strays(self) -> None:
-        """Retire what a crash left half-made, once complete lists show that it is."""
+        """Retire what a crash left half-made, once complete lists show that it is.
+
+        A list that does not come would keep it as a promise that nobody fulfils; so it goes after a
+        while all the same. Retiring asks first, and does no harm to one that is whole after all.
+        """
+        impatient = self._state.clock.now() >= self._patient_until
         for row in list(self._state.rows.values()):
             if self._steps.is_making(row.runner.id):
                 continue
             state = row.runner.state
-            if state is RunnerState.REGISTERED and self._complete["machines"]:
+            if state is RunnerState.REGISTERED and (self._complete["machines"] or impatient):
                 self._state.apply(row.runner.id, Retire("its machine was never made"))
-            elif state is RunnerState.PLANNED and self._complete["registrations"]:
+            elif state is RunnerState.PLANNED and (self._complete["registrations"] or impatient):
                 self._state.apply(row.runner.id, Retire("it was never registered"))

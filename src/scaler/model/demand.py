@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 SETTLE = 30.0  # seconds until a single lower report counts
-# Totals run ahead of the messages that explain them while those wait in line: two reports closer
-# together than this are one.
+# Totals run ahead of the messages that explain them while those wait in line: reports that follow
+# each other closer than this are one.
 APART = 2.0
 
 
@@ -18,7 +18,7 @@ class Demand:
         owed: The last total that was reported.
         waiting: Jobs that wait but are not owed to this profile yet.
         kept: What is kept for: follows `owed` up at once, down when a lower total was seen twice,
-            2 s apart, or for 30 s.
+            with 2 s of silence between, or for 30 s.
         lower_since: When a lower total than `kept` was first reported, or None.
         reported: Whether the source has reported since the start.
         at: When it last reported.
@@ -36,7 +36,7 @@ def report(demand: Demand, owed: int, waiting: int | None, now: float) -> Demand
     """The demand after a new report."""
     kept, lower_since = demand.kept, None
     if owed < kept:
-        if demand.lower_since is None or now - demand.lower_since < APART:
+        if demand.lower_since is None or now - demand.at < APART:
             lower_since = now if demand.lower_since is None else demand.lower_since
         else:  # the second report in a row below: the higher of the two is confirmed
             kept = max(owed, min(demand.owed, kept))

@@ -5,6 +5,8 @@ Facts may come late, twice or in any order. See docs/explanation/core.md for the
 
 from __future__ import annotations
 
+import hashlib
+
 from scaler.model.evolve import evolve
 from scaler.model.row import (
     LIVE,
@@ -77,7 +79,7 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
     match fact:
         case Registered(registration):
             if row.runner.state is not RunnerState.RETIRING:
-                row = evolve(row, config=registration.config)
+                row = evolve(row, config=registration.config, digest=_digest(registration))
             busy = True if row.runner.job and not row.done else registration.busy
             row = _with(row, registration=evolve(registration, config=None, busy=busy))
             return _settled(row, now)
@@ -152,8 +154,20 @@ def _retire(row: Row, reason: str, now: float, *, forced: bool = False) -> Row:
     return _enter(row, RunnerState.RETIRING, reason, now)
 
 
+def _digest(registration: Registration) -> str:
+    if registration.config is None:
+        return ""
+    return hashlib.sha256(registration.config.reveal().encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def _provisioned(row: Row, machine: Machine, now: float) -> Row:
     known = row.runner.machine
+    if known is not None and known.id != machine.id and known.state == "running":
+        return row  # it has its one machine; another goes when this runner is gone
+    if row.digest and machine.digest and row.digest != machine.digest:
+        if machine.state == "stopped" or row.runner.state is RunnerState.BUSY:
+            return row
+        return _retire(row, "a machine by its name was made with another config", now)
     if known is not None and known.id == machine.id and known.state == "stopped":
         return row  # a machine that has stopped is never started again
     if known is not None and known.id != machine.id and machine.state == "stopped":

@@ -36,11 +36,15 @@ _SPARE = {
 
 @dataclass(frozen=True)
 class Backoff:
-    """Nothing is made for a profile until `until`, after `failures` failures in a row."""
+    """Nothing is made for a profile until `until`, after `failures` failures in a row.
+
+    `at` is when the last of them was counted.
+    """
 
     failures: int
     until: float
     error: str
+    at: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

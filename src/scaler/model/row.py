@@ -28,6 +28,7 @@ class Row:
         born: When it was planned.
         entered: When it came to its present state.
         config: The registration's config while it may still be asked for.
+        digest: SHA-256 (hex) of the config, which a machine of it must have been made with.
         unregistered: Its registration is gone for certain.
         destroyed: Its machine is gone for certain.
         done: Its job ended, as far as messages say (`result` tells how).
@@ -44,6 +45,7 @@ class Row:
     born: float
     entered: float
     config: Secret | None = None
+    digest: str = ""
     unregistered: bool = False
     destroyed: bool = False
     done: bool = False

@@ -27,6 +27,7 @@ QUICK = Pace(
     lowered=0.0,
     unheard=0.1,
     farewell=1.0,
+    leftover=0.02,
     request=0.2,
 )
 

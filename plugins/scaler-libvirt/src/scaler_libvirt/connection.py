@@ -11,7 +11,7 @@ import random
 import threading
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import trio
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from scaler_libvirt.events import Feed
 
 T = TypeVar("T")
+
+Lane = Literal["calls", "making", "pictures"]
+_WATCHED: tuple[Lane, ...] = ("calls", "making")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +94,12 @@ class Connection:
         self._waiting: set[trio.CancelScope] = set()
         self._wake = trio.Event()
         # more than eight calls at once only add latency; what is slow, and what asks how the
-        # daemon is, must not stand in line behind them
-        self._calls = trio.CapacityLimiter(self.CALLS)
-        self._pictures = trio.CapacityLimiter(2)
+        # daemon is, must not stand in line with them
+        self._lanes: dict[Lane, trio.CapacityLimiter] = {
+            "calls": trio.CapacityLimiter(self.CALLS),
+            "making": trio.CapacityLimiter(self.CALLS),
+            "pictures": trio.CapacityLimiter(2),
+        }
         # what hangs is given up and keeps its thread: the next attempt must not wait for it
         self._opens = trio.CapacityLimiter(self.HANGING)
         self._probes = trio.CapacityLimiter(self.HANGING)
@@ -115,9 +121,14 @@ class Connection:
         work: Callable[[driver.Connection], T],
         *,
         deadline: float,
-        picture: bool = False,
+        lane: Lane = "calls",
     ) -> T:
         """Run one operation in a thread.
+
+        Args:
+            work: The operation.
+            deadline: For it, with the time that it stands in line.
+            lane: What it stands in line with.
 
         Raises:
             Unavailable: There is no connection, it was lost, or the deadline passed: nothing is
@@ -127,13 +138,12 @@ class Connection:
         link = self._link
         if link is None:
             raise self._unavailable(self.trouble or self._why_lost)
-        lanes = self._pictures if picture else self._calls
         waiting = trio.CancelScope()
         self._waiting.add(waiting)
         try:
             with waiting, trio.fail_after(deadline):
                 return await trio.to_thread.run_sync(
-                    partial(link.use, work), abandon_on_cancel=True, limiter=lanes
+                    partial(link.use, work), abandon_on_cancel=True, limiter=self._lanes[lane]
                 )
         except trio.TooSlowError:
             self._overdue = True
@@ -274,7 +284,7 @@ class Connection:
         except (LinkLostError, driver.Error) as error:
             self._lose(link, str(error))
         else:
-            if not self._calls.available_tokens:
+            if not all(self._lanes[lane].available_tokens for lane in _WATCHED):
                 self._lose(link, f"{self.CALLS} calls hang in libvirt's daemon")
 
     def _closed(self, number: int, reason: str) -> None:

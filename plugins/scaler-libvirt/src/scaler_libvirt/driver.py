@@ -19,6 +19,7 @@ Connection: TypeAlias = Any  # libvirt-python ships no types
 _Domain: TypeAlias = Any
 
 if TYPE_CHECKING:
+    from collections.abc import Container
 
     class Error(Exception):
         """libvirt's error, as far as it is used here."""
@@ -127,23 +128,34 @@ def create(connection: Connection, xml: str, name: str, identity: Identity) -> S
     return Seen(uuid=str(made.UUIDString()), domain=name, identity=identity, running=True)
 
 
-def destroy(connection: Connection, scaler: str, runner: int, uuid: str | None) -> int:
-    """Destroy every domain of this runner, and only those; answer how many there were.
+def destroy(
+    connection: Connection,
+    scaler: str,
+    runner: int,
+    *,
+    name: str,
+    uuid: str | None = None,
+    others: Container[str] = (),
+) -> int:
+    """Destroy this runner's domain; answer how many there were.
 
     Args:
         connection: Where to look.
         scaler: Whose domains may be touched.
         runner: The runner's id.
-        uuid: Where its domain is known: spares looking at all of them.
+        name: What its domain is called. (A host has one domain of a name.)
+        uuid: Its domain, where that is known.
+        others: UUIDs of domains that are known to be other runners'. Asking each of a thousand
+            domains whose it is takes a second.
     """
-    if uuid is not None:
-        domain = _by_uuid(connection, uuid)
-        if domain is not None and _is_machine_of(domain, scaler, runner):
-            _destroy(domain)
+    domain = None if uuid is None else _by_uuid(connection, uuid)
+    for found in (domain, _by_name(connection, name)):
+        if found is not None and _is_machine_of(found, scaler, runner):
+            _destroy(found)
             return 1
     count = 0
     for domain in connection.listAllDomains():
-        if _is_machine_of(domain, scaler, runner):
+        if str(domain.UUIDString()) not in others and _is_machine_of(domain, scaler, runner):
             _destroy(domain)
             count += 1
     return count

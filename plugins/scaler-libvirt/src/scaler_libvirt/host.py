@@ -172,8 +172,12 @@ class Host:
             case other:
                 raise ValueError(f"host {self.name}: no machines are made on {other} hypervisors")
 
-    async def destroy(self, runner: int) -> bool:
+    async def destroy(self, runner: int, name: str) -> bool:
         """Leave nothing of a runner's machine here; answer whether there was something.
+
+        Args:
+            runner: Its id.
+            name: Its name.
 
         Raises:
             Unavailable: The host cannot be asked, or its machine is still being made.
@@ -188,7 +192,9 @@ class Host:
                 driver.destroy,
                 scaler=self._scaler,
                 runner=runner,
+                name=domain_name(name),
                 uuid=self._roster.uuid_of(runner),
+                others=self._roster.uuids(),
             ),
             deadline=self._pace.destroy,
         )
@@ -206,7 +212,7 @@ class Host:
             picture.png = await self.connection.call(
                 partial(driver.screenshot, uuid=uuid, scaler=self._scaler),
                 deadline=self._pace.screenshot,
-                picture=True,
+                lane="pictures",
             )
             return picture.png
         finally:
@@ -263,6 +269,7 @@ class Host:
             room=self.name,
             runner_name=identity.runner_name,
             profile=identity.profile,
+            digest=identity.config_sha256,
             facts=facts,
         )
 

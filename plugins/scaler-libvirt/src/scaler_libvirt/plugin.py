@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _FIRST_ATTEMPT = 10.0
+_OTHERS = 1.0  # seconds for the other hosts, once one is up
 _QUIET = 0.5
 
 
@@ -62,14 +63,25 @@ class Libvirt:
         async with trio.open_nursery() as nursery:
             for host in self._hosts.values():
                 nursery.start_soon(host.serve, name=f"libvirt host {host.name}")
-            with trio.move_on_after(_FIRST_ATTEMPT):
-                for host in self._hosts.values():
-                    await host.connection.attempted.wait()
+            await self._attempted()
             self._report()
             task_status.started()
             await self._context.stopping.wait()
             await self._quiet()
             nursery.cancel_scope.cancel()
+
+    async def _attempted(self) -> None:
+        """Wait for the first attempt at every host; only a moment longer once one is up."""
+        with trio.move_on_after(_FIRST_ATTEMPT) as patience:
+
+            async def attempt(host: Host) -> None:
+                await host.connection.attempted.wait()
+                if host.connection.up:
+                    patience.deadline = min(patience.deadline, trio.current_time() + _OTHERS)
+
+            async with trio.open_nursery() as nursery:
+                for host in self._hosts.values():
+                    nursery.start_soon(attempt, host)
 
     @hookimpl
     async def check(self) -> list[Finding]:
@@ -109,13 +121,15 @@ class Libvirt:
         """
         with self._at_work():
             room = self._hosts.get(_room_name(runner))
-            if room is not None and await room.destroy(runner.id):
+            if room is not None:
+                await room.destroy(runner.id, runner.name)
                 return
-            others = [host for host in self._hosts.values() if host is not room]
-            done, failed = await _of_all(others, lambda host: host.destroy(runner.id))
-            if failed and room is None and not any(done.values()):
+            done, failed = await _of_all(
+                self._hosts.values(), lambda host: host.destroy(runner.id, runner.name)
+            )
+            if failed and not any(done.values()):
                 raise _unknown(failed)
-            if room is None and _room_name(runner) and not any(done.values()):
+            if _room_name(runner) and not any(done.values()):
                 self._context.log.warning(
                     "%s stood on host %s, which is not in the settings any more: left alone there",
                     runner.name,

@@ -81,7 +81,9 @@ class Sender:
     async def _hop(self, batch: Sequence[Making], feed: Feed) -> None:
         why = "the call was given up"
         try:
-            await self._connection.call(partial(self._send, batch, feed), deadline=self._deadline)
+            await self._connection.call(
+                partial(self._send, batch, feed), deadline=self._deadline, lane="making"
+            )
         except (Unavailable, driver.Error) as error:
             why = str(error).removeprefix(f"host {self._connection.name}: ")
         finally:

@@ -20,6 +20,7 @@ from scaler_github.client.retry import repeat
 from scaler_github.queue import scaleset
 from scaler_github.queue.convert import Place, to_statistics_message
 from scaler_github.queue.delivery import Delivery, Unhandled
+from scaler_github.queue.leftover import Leftover
 from scaler_github.queue.waits import Pace, Waits
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Listener:
         self._statistics: Statistics | None = None
         self._trouble: tuple[Kind, int] | None = None
         self._quick = 0  # steps since the last good poll that waited for nothing
-        self._closed = ""  # the session that was closed because an earlier run left it open
+        self._leftover = Leftover(context, profile)
 
     @property
     def labels(self) -> list[str]:
@@ -175,6 +176,7 @@ class Listener:
 
     async def _open(self, actions: Actions, scale_set: ScaleSet) -> None:
         owner = f"scaler-{self._context.scaler}"
+        await self._leftover.opening(scale_set.id)
         try:
             # Left in the middle, a session would be open that nobody knows
             session = await self._waits.until_stopping(
@@ -187,7 +189,12 @@ class Listener:
                 raise ScaleSetLost(error.verdict) from None
             if error.kind is not Kind.CONFLICT:
                 raise
-            if await self._close_leftover(actions, scale_set.id):
+            if await self._leftover.close(actions, scale_set.id):
+                return
+            if self._leftover.may_be_ours():
+                text = f"waiting for the session that a crash left at scale set {self._name} to end"
+                self._report(text, ok=False)
+                await self._waits.pause(self._pace.leftover)
                 return
             text = (
                 f"another scaler listens to scale set {self._name}, "
@@ -197,32 +204,12 @@ class Listener:
         if session is not None:
             self.session = session
             self._heard = trio.current_time()
-            await self._remember({"scale_set": scale_set.id, "session": session.id})
+            await self._leftover.opened(scale_set.id, session.id)
 
     def _forget_scale_set(self) -> None:
         self._context.log.warning("%s: the scale set %s is gone", self._profile, self._name)
         self._scale_set = None
         self._known = trio.Event()
-
-    async def _close_leftover(self, actions: Actions, scale_set: int) -> bool:
-        """Close the session that an earlier run of ours left open, so that it need not expire."""
-        left = await self._context.load(f"session/{self._profile}")
-        if not isinstance(left, dict) or left.get("scale_set") != scale_set:
-            return False
-        session = str(left.get("session"))
-        if session == self._closed:
-            return False  # closed, though that could not be stored: another one holds it now
-        await actions.delete_session(scale_set, session)
-        self._closed = session
-        await self._remember(None)
-        return True
-
-    async def _remember(self, session: dict[str, Any] | None) -> None:
-        try:
-            await self._context.save(f"session/{self._profile}", session)
-        except Exception:
-            # Only a quicker start after a crash hangs on it
-            self._context.log.exception("%s: the session's id is not stored", self._profile)
 
     async def _listen(self, session: QueueSession, deletions: trio.Nursery) -> float:
         await self._tell_statistics(session)
@@ -308,7 +295,7 @@ class Listener:
                 backoff = Backoff(self._pace.first)
                 close = partial(actions.delete_session, session.scale_set_id, session.id)
                 await repeat(close, backoff=backoff)
-                await self._remember(None)
+                await self._leftover.closed()
         except (GitHubError, trio.TooSlowError) as error:
             text = "%s: the session stays open until it expires: %s"
             self._context.log.warning(text, self._profile, str(error) or "no answer")

@@ -29,6 +29,8 @@ class Pace:
         alarm: A message that could not be handled is shown for at least so long, and then until
             a message is handled well.
         unheard: After so long without a message, though jobs wait, the cursor is doubted.
+        leftover: Between tries to open a session while one of ours, of which a crash took the id,
+            has yet to expire.
         farewell: For closing the session.
         request: How long a hook waits for the scale set to be known.
     """
@@ -41,6 +43,7 @@ class Pace:
     lowered: float = 0.1
     alarm: float = 3600.0
     unheard: float = 300.0
+    leftover: float = 2.0
     farewell: float = 10.0
     request: float = 20.0
 
