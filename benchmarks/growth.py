@@ -287,7 +287,7 @@ def main() -> int:
         )
     )
     if given.save:
-        results.save("growth", {"rows": rows})
+        results.save("growth", {"what": WHAT, "rows": rows})
     return 0
 
 

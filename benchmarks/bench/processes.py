@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import http.client
 import json
 import os
@@ -22,7 +21,7 @@ from urllib.parse import urlencode
 
 HERE = Path(__file__).parent.parent
 PATIENCE = 30.0  # seconds that anything may take to start or to stop
-_PDEATHSIG = 1
+TIED = ("setpriv", "--pdeathsig", "KILL")  # of util-linux; it becomes what it starts
 
 SETTINGS = """
 [scaler]
@@ -247,8 +246,11 @@ def stopping_on_signals() -> Iterator[None]:
 def _process(
     command: list[str], *, env: Mapping[str, str] | None = None, **streams: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
+    # A group of its own, so that Ctrl-C ends the benchmark, which then ends this in order; should
+    # the benchmark be killed, the kernel ends it
+    tied = [*TIED, *command] if shutil.which(TIED[0]) else command
     whole = {**os.environ, **(env or {})}
-    with subprocess.Popen(command, env=whole, preexec_fn=_end_with_parent, **streams) as process:
+    with subprocess.Popen(tied, env=whole, process_group=0, **streams) as process:
         try:
             yield process
         finally:
@@ -258,9 +260,3 @@ def _process(
                     process.wait(5)
                 except (subprocess.TimeoutExpired, KeyboardInterrupt):
                     process.kill()
-
-
-def _end_with_parent() -> None:
-    # In a group of its own, so that Ctrl-C ends the benchmark, which then ends this in order
-    os.setpgid(0, 0)
-    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent.parent / "results"
+FOLDER = Path(os.environ.get("BENCH_RESULTS") or Path(__file__).parent.parent / "results")
 
 
 def arguments(text: str) -> argparse.ArgumentParser:
@@ -42,7 +42,7 @@ def load(name: str, *, folder: Path = FOLDER) -> dict[str, Any] | None:
 
 def machine() -> dict[str, Any]:
     """Where and when the figures were taken."""
-    command = ["git", "-C", str(FOLDER.parent), "describe", "--always", "--dirty"]
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return {
         "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
