@@ -81,6 +81,7 @@ def burst(found: dict[str, Any]) -> None:
         range(len(places)), [f"{-jobs} jobs at once\n{delay * 1000:g} ms a request"
                              for jobs, delay in places]
     )  # fmt: skip
+    axes.minorticks_off()
     axes.set_ylabel("seconds until all have started")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
@@ -112,6 +113,7 @@ def growth(found: dict[str, Any]) -> None:
     for axes in (left, right):
         axes.set_xscale("log")
         axes.set_yscale("log")
+        axes.minorticks_off()
         axes.set_xlabel("runners")
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.yaxis.set_major_formatter("{x:g}")
@@ -134,6 +136,7 @@ def hooks(found: dict[str, Any]) -> None:
     axes.set_xticks([1, 5, 10, 15, 20])
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("plugins that implement the hook (coroutines that do nothing)")
+    axes.minorticks_off()
     axes.set_ylabel("µs a dispatch")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 

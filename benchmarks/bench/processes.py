@@ -205,9 +205,16 @@ def scaler(
 
 def until(running: Scaler, where: Hub, what: str, seconds: float = PATIENCE) -> None:
     """Wait until the stand-in has seen something: polling, started, done or clean."""
-    try:
-        where.ask("wait", timeout=seconds, **{"for": what})
-    except Failed:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            # in pieces, to see that it has ended
+            left = max(0.01, min(1.0, end - time.monotonic()))
+            where.ask("wait", timeout=left, **{"for": what})
+            return
+        except Failed:
+            if time.monotonic() < end and running.process.poll() is None:
+                continue
         state = where.ask("result")
         seen = {key: state.get(key) for key in ("agents", "machines", "requests")}
         seen |= {key: len(state.get(key, ())) for key in ("started", "finished")}
