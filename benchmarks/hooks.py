@@ -40,7 +40,7 @@ JOB = Job(id="j1", state="offered")
 REQUEST = SelectionRequest(unique_id="u", qualified_repo="acme/x", run_id="1")
 ANSWER = Registration(name="linux.1@host", ref="1")
 ROUND = 0.05  # seconds of one round, about
-HEAD = ["delivery", "plugins' functions", *(f"{count} plugins, µs" for count in COUNTS)]
+HEAD = ["delivery", "plugins' functions", *(f"µs with {count}" for count in COUNTS)]
 
 
 class Awaited:

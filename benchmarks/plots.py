@@ -105,11 +105,11 @@ def growth(found: dict[str, Any]) -> None:
     facts = [row["fact"] / 1000 for row in rows]
     left.plot(counts, facts, "o:", ms=4, color=GREY, label="one fact")
     left.set_title("time, ms")
-    left.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), ncols=2, fontsize=9)
+    left.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.2), ncols=2, fontsize=9)
     right.plot(counts, [row["mb"] for row in rows], "o-", ms=4, color=BLUE, label="MB in all")
     right.plot(counts, [row["kb"] for row in rows], "o-", ms=4, color=ORANGE, label="kB a runner")
     right.set_title("memory")
-    right.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16), fontsize=9)
+    right.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.2), fontsize=9)
     for axes in (left, right):
         axes.set_xscale("log")
         axes.set_yscale("log")
