@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from itertools import count
 from typing import Any
@@ -21,6 +21,7 @@ from scaler_github.client.wire.pool import Pool
 from scaler_github.client.wire.route import Origin, Route
 
 Handler = Callable[[trio.abc.Stream], Awaitable[None]]
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -74,6 +75,7 @@ class Server:
         self.port = port
         self.accepted = 0
         self.under_way = 0
+        self.ended = trio.Event()
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         self.accepted += 1
@@ -82,6 +84,14 @@ class Server:
             await _serve(self.handler, stream)
         finally:
             self.under_way -= 1
+            self.ended.set()
+
+    async def nothing_under_way(self) -> None:
+        """Wait until every connection has been seen to end."""
+        with trio.fail_after(2):
+            while self.under_way:
+                self.ended = trio.Event()
+                await self.ended.wait()
 
 
 async def _serve(handler: Handler, stream: trio.abc.Stream) -> None:
@@ -92,6 +102,13 @@ async def _serve(handler: Handler, stream: trio.abc.Stream) -> None:
     finally:
         with trio.CancelScope(shield=True):
             await trio.aclose_forcefully(stream)
+
+
+async def _pump(source: trio.abc.Stream, sink: trio.abc.Stream, both: trio.CancelScope) -> None:
+    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        while data := await source.receive_some():
+            await sink.send_all(data)
+    both.cancel()
 
 
 class CancelAt(trio.abc.Instrument):
@@ -126,6 +143,7 @@ class Lab:
 
     OK = OK
     Memory = Memory
+    no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     route = Route(Origin(False, "server", 80))
 
     @staticmethod
@@ -171,7 +189,10 @@ class Lab:
         for line in head.lower().split(b"\r\n"):
             if line.startswith(b"content-length:"):
                 while len(body) < int(line.partition(b":")[2]):
-                    body += await stream.receive_some()
+                    part = await stream.receive_some()
+                    if not part:
+                        return b""
+                    body += part
         return head + b"\r\n\r\n" + body
 
     @classmethod
@@ -186,12 +207,33 @@ class Lab:
 
         return handler
 
+    @classmethod
+    def proxying(
+        cls, server: Server, seen: list[bytes] | None = None, answer: bytes = ESTABLISHED
+    ) -> Handler:
+        """A proxy that opens tunnels, to one server whatever it is asked for."""
+
+        async def handler(stream: trio.abc.Stream) -> None:
+            head = await cls.read_request(stream)
+            if seen is not None:
+                seen.append(head)
+            if not head.startswith(b"CONNECT ") or b" 200" not in answer:
+                await stream.send_all(answer)
+                return
+            async with await trio.open_tcp_stream("127.0.0.1", server.port) as onward:
+                await stream.send_all(answer)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_pump, stream, onward, nursery.cancel_scope)
+                    nursery.start_soon(_pump, onward, stream, nursery.cancel_scope)
+
+        return handler
+
     @staticmethod
     @asynccontextmanager
     async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
         """A server on the loopback for as long as the block lasts."""
         if tls is None:
-            listeners: list[Any] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            listeners: Any = await trio.open_tcp_listeners(0, host="127.0.0.1")
             port = listeners[0].socket.getsockname()[1]
         else:
             listeners = await trio.open_ssl_over_tcp_listeners(
@@ -199,16 +241,21 @@ class Lab:
             )
             port = listeners[0].transport_listener.socket.getsockname()[1]
         server = Server(handler, port)
+        failure: Exception | None = None  # of the test: it comes out as it is, and in no group
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(trio.serve_listeners, server.serve, listeners))
-            yield server
+            try:
+                yield server
+            except Exception as error:
+                failure = error
             nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     @staticmethod
     def dialer(server: Server, certificates: Certificates | None = None) -> Any:
         """A dialer that reaches a server of ours for every origin."""
-        tls = certificates.client if certificates else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        dialer = Dialer(tls)
+        dialer = Dialer(certificates.client if certificates else Lab.no_tls)
         origin = Origin(certificates is not None, "127.0.0.1", server.port)
 
         async def dial(_route: Route, timeout: float | None) -> trio.abc.Stream:
@@ -226,7 +273,7 @@ class Lab:
         Answers the number of steps that there were.
         """
         for step in count():
-            uncancelled = 0
+            uncancelled, left = 0, 0
             for ending in (False, True):
                 todo = await work()
                 instrument = CancelAt(step, ending=ending)
@@ -243,7 +290,8 @@ class Lab:
                 finally:
                     trio.lowlevel.remove_instrument(instrument)
                 uncancelled += not instrument.scope.cancelled_caught
-            if uncancelled == 2 and instrument.step > 0:
+                left = instrument.step
+            if uncancelled == 2 and left > 0:
                 return step
         raise AssertionError
 

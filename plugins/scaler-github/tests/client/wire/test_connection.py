@@ -450,7 +450,7 @@ async def test_bytes_in_the_same_packet_of_tls_are_seen(lab: Lab, certificates: 
         assert isinstance(stream, trio.SSLStream)
         while await lab.read_request(stream):
             raw = stream.transport_stream
-            both = []
+            both: list[bytes] = []
             for data in (lab.OK, lab.OK.replace(b"ok", b"no")):
                 stream.transport_stream = Collect(both)
                 await stream.send_all(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import ssl
 from typing import TYPE_CHECKING
@@ -130,6 +131,8 @@ def _reason(error: BaseException) -> str:
 def _words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is refused: {error.verify_message}"
+    if isinstance(error, ConnectionError | TimeoutError):
+        return os.strerror(error.errno) if error.errno else type(error).__name__
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return re.sub(r" ?\(_ssl\.c:\d+\)", "", text)
 

@@ -88,7 +88,7 @@ class _Rule:
     proxy: str | None
 
     @classmethod
-    def read(cls, pattern: str, proxy: str | None = None) -> _Rule | None:
+    def read(cls, pattern: str, proxy: str | None) -> _Rule | None:
         found = _ENTRY.fullmatch(pattern)
         if found is None:
             return None
@@ -125,12 +125,12 @@ def _environment() -> list[_Rule]:
     if "*" in exceptions:
         return []
     urls = {scheme: told[scheme] for scheme in ("http", "https", "all") if told.get(scheme)}
-    rules = [
-        _Rule.read(f"{scheme}://", url if "://" in url else f"http://{url}")
-        for scheme, url in urls.items()
-    ]
-    rules += [_Rule.read(_exception(each)) for each in exceptions if each]
-    rules += [_Rule.read(each) for each in _LOOPBACK]
+    patterns: dict[str, str | None] = {
+        f"{scheme}://": url if "://" in url else f"http://{url}" for scheme, url in urls.items()
+    }
+    patterns.update({_exception(each): None for each in exceptions if each})
+    patterns.update(dict.fromkeys(_LOOPBACK))
+    rules = [_Rule.read(pattern, proxy) for pattern, proxy in patterns.items()]
     return [rule for rule in rules if rule is not None]
 
 
