@@ -40,10 +40,10 @@ def test_an_empty_body_is_empty_however_it_is_packed(encoding: str) -> None:
     [
         (b"plain", "gzip", "not compressed as it says"),
         (b"\xffplain", "deflate", "not compressed as it says"),
-        (gzip.compress(b"abc" * 99)[:-9], "gzip", "ends in the middle"),
+        (gzip.compress(b"abc" * 99, mtime=0)[:-9], "gzip", "ends in the middle"),
         (zlib.compress(b"abc" * 99)[:-5], "deflate", "ends in the middle"),
         (b"x", "br", "not asked for"),
-        (gzip.compress(b"x") + b"junk", "gzip", "not compressed"),
+        (gzip.compress(b"x", mtime=0) + b"junk", "gzip", "not compressed"),
     ],
 )
 def test_what_cannot_be_unpacked(body: bytes, encoding: str, said: str) -> None:
