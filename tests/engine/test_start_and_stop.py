@@ -105,9 +105,9 @@ async def test_a_list_that_is_older_than_the_news_says_nothing(
             began = state.clock.now()
             await trio.sleep(40)
             world.tell(1)
-            world.engine.survey._fold_registrations("queue", empty, began)
+            await world.engine.survey._fold_registrations("queue", empty, began)
             world.contexts["vm"].machine_changed(world.machines[1])
-            world.engine.survey._fold_machines("vm", [], began)
+            await world.engine.survey._fold_machines("vm", [], began)
             assert world.rows[1].unlisted is None
             assert world.rows[1].unseen is None
             assert world.rows[1].born == before.born

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from scaler import log
+from scaler.cli import process
 from scaler.errors import ExitCode
 from scaler.settings import load
 
@@ -27,5 +28,6 @@ def run(args: argparse.Namespace) -> int:
     os.umask(0o077)
     import scaler.app as app  # only now: wrong settings are told without trio's start
 
+    process.tune()
     app.main(settings, loaded)
     return ExitCode.OK

@@ -131,7 +131,8 @@ class Dispatcher:
 
     async def _told(self, hook: Callable[..., Any], impl: _Impl, kwargs: dict[str, Any]) -> None:
         plugin = self._plugins[impl.plugin]
-        await plugin.ready.wait()  # letters wait in the mailbox until the plugin has started
+        if not plugin.ready.is_set():  # (a wait for what is there takes a turn of the loop)
+            await plugin.ready.wait()  # letters wait in the mailbox until the plugin has started
         try:
             await self._call(hook, impl, kwargs)
         except Unavailable:

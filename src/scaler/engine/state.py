@@ -33,7 +33,7 @@ log = logging.getLogger("scaler")
 EVENTS = 200  # recent events kept for the dashboard
 FINISHED = 100  # finished jobs kept for the dashboard
 # states that nothing is waited for in: told to the log only where it wants every step
-PASSING = (RunnerState.PLANNED, RunnerState.REGISTERED)
+PASSING = (RunnerState.PLANNED, RunnerState.REGISTERED, RunnerState.GONE)
 REMEMBERED = 10_000  # runners whose end is remembered, so that a slow list cannot bring them back
 
 
@@ -234,7 +234,10 @@ class State:
                 profile=runner.profile,
                 runner=runner.id,
                 job=runner.job,
-                level=logging.DEBUG if runner.state in PASSING else logging.INFO,
+                # (that it is busy with a job is also told of the job)
+                level=logging.DEBUG
+                if runner.state in PASSING or (runner.state is RunnerState.BUSY and runner.job)
+                else logging.INFO,
             )
         self.hooks.tell(
             SPEC.on_runner_changed, runner=runner, before=before.runner if before else None

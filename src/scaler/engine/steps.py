@@ -132,8 +132,8 @@ class Steps:
             runner=row.runner,
             registration=registration,
         )
-        row = self._apply(runner_id, Provisioned(machine))
-        await state.keep(row)
+        # Not waited for: a crash finds the machine by its list, and the next look writes the row
+        self._apply(runner_id, Provisioned(machine))
 
     def _apply(self, runner_id: int, fact: Registered | Provisioned) -> Row:
         row = self._state.apply(runner_id, fact)

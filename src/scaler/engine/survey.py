@@ -21,6 +21,8 @@ log = logging.getLogger("scaler.survey")
 
 SOON = 1.0  # seconds until a survey that was incomplete is done again, doubling up to the tick
 
+TURN = 200  # rows that are looked at until others have their turn
+
 STRAYS = 10.0  # seconds after the start in which half-made runners wait for complete lists
 
 LARGEST_ID = 10**15  # ids go on above what is found: a larger one was made up by someone
@@ -110,14 +112,18 @@ class Survey:
         began = state.clock.now()
         gathered = await state.hooks.gather(SPEC.list_registrations)
         for plugin, listed in gathered.answers.items():
-            self._fold_registrations(plugin, listed, began)
+            await self._fold_registrations(plugin, listed, began)
         self._complete["registrations"] = not gathered.failures
         return not gathered.failures
 
-    def _fold_registrations(self, plugin: str, listed: list[Registration], began: float) -> None:
+    async def _fold_registrations(
+        self, plugin: str, listed: list[Registration], began: float
+    ) -> None:
         state = self._state
         by_name = {registration.name: registration for registration in listed}
-        for row in list(state.rows.values()):
+        for number, row in enumerate(list(state.rows.values()), 1):
+            if number % TURN == 0:
+                await trio.lowlevel.checkpoint()
             registration = by_name.pop(row.runner.name, None)
             if row.runner.source != plugin or row.told >= began:
                 continue
@@ -139,14 +145,16 @@ class Survey:
         began = state.clock.now()
         gathered = await state.hooks.gather(SPEC.list_machines)
         for plugin, listed in gathered.answers.items():
-            self._fold_machines(plugin, listed, began)
+            await self._fold_machines(plugin, listed, began)
         self._complete["machines"] = not gathered.failures
         return not gathered.failures
 
-    def _fold_machines(self, plugin: str, listed: list[Machine], began: float) -> None:
+    async def _fold_machines(self, plugin: str, listed: list[Machine], began: float) -> None:
         state = self._state
         by_id = {machine.runner: machine for machine in listed if machine.runner is not None}
-        for row in list(state.rows.values()):
+        for number, row in enumerate(list(state.rows.values()), 1):
+            if number % TURN == 0:
+                await trio.lowlevel.checkpoint()
             machine = by_id.pop(row.runner.id, None)
             if row.runner.provisioner != plugin or self._steps.is_making(row.runner.id):
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -14,6 +15,8 @@ from scaler.units import Secret
 
 
 def _plain(value: Any) -> Any:
+    if type(value) is MappingProxyType:
+        return value.copy()
     if isinstance(value, Secret):
         return value.reveal()
     if isinstance(value, Mapping):

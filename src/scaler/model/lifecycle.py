@@ -193,7 +193,9 @@ def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row
             return row  # register_runner is still under way and will answer
         before = registration
     if listed:
-        row = evolve(row, listed=now, unlisted=None)
+        row = _listed(row, now)
+        if row.unlisted is not None:
+            row = evolve(row, unlisted=None)
     busy = before.busy if registration.busy is None else registration.busy
     online = before.online if registration.online is None else registration.online
     if before.busy and registration.busy is False:
@@ -224,10 +226,15 @@ def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row
     return _settled(row, now, "busy" if busy else "online" if online else "")
 
 
+def _listed(row: Row, now: float) -> Row:
+    """Note that a list told of it: only while it boots, since every change of a row is written."""
+    return evolve(row, listed=now) if row.runner.state is RunnerState.BOOTING else row
+
+
 def _unlisted(row: Row, now: float) -> Row:
     if row.runner.registration is None or row.runner.state is RunnerState.HELD:
         return row
-    row = evolve(row, listed=now)
+    row = _listed(row, now)
     if row.unlisted is None:
         return evolve(row, unlisted=now)
     if now - row.unlisted >= MISSING_FOR and now - row.born >= YOUNG:

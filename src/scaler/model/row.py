@@ -36,7 +36,7 @@ class Row:
         refused: When `unregister_runner` last said Busy.
         unlisted, unseen: Since when its registration or machine is missing from complete lists.
         idle_again, offline: Since when a list says that it is not busy, or not online, any more.
-        listed: When a complete list last told about its registration.
+        listed: When a complete list last told about its registration, while it boots.
         failed: It ended by itself, or was given up, before it had a job.
         told: When a fact last came first-hand: a list that began before then may not contradict it.
     """

@@ -10,8 +10,9 @@ import ipaddress
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -200,24 +201,25 @@ def segment(text: str | int) -> str:
 
 def join(base: str, path: str, query: Mapping[str, str | int] | None = None) -> str:
     """`base` with a path (already quoted) appended to its own, its query kept, `query` set."""
-    parts = urlsplit(base)
-    joined = parts.path.rstrip("/") + "/" + path.lstrip("/") if path else parts.path
-    return _with_query(parts._replace(path=joined), query or {})
+    front, own, kept = _parts(base)
+    joined = f"{own.rstrip('/')}/{path.lstrip('/')}" if path else own
+    # What is there stays byte for byte (it may be signed); only keys that are set anew are replaced
+    pairs = [pair for pair in kept if not query or pair.partition("=")[0] not in query]
+    if query:
+        pairs.append(urlencode(query))
+    return f"{front}{joined}?{'&'.join(pairs)}" if pairs else f"{front}{joined}"
 
 
 def service_url(base: str, path: str, query: Mapping[str, str | int] | None = None) -> str:
     """A call of the Actions service: as `join`, with the api-version unless one is there."""
-    parts = urlsplit(base)
-    present = {key.lower() for key, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    present = {pair.partition("=")[0].lower() for pair in _parts(base)[2]}
     version = {} if "api-version" in present else {"api-version": API_VERSION}
     return join(base, path, {**(query or {}), **version})
 
 
-def _with_query(parts: SplitResult, query: Mapping[str, str | int]) -> str:
-    # What is there stays byte for byte (it may be signed); only keys that are set anew are replaced
-    kept = [
-        pair
-        for pair in parts.query.split("&")
-        if pair and not any(key == pair.partition("=")[0] for key in query)
-    ]
-    return urlunsplit(parts._replace(query="&".join(kept + ([urlencode(query)] if query else []))))
+@lru_cache(maxsize=64)  # a base is used for every call until the token that came with it ends
+def _parts(base: str) -> tuple[str, str, tuple[str, ...]]:
+    """A base's scheme and host, its path, and the pairs of its query."""
+    parts = urlsplit(base)
+    front = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
+    return front, parts.path, tuple(pair for pair in parts.query.split("&") if pair)
