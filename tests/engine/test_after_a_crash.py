@@ -109,17 +109,39 @@ async def test_a_time_without_a_scaler_confirms_no_lower_demand(
         await world.until(lambda: list(world.states().values()) == ["booting"], 5)
 
 
+async def many_end(world: World, row: Rows, most: int) -> None:
+    """Thirty runners whose jobs are over, once four jobs more are told."""
+    world.profiles["linux"] = replace(world.profiles["linux"], max_count=most)
+    world.rooms = [replace(world.rooms[0], total={})]
+    await world.stored(*(row(number, RunnerState.BUSY) for number in range(1, 31)))
+    for number in range(1, 31):
+        world.agents[f"linux.{number}@host"] = world.agent(f"r{number}", online=True)
+        world.machines[number] = Machine(runner=number, id=f"old-{number}", room="a")
+    world.script["register"] = [30.0] * 4
+    world.script["unregister"] = [1.0] * 30
+
+
 async def test_a_rush_of_starts_leaves_time_for_few_ends_and_then_for_all(
     world: World, autojump_clock: object, row: Rows
 ) -> None:
-    world.profiles["linux"] = replace(world.profiles["linux"], max_count=100)
-    world.rooms = [replace(world.rooms[0], total={})]
-    await world.stored(*(row(number, RunnerState.RETIRING) for number in range(1, 31)))
-    world.script["register"] = [30.0] * 4
-    world.script["unregister"] = [1.0] * 30
+    await many_end(world, row, 100)
     async with world.running():
-        await world.deliver(4)
+        ended = [world.job(n, "done", world.name(n)) for n in range(1, 31)]
+        await world.deliver(4, *ended)
         began = trio.current_time()
+        await world.until(lambda: world.count("register") == 4, 5)
+        await trio.sleep(0.5)
+        assert world.count("unregister") == 2
         await world.until(lambda: not {*world.rows} & {*range(1, 31)}, 30)
         assert trio.current_time() - began < 10  # though those that are made hang
         assert len(world.rows) == 4
+
+
+async def test_where_places_are_short_nobody_waits_to_be_retired(
+    world: World, autojump_clock: object, row: Rows
+) -> None:
+    await many_end(world, row, 32)
+    async with world.running():
+        await world.deliver(4, *(world.job(n, "done", world.name(n)) for n in range(1, 31)))
+        await world.until(lambda: world.count("register") == 2, 5)
+        await world.until(lambda: world.count("unregister") == 30, 0.5)

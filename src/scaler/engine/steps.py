@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("scaler.steps")
 
 LONGEST = 60.0  # seconds between two tries, at most
-# For so long after runners began to be made, few are retired: who waits for a job comes first
-RUSH = 2.0
-BESIDE = 8
+# While runners are being made, few are retired, and the others wait for so many seconds at most:
+# jobs that wait for a runner come first
+BESIDE = 2
+WAIT = 2.0
 
 
 class Steps:
@@ -35,8 +36,7 @@ class Steps:
         self._nursery = nursery
         self._making: dict[int, trio.CancelScope] = {}
         self._retiring: set[int] = set()
-        self._line: dict[int, None] = {}  # who is to be retired when there is time
-        self._rush_until = 0.0
+        self._line: dict[int, float] = {}  # who is to be retired when there is time, since when
         self._tries: dict[int, int] = {}
         self.retry_at: dict[int, float] = {}
 
@@ -55,7 +55,6 @@ class Steps:
     def make(self, runner_id: int) -> None:
         """Begin to register and provision a runner that was claimed and whose row is durable."""
         scope = self._making[runner_id]
-        self._rush_until = self._state.clock.now() + RUSH
         self._nursery.start_soon(self._make, runner_id, scope, name=f"make runner {runner_id}")
 
     def retire(self, row: Row) -> None:
@@ -69,23 +68,28 @@ class Steps:
             return
         if self.retry_at.get(runner_id, 0.0) > self._state.clock.now():
             return
-        self._line[runner_id] = None
+        self._line.setdefault(runner_id, self._state.clock.now())
         self._next()
 
     def _next(self) -> None:
-        """Begin with those in line, as far as there is time for them."""
-        rush = bool(self._making) and self._state.clock.now() < self._rush_until
-        while self._line and not (rush and len(self._retiring) >= BESIDE):
-            runner_id = next(iter(self._line))
+        """Begin with those in line, as far as there is time for them.
+
+        Where the plan wants more than it may make, what is retired makes room for it: no waiting.
+        """
+        rush = bool(self._making) and not self._state.plan.why
+        latest = self._state.clock.now() - WAIT
+        while self._line:
+            runner_id, since = next(iter(self._line.items()))
+            if rush and len(self._retiring) >= BESIDE and since > latest:
+                return
             del self._line[runner_id]
             self._retiring.add(runner_id)
             self._nursery.start_soon(self._retire, runner_id, name=f"retire runner {runner_id}")
 
     def wake(self) -> float | None:
-        """When the next retry is due, or the rush is over."""
+        """When the next retry is due, or who is in line has waited long enough."""
         times = list(self.retry_at.values())
-        if self._line:
-            times.append(self._rush_until)
+        times += [since + WAIT for since in list(self._line.values())[:1]]
         return min(times, default=None)
 
     async def settled(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,8 @@ from scaler_github.client.transport import check_authorities
 from scaler_github.client.urls import check_proxy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
 
     import trio
 
@@ -77,11 +77,9 @@ class GitHub:
         )
         self._actions = Actions(self._credentials)
 
-    @asynccontextmanager
-    async def actions(self) -> AsyncIterator[Actions]:
+    def actions(self) -> AbstractAsyncContextManager[Actions]:
         """The Actions service, for as long as the block lasts. Cheap to enter again and again."""
-        async with self._transport:
-            yield self._actions
+        return _Open(self._transport, self._actions)
 
     @hookimpl
     async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
@@ -122,3 +120,25 @@ class GitHub:
             return [Finding(ok=False, text=str(error), fix=fix)]
         fix = f"Is {self.scope.url} right, and can this machine reach {self.scope.api}?"
         return [Finding(ok=False, text=str(error), fix=fix)]
+
+
+class _Open:
+    """The open transport, for as long as a block lasts."""
+
+    __slots__ = ("_actions", "_transport")
+
+    def __init__(self, transport: Transport, actions: Actions) -> None:
+        self._transport = transport
+        self._actions = actions
+
+    async def __aenter__(self) -> Actions:
+        await self._transport.__aenter__()
+        return self._actions
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._transport.__aexit__(kind, error, traceback)

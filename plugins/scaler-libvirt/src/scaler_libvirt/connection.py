@@ -141,20 +141,21 @@ class Connection:
         waiting = trio.CancelScope()
         self._waiting.add(waiting)
         try:
-            with waiting, trio.fail_after(deadline):
+            waiting.deadline = trio.current_time() + deadline
+            with waiting:
                 return await trio.to_thread.run_sync(
                     partial(link.use, work), abandon_on_cancel=True, limiter=self._lanes[lane]
                 )
-        except trio.TooSlowError:
-            self._overdue = True
-            self._wake.set()
-            raise self._unavailable(f"no answer within {deadline:g} s") from None
         except LinkLostError as error:
             self._lose(link, str(error))
             raise self._unavailable(str(error)) from error
         finally:
             self._waiting.discard(waiting)
-        raise self._unavailable(self._why_lost)
+        if self._link is not link:
+            raise self._unavailable(self._why_lost)
+        self._overdue = True
+        self._wake.set()
+        raise self._unavailable(f"no answer within {deadline:g} s")
 
     async def ask_facts(self) -> driver.Facts:
         """What the hypervisor says of itself, by a connection of its own.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -15,9 +14,10 @@ from scaler_libvirt.domain import Identity, Shape, digest
 from scaler_libvirt.findings import check_host
 from scaler_libvirt.host import Host
 from scaler_libvirt.link import open_link
+from scaler_libvirt.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable
 
 T = TypeVar("T")
 
@@ -40,10 +40,7 @@ class Libvirt:
         opener: OpenLink = open_link,
     ) -> None:
         self._context = context
-        self._in_hand = 0
-        self._used = False
-        self._idle = trio.Event()
-        self._idle.set()
+        self._work = Work()
         self._hosts = {
             host.name: Host(
                 host,
@@ -109,7 +106,7 @@ class Libvirt:
             generation=time.time_ns(),
             config_sha256=digest(config),
         )
-        with self._at_work():
+        with self._work:
             return await host.provision(runner.id, identity, self._shape(runner))
 
     @hookimpl
@@ -119,7 +116,7 @@ class Libvirt:
         Where the runner has a room of ours, its machine can be nowhere else, so another host that
         is down does not matter. Without one, every host has to say that it is not there.
         """
-        with self._at_work():
+        with self._work:
             room = self._hosts.get(_room_name(runner))
             if room is not None:
                 await room.destroy(runner.id, runner.name)
@@ -139,7 +136,7 @@ class Libvirt:
     @hookimpl
     async def list_machines(self) -> list[Machine]:
         """All of ours on all hosts, or an error that names the hosts that did not answer."""
-        with self._at_work():
+        with self._work:
             done, failed = await _of_all(self._hosts.values(), Host.look)
         if failed:
             raise _unknown(failed)
@@ -196,24 +193,10 @@ class Libvirt:
             hosts=state,
         )
 
-    @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        self._in_hand += 1
-        if self._idle.is_set():
-            self._idle = trio.Event()
-        self._used = True
-        try:
-            yield
-        finally:
-            self._in_hand -= 1
-            if not self._in_hand:
-                self._idle.set()
-
     async def _quiet(self) -> None:
         """Wait until nothing was asked for a moment: a shutdown still ends what it began."""
-        while not self._idle.is_set() or self._used:
-            self._used = False
-            await self._idle.wait()
+        while self._work.seen():
+            await self._work.idle.wait()
             await trio.sleep(_QUIET)
 
 

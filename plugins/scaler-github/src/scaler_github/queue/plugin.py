@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,6 @@ from scaler_github.queue.runners import Runners, outcomes
 from scaler_github.queue.waits import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from scaler import Context, Job, Profile, Registration, Runner
     from scaler_github.client import Actions
 
@@ -128,21 +125,24 @@ class ActionsQueue:
     async def register_runner(self, runner: Runner) -> Registration:
         """Register a runner with the profile's scale set."""
         scale_set = await self._listener(runner.profile).scale_set_id()
-        async with self._runners() as known:
-            return await known.register(scale_set, runner.name)
+        async with self._github.actions() as actions:
+            with outcomes:
+                return await self._runners(actions).register(scale_set, runner.name)
 
     @hookimpl
     async def unregister_runner(self, runner: Runner) -> None:
         """Remove a runner, by its id or by its name."""
         ref = runner.registration.ref if runner.registration else ""
-        async with self._runners() as known:
-            await known.remove(runner.name, ref)
+        async with self._github.actions() as actions:
+            with outcomes:
+                await self._runners(actions).remove(runner.name, ref)
 
     @hookimpl
     async def list_registrations(self) -> list[Registration]:
         """All runners of this scaler that GitHub knows."""
-        async with self._runners() as known:
-            return await known.registrations(self._context.scaler)
+        async with self._github.actions() as actions:
+            with outcomes:
+                return await self._runners(actions).registrations(self._context.scaler)
 
     @hookimpl
     async def check(self) -> list[Finding]:
@@ -180,11 +180,8 @@ class ActionsQueue:
             return f"Set profiles.{profile}.{self._context.name}.runner_group."
         return "Try again; if it stays so, ask GitHub, with the number of the request."
 
-    @asynccontextmanager
-    async def _runners(self) -> AsyncIterator[Runners]:
-        async with self._github.actions() as actions:
-            with outcomes():
-                yield Runners(actions, self._pace.first)
+    def _runners(self, actions: Actions) -> Runners:
+        return Runners(actions, self._pace.first)
 
     def _listener(self, profile: str) -> Listener:
         try:

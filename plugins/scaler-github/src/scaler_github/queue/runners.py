@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,7 +10,8 @@ from scaler import Busy, Registration, Secret, Unavailable
 from scaler_github.client import Actions, Backoff, GitHubError, Kind, repeat
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
 
 T = TypeVar("T")
 WORK_FOLDER = "_work"
@@ -19,17 +19,29 @@ WORK_FOLDER = "_work"
 CONFIG_LASTS = 45 * 60.0
 
 
-@contextmanager
-def outcomes() -> Iterator[None]:
-    """Turn the client's failures into the outcomes that the core knows."""
-    try:
-        yield
-    except GitHubError as error:
+class _Outcomes:
+    """Turns the client's failures into the outcomes that the core knows.
+
+    (A class, and not a generator: it is entered for every call that is made for a runner.)
+    """
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not isinstance(error, GitHubError) or error.kind is Kind.BUG:
+            return
         if error.kind is Kind.BUSY:
             raise Busy(str(error)) from None
-        if error.kind is Kind.BUG:
-            raise
         raise Unavailable(str(error), error.wait or None) from None
+
+
+outcomes = _Outcomes()
 
 
 class Runners:
