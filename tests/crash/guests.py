@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ BOOT = (0.02, 0.15)  # seconds from a domain's start to its runner's being onlin
 # Seconds that a job takes, unless it brings its own run time: half are over before the next start
 # has come, and half go on beyond it
 WORK = ((0.05, 0.3), (1.0, 2.5))
+HELD = math.inf  # the run time of a job that goes on until `let_go`
 WORK_FOLDER = "_work"  # as it stands in every config
 
 
@@ -30,6 +32,9 @@ class Machines(Guests):
     Args:
         poweroff: The share of machines that power off by themselves after their job, as real ones
             do; the others wait to be destroyed.
+
+    Attributes:
+        let_go: Set to have held jobs end.
     """
 
     def __init__(self, oracles: Oracles, nursery: trio.Nursery, seed: str, poweroff: float) -> None:
@@ -37,7 +42,8 @@ class Machines(Guests):
         self._oracles = oracles
         self._nursery = nursery
         self._chance = random.Random(seed)
-        self.poweroff = poweroff
+        self._poweroff = poweroff
+        self.let_go = trio.Event()
         self.simulator: Simulator
         self.watcher: Watcher
 
@@ -61,10 +67,12 @@ class Machines(Guests):
 
     async def _work(self, job: Job, uuid: str | None) -> None:
         work = self._chance.uniform(*self._chance.choice(WORK))
-        await trio.sleep(work if job.run_time is None else job.run_time)
+        if job.run_time == HELD:
+            await self.let_go.wait()
+        await trio.sleep(work if job.run_time is None or job.run_time == HELD else job.run_time)
         self._oracles.job_ended(job.job_id, uuid)
         self.simulator.finish_job(job)
-        if uuid is not None and self._chance.random() < self.poweroff:
+        if uuid is not None and self._chance.random() < self._poweroff:
             await trio.sleep(self._chance.uniform(0, 0.1))
             await self.watcher.power_off(uuid)
 

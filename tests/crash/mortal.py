@@ -34,7 +34,7 @@ from scaler_github.queue.runners import Runners
 from scaler_libvirt import driver
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 FLIGHT = 0.002  # seconds for which a call may be in flight before the kill
 
@@ -196,9 +196,24 @@ def arm(death: Death) -> None:
     wrap(*seams[death.point])
 
 
-if __name__ == "__main__":
+def live() -> int:
+    """Run the command line, perhaps to die on the way; the exit code."""
     if point := os.environ.get("CRASH_AT"):
         arm(Death(point, os.environ["CRASH_LOG"], os.environ.get("CRASH_SEED", "")))
     if bug := os.environ.get("CRASH_BUG"):
         bugs.plant(bug)
-    sys.exit(main())
+    return main()
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str], log: str) -> None:
+    """Be that process: what a server of processes that has all of this imported forks for."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(output, 2)
+    os.environ.update(environ)
+    sys.argv[1:] = arguments
+    sys.exit(live())
+
+
+if __name__ == "__main__":
+    sys.exit(live())

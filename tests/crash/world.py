@@ -140,7 +140,7 @@ class World:
         with trio.fail_after(seconds):
             while not what():
                 self.check()
-                await trio.sleep(0.01)
+                await trio.sleep(0.02)
         self.check()
 
     async def listens(self, scaler: Scaler) -> None:
@@ -163,9 +163,11 @@ class World:
 
     def idle(self) -> bool:
         """Whether nothing is left of any runner."""
-        if not self.done() or self.simulator.agents or self.rows():
+        if not self.done() or self.simulator.agents:
             return False
-        return not any(life.ended is None and life.identity for life in self.watcher.lives)
+        if any(life.ended is None and life.identity for life in self.watcher.lives):
+            return False
+        return not self.rows()
 
     async def left(self, *, stopped: bool = True) -> Left:
         """What there is."""
