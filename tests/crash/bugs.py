@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scaler_github.queue.listener import Listener
 from scaler_github.queue.runners import Runners
-from scaler_libvirt import domain, driver, host, plugin
+from scaler_libvirt import domain, driver, plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,15 +68,14 @@ def _give_another_config() -> None:
 
 def _replace_on_adoption() -> None:
     """A machine that is found is not adopted but replaced, busy or not."""
-    look: Any = host.Host.look
+    list_ours: Any = driver.list_ours
 
-    async def wrong(self: Any) -> Any:
-        machines = await look(self)
-        for machine in machines:
-            await self.destroy(machine.runner)
+    def wrong(connection: Any, scaler: str) -> Any:
+        for seen in list_ours(connection, scaler):
+            connection.lookupByUUIDString(seen.uuid).destroy()
         return []
 
-    _set(host.Host, "look", wrong)
+    _set(driver, "list_ours", wrong)
 
 
 def _set(owner: object, name: str, value: object) -> None:

@@ -39,7 +39,7 @@ def registered(here: World) -> list[str]:
 
 def machines(here: World) -> list[str]:
     """The runners that had domains, in order."""
-    return [life.identity.runner_name for life in here.watcher.lives if life.identity]
+    return [life.identity.runner_name for life in here.machines_made() if life.identity]
 
 
 # --- C17
@@ -132,9 +132,10 @@ async def test_c32_a_half_made_machine_never_starts_with_an_old_config(
     tmp_path: Path, point: str, flow: str
 ) -> None:
     async with world(tmp_path, seed=f"C32 {point}", flow=flow) as here:
-        await dead_at(here, point, run_time=HELD)
-        here.machines.let_go.set()
+        job = await dead_at(here, point, run_time=HELD)
         scaler = await next_start(here)
+        await here.until(lambda: job.state == "running")
+        here.machines.let_go.set()
         await here.finish(scaler)
         # adopted where libvirt made it; else another id and another config. The oracles have held
         # the digest of every domain against what was issued, and each config against one domain
@@ -152,7 +153,7 @@ async def test_c33_a_machine_that_is_not_on_disk_is_adopted(tmp_path: Path, flow
         (row,) = ledger(here.state_dir())["runners"]
         assert row["runner"]["machine"] is None
         await here.until(lambda: job.state == "running")
-        (life,) = [each for each in here.watcher.lives if each.identity]
+        (life,) = here.machines_made()
         identity = life.identity
         assert identity is not None
         assert (identity.scaler, identity.runner) == ("crash", 1)
@@ -184,7 +185,7 @@ async def test_c33_a_machine_with_another_config_is_not_adopted(tmp_path: Path) 
         scaler = await next_start(here)
         await here.finish(scaler)
         assert machines(here) == ["linux.1@crash", "linux.2@crash"]
-        first, second = [life for life in here.watcher.lives if life.identity]
+        first, second = here.machines_made()
         assert first.why == "destroyed"
         assert second.uuid != first.uuid
 

@@ -35,7 +35,10 @@ FAULTS: list[dict[str, Any]] = [
     {"delay": 0.3},
 ]
 AT_ONCE = 2  # faults that wait for their call, at most
-ROUTES = ["poll", "jitconfig", "delete-agent", "list-agents", "delete-message", "find-scale-set"]
+ROUTES = [
+    *("find-scale-set", "create-session", "poll", "delete-message"),
+    *("list-agents", "jitconfig", "delete-agent"),
+]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -88,7 +91,7 @@ async def burst(here: World) -> str:
     jobs_done = time.monotonic() - began
     await here.listens(scaler)
     await here.finish(scaler, seconds=PATIENCE)
-    runners = len([life for life in here.watcher.lives if life.identity])
+    runners = len(here.machines_made())
     return (
         f"{JOBS} jobs done by {runners} runners after {jobs_done:.0f} s, {len(here.starts)} starts"
         f" and {kills} kills; nothing left after {time.monotonic() - began:.0f} s"

@@ -8,8 +8,6 @@ import trio
 from tests.crash.guests import HELD
 from tests.crash.world import World, world
 
-from scaler_libvirt.testing_watcher import Life
-
 
 async def test_c47_one_state_folder_has_one_scaler(tmp_path: Path) -> None:
     async with world(tmp_path, seed="C47 folder") as here:
@@ -46,7 +44,9 @@ async def test_c47_one_scale_set_has_one_listener_until_it_dies(tmp_path: Path, 
         await here.death(first, kill=True)
         here.queue(3)
         await here.until(here.done)
-        assert {life.identity.scaler for life in made(here)[-3:] if life.identity} == {"two"}
+        assert {life.identity.scaler for life in here.machines_made()[-3:] if life.identity} == {
+            "two"
+        }
         await here.finish(second)
 
 
@@ -63,7 +63,7 @@ async def test_c47_one_hypervisor_serves_two_that_leave_each_other_alone(
         (long,) = here.queue(scale_set="mac", run_time=HELD)
         await here.until(lambda: long.state == "running")
         await here.death(right, kill=True)
-        (life,) = made(here)
+        (life,) = here.machines_made()
         here.queue(3, scale_set="mac")  # nobody is there for these yet
         for _ in range(3):
             left = await here.start(name="left", settings=settings["left"])
@@ -88,11 +88,6 @@ async def test_c47_one_hypervisor_serves_two_that_leave_each_other_alone(
             assert job.runner_name.endswith("@left" if job.target == "linux" else "@right")
 
 
-def made(here: World) -> list[Life]:
-    """Every machine of a scaler's, in order."""
-    return [life for life in here.watcher.lives if life.identity]
-
-
 def owners(here: World) -> list[str]:
     """Whose machines there were."""
-    return [life.identity.scaler for life in made(here) if life.identity]
+    return [life.identity.scaler for life in here.machines_made() if life.identity]

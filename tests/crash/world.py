@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from scaler_github.testing import Job
+    from scaler_libvirt.testing_watcher import Life
 
 PATIENCE = 60.0  # seconds for a scenario; one that takes longer has failed
 LOG_LINES = 60  # of every start's log in a failure's message
@@ -161,11 +162,15 @@ class World:
         """Every runner in every ledger."""
         return [row for name in self.names for row in ledger(self.state_dir(name))["runners"]]
 
+    def machines_made(self) -> list[Life]:
+        """Every machine that there was, in order."""
+        return [life for life in self.watcher.lives if life.identity]
+
     def idle(self) -> bool:
         """Whether nothing is left of any runner."""
         if not self.done() or self.simulator.agents:
             return False
-        if any(life.ended is None and life.identity for life in self.watcher.lives):
+        if any(life.ended is None for life in self.machines_made()):
             return False
         return not self.rows()
 
