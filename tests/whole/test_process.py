@@ -89,7 +89,7 @@ async def test_a_signal_stops_it_cleanly(place: Any, flow: str, number: int) -> 
             await scaler.until(lambda: scaler.log.count("is booting") == 2)
             for agent in here.simulator.agents[:1]:
                 here.simulator.bring_online(agent.name)
-            await scaler.until(lambda: "is busy" in scaler.log)
+            await scaler.until(lambda: "is running on" in scaler.log)
             assert await scaler.stop(number) == 0
         assert here.simulator.scale_set("linux").session is None
         assert len(here.simulator.jobs_in("running")) == 1
