@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
+import h11
 import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +20,6 @@ from scaler_github.client.wire.errors import (
     PoolTimeout,
     ReadError,
     RemoteProtocolError,
-    WireError,
 )
 from scaler_github.client.wire.pool import Pool
 from scaler_github.client.wire.route import Origin, Proxy, Route
@@ -157,14 +159,43 @@ async def test_a_new_connection_that_closes_is_the_answer(nursery: trio.Nursery,
         await lab.ask(pool)
     assert len(dial.streams) == 1
 
-    async def chunks() -> Any:
+
+async def test_a_body_that_was_read_in_parts_is_not_there_a_second_time(
+    nursery: trio.Nursery, lab: Lab
+) -> None:
+    async def parts() -> AsyncIterator[bytes]:
         yield b"x"
 
-    pool = Pool(lab.Memory(nursery, lambda stream: second(stream, lab, b"")))
+    dial = lab.Memory(nursery, lambda stream: second(stream, lab, b""))
+    pool = Pool(dial)
     await lab.ask(pool)
-    with pytest.raises(WireError):  # what was read for the body is gone
-        await lab.ask(pool, "PUT", chunks())
-    lab.check(pool)
+    headers = [("Host", "server"), ("Transfer-Encoding", "chunked")]
+    request = h11.Request(method="PUT", target="/", headers=headers)
+    with pytest.raises(RemoteProtocolError, match="without an answer"):
+        await pool.send(lab.route, request, parts(), Timeouts())
+    assert len(dial.streams) == 1
+    lab.check(pool, dial.open)
+
+
+async def test_a_body_that_breaks_or_is_left_gives_its_turn_back_by_itself(
+    autojump_clock: MockClock, nursery: trio.Nursery, lab: Lab
+) -> None:
+    half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
+
+    async def handler(stream: trio.abc.Stream) -> None:
+        await lab.read_request(stream)
+        await stream.send_all(half)
+        await trio.sleep(5)
+
+    dial = lab.Memory(nursery, handler)
+    pool = Pool(dial, limit=1)
+    for patience in (1, 10):
+        exchange = await pool.send(lab.route, lab.request(), b"", Timeouts())
+        assert await exchange.read() == b"half"
+        with trio.move_on_after(patience), suppress(RemoteProtocolError):
+            await exchange.read()
+        assert await exchange.read() == b""
+        lab.check(pool, dial.open, idle=0)
 
 
 async def test_it_is_repeated_once_and_not_for_ever(nursery: trio.Nursery, lab: Lab) -> None:

@@ -127,12 +127,13 @@ async def test_addresses_that_are_none(address: str) -> None:
 # --- what comes ------------------------------------------------------------------------
 
 
-async def replied(lab: Lab, reply: bytes, method: str = "GET", **options: Any) -> Response:
-    async with (
-        lab.serving(lab.answering(reply, times=1)) as server,
-        plain(**options) as transport,
-    ):
-        return await transport.call(Request(method, url(server, f"/?sig={TOKEN}"), SECRET))
+async def replied(lab: Lab, reply: bytes, method: str = "GET") -> Response:
+    async with lab.serving(lab.answering(reply, times=1)) as server, plain() as transport:
+        try:
+            return await transport.call(Request(method, url(server, f"/?sig={TOKEN}"), SECRET))
+        finally:
+            assert isinstance(transport._calls, HTTP)
+            lab.check(transport._calls._pool)
 
 
 async def test_an_answer(lab: Lab) -> None:
