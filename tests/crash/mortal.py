@@ -28,7 +28,7 @@ from tests.crash import bugs
 from scaler.cli.main import main
 from scaler.engine.state import State
 from scaler.records import RunnerState
-from scaler_github.client import QueueSession
+from scaler_github.client import Actions, QueueSession
 from scaler_github.queue.delivery import Delivery
 from scaler_github.queue.runners import Runners
 from scaler_libvirt import driver
@@ -192,6 +192,8 @@ def arm(death: Death) -> None:
         "M1": (Delivery, "deliver", before(death)),
         "M2": (Delivery, "deliver", after_async(death)),
         "M3": (QueueSession, "delete_message", within_async(death)),
+        "M4": (QueueSession, "acquire_jobs", after_async(death)),
+        "M5": (Actions, "create_session", after_async(death)),
     }
     wrap(*seams[death.point])
 
