@@ -1,10 +1,13 @@
 """What a request costs over connections that are kept: httpx as it comes, ours, and bare h11.
 
     python benchmarks/transport.py [--delay MILLISECONDS] [--requests N] [--tasks 1,20,64]
+    python benchmarks/transport.py --burst 500 --delay 20 --tasks 20,64
 
 Prints a line for each client, with and without TLS, and each number of tasks that ask at once:
-microseconds of this process's CPU for a request, and requests a second. The server is a process of
-its own that answers fixed bytes. The last figures are in `docs/explanation/transport.md`.
+microseconds of this process's CPU for a request, and requests a second. With `--burst`, so many
+tasks ask once, all at the same time, over so many connections: seconds of time and of CPU, first
+with connections to be made, then with those that are there. The server is a process of its own
+that answers fixed bytes. The last figures are in `docs/explanation/transport.md`.
 """
 
 from __future__ import annotations
@@ -168,11 +171,43 @@ async def measure(url: str, ca: Path, requests: int, tasks: int) -> None:
         await trio.aclose_forcefully(stream)
 
 
+async def burst(url: str, ca: Path, requests: int, connections: int) -> None:
+    tls = ssl.create_default_context(cafile=str(ca))
+    kind = "TLS" if url.startswith("https") else "plain"
+
+    async def line(name: str, ask: Ask) -> None:
+        cells = [name, kind, str(connections)]
+        for _ in range(2):
+            cpu, began = time.process_time(), time.perf_counter()
+            async with trio.open_nursery() as nursery:
+                for _ in range(requests):
+                    nursery.start_soon(ask)
+            seconds = time.perf_counter() - began
+            cells += [f"{seconds:.2f}", f"{time.process_time() - cpu:.2f}"]
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+    limits = httpx.Limits(
+        max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=60
+    )
+    turns = trio.Semaphore(connections)  # without it, httpx's pool takes many times as long
+    async with httpx.AsyncClient(verify=tls, limits=limits, trust_env=False, timeout=60) as stock:
+
+        async def post() -> None:
+            async with turns:
+                await stock.post(url, content=ASKED, headers=HEADERS)
+
+        await line("httpx.AsyncClient", post)
+    async with Transport(ca_file=str(ca), authorities=False, connections=connections) as transport:
+        request = Request("POST", url, HEADERS, ASKED)
+        await line("ours, Transport.call", lambda: transport.call(request))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--delay", type=float, default=0, help="milliseconds before each answer")
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--tasks", default="1,20,64")
+    parser.add_argument("--burst", type=int, default=0, help="so many at once, once")
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     ports: multiprocessing.Queue[tuple[int, int]] = context.Queue()
@@ -186,11 +221,18 @@ def main() -> None:
         server = context.Process(target=serve, args=arguments, daemon=True)
         server.start()
         plain, tls = ports.get(timeout=30)
-        print("| client | | tasks | CPU µs/request | requests/s |")
-        print("|---|---|--:|--:|--:|")
+        if options.burst:
+            print("| client | | connections | cold, s | CPU s | warm, s | CPU s |")
+            print("|---|---|--:|--:|--:|--:|--:|")
+        else:
+            print("| client | | tasks | CPU µs/request | requests/s |")
+            print("|---|---|--:|--:|--:|")
         for origin in (f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{tls}"):
             for tasks in map(int, options.tasks.split(",")):
-                trio.run(measure, f"{origin}{PATH}", ca, options.requests, tasks)
+                if options.burst:
+                    trio.run(burst, f"{origin}{PATH}", ca, options.burst, tasks)
+                else:
+                    trio.run(measure, f"{origin}{PATH}", ca, options.requests, tasks)
         server.terminate()
         server.join()
 
