@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 import trustme
-from trio.testing import MockClock
+from trio.testing import MockClock, memory_stream_pair
 
 from scaler_github.client.wire.connection import Timeouts
 from scaler_github.client.wire.dial import Dialer
@@ -69,6 +69,27 @@ async def test_a_connection_that_is_not_made_in_time(
         await nowhere()(Route(Origin(False, "h", 1)), 3)
     with pytest.raises(ConnectTimeout, match=r"to \[::1\]:1 through the proxy p:2 within 3 s"):
         await nowhere()(Route(Origin(False, "::1", 1), Proxy(Origin(False, "p", 2))), 3)
+
+
+async def test_a_burst_leaves_worker_threads_to_others(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way = most = 0
+
+    async def look_up(*arguments: object) -> trio.abc.Stream:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await trio.sleep(0.1)
+        under_way -= 1
+        return memory_stream_pair()[0]
+
+    monkeypatch.setattr(trio, "open_tcp_stream", look_up)
+    dialer = nowhere()
+    async with trio.open_nursery() as nursery:
+        for _ in range(64):
+            nursery.start_soon(dialer, Route(Origin(False, "h", 1)))
+    assert most <= trio.to_thread.current_default_thread_limiter().total_tokens / 2
 
 
 # --- TLS -------------------------------------------------------------------------------

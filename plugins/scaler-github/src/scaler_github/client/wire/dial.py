@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from scaler_github.client.wire.route import Origin, Proxy, Route
 
 
+_AT_ONCE = 20  # names are looked up in trio's worker threads, 40 for all that the program does
+
+
 class Dialer:
     """Opens streams.
 
@@ -29,6 +32,7 @@ class Dialer:
 
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._tls = tls
+        self._dialling = trio.Semaphore(_AT_ONCE)
 
     async def __call__(self, route: Route, timeout: float | None = None) -> trio.abc.Stream:
         """A stream to the route's origin, or to the proxy that will forward.
@@ -50,16 +54,23 @@ class Dialer:
     async def _dial(self, route: Route) -> trio.abc.Stream:
         origin, proxy = route
         if proxy is None:
-            stream = await _tcp(origin, origin.authority)
+            stream = await self._tcp(origin, origin.authority)
             return await self._secure(stream, origin, origin.authority) if origin.tls else stream
         name = f"the proxy {proxy.origin.authority}"
-        stream = await _tcp(proxy.origin, name)
+        stream = await self._tcp(proxy.origin, name)
         if proxy.origin.tls:
             stream = await self._secure(stream, proxy.origin, name)
         if not origin.tls:
             return stream
         await _tunnel(stream, origin, proxy)
         return await self._secure(stream, origin, origin.authority)
+
+    async def _tcp(self, to: Origin, name: str) -> trio.abc.Stream:
+        try:
+            async with self._dialling:
+                return await trio.open_tcp_stream(to.host, to.port)
+        except (OSError, ValueError) as error:  # ValueError: a name that no name server could know
+            raise ConnectError(f"{name}: {_reason(error)}") from None
 
     async def _secure(self, stream: trio.abc.Stream, to: Origin, name: str) -> trio.abc.Stream:
         try:
@@ -74,13 +85,6 @@ class Dialer:
             if isinstance(error, (trio.BrokenResourceError, OSError, ValueError)):
                 raise ConnectError(f"{name}: TLS: {_reason(error)}") from None
             raise
-
-
-async def _tcp(to: Origin, name: str) -> trio.abc.Stream:
-    try:
-        return await trio.open_tcp_stream(to.host, to.port)
-    except (OSError, ValueError) as error:  # ValueError: a name that no name server could know
-        raise ConnectError(f"{name}: {_reason(error)}") from None
 
 
 async def _tunnel(stream: trio.abc.Stream, to: Origin, proxy: Proxy) -> None:
