@@ -46,6 +46,44 @@ class Watched(trio.abc.Stream):
         await self.inner.aclose()
 
 
+class Script(trio.abc.Stream):
+    """Gives pieces in turn, then the end, and keeps what is sent.
+
+    Its trouble: "stuck" takes nothing, "silent" gives nothing either, "gone" has closed, "reset"
+    breaks after the pieces.
+    """
+
+    def __init__(self, *pieces: bytes, trouble: str = "") -> None:
+        self.pieces = [piece for piece in pieces if piece]
+        self.trouble = trouble
+        self.sent = b""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.trouble in ("stuck", "silent"):
+            await trio.sleep_forever()
+        if self.trouble == "gone":
+            raise trio.BrokenResourceError from BrokenPipeError(32, "Broken pipe")
+        self.sent += data
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if self.pieces:
+            return self.pieces.pop(0)
+        if self.trouble == "silent":
+            await trio.sleep_forever()
+        if self.trouble == "reset":
+            reason = ConnectionResetError(104, "Connection reset by peer")
+            raise trio.BrokenResourceError from reason
+        return b""
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
 class Memory:
     """Dials memory streams; the other end of each goes to a handler."""
 
@@ -143,6 +181,7 @@ class Lab:
 
     OK = OK
     Memory = Memory
+    Script = Script
     no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     route = Route(Origin(False, "server", 80))
 
@@ -196,13 +235,14 @@ class Lab:
         return head + b"\r\n\r\n" + body
 
     @classmethod
-    def answering(cls, answer: bytes = OK, *, times: int = 1_000_000) -> Handler:
-        """A handler that answers so many requests, and closes."""
+    def answering(cls, answer: bytes = OK, *, times: int = 1_000_000, after: float = 0) -> Handler:
+        """A handler that answers so many requests, each after so many seconds, and closes."""
 
         async def handler(stream: trio.abc.Stream) -> None:
             for _ in range(times):
                 if not await cls.read_request(stream):
                     return
+                await trio.sleep(after)
                 await stream.send_all(answer)
 
         return handler

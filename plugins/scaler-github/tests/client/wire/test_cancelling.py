@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from scaler_github.client.wire.connection import Timeouts
 from scaler_github.client.wire.dial import Dialer
-from scaler_github.client.wire.errors import WireError
+from scaler_github.client.wire.errors import ReadError, RemoteProtocolError, WireError
 from scaler_github.client.wire.pool import Pool
 from scaler_github.client.wire.route import Origin, Proxy, Route
 
 Lab = Any
+OTHER = Route(Origin(False, "other", 80))
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 Setting = Callable[[Pool], Awaitable[Callable[[], Awaitable[Any]]]]
 
@@ -217,3 +220,64 @@ async def test_many_random_cancellations_on_sockets(lab: Lab) -> None:
             assert await lab.ask(pool) == (200, b"ok")
         assert len(pool._idle) <= 4
         await pool.aclose()
+
+
+# --- any order of things ---------------------------------------------------------------
+
+STEP = st.tuples(
+    st.sampled_from(["ask", "leave", "unread", "wait", "close"]),
+    st.sampled_from([0.0, 0.001, 0.5, 1.0, 61.0]),
+    st.sampled_from(["GET", "POST"]),
+    st.integers(0, 1),
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps=st.lists(STEP, max_size=12), limit=st.sampled_from([1, 2, None]))
+def test_any_order_of_requests_cancellations_and_closings_leaves_the_pool_whole(
+    lab: Lab, steps: list[tuple[str, float, str, int]], limit: int | None
+) -> None:
+    async def main() -> None:
+        servers: list[trio.CancelScope] = []
+
+        async def handler(stream: trio.abc.Stream) -> None:
+            with trio.CancelScope() as scope:
+                servers.append(scope)
+                await lab.answering(after=0.5)(stream)
+
+        async with trio.open_nursery() as nursery:
+            dial = lab.Memory(nursery, handler)
+            pool = Pool(dial, limit=limit)
+
+            async def ask(kind: str, seconds: float, method: str, number: int) -> None:
+                route = (lab.route, OTHER)[number]
+                with trio.move_on_after(seconds if kind == "leave" else math.inf):
+                    try:
+                        if kind == "unread":
+                            request = lab.request(method)
+                            exchange = await pool.send(route, request, b"", Timeouts())
+                            await trio.sleep(seconds)
+                            await exchange.aclose()
+                        else:
+                            assert await lab.ask(pool, method, route=route) == (200, b"ok")
+                    except (ReadError, RemoteProtocolError):
+                        pass  # a server was closed under it
+
+            async with trio.open_nursery() as askers:
+                for kind, seconds, method, number in steps:
+                    if kind == "wait":
+                        await trio.sleep(seconds)
+                    elif kind == "close" and servers:
+                        servers[number % len(servers)].cancel()
+                    else:
+                        askers.start_soon(ask, kind, seconds, method, number)
+            lab.check(pool, dial.open)
+            assert limit is None or len(pool._idle) <= limit
+            assert await lab.ask(pool) == (200, b"ok")
+            await pool.aclose()
+            assert dial.open == []
+            nursery.cancel_scope.cancel()
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))

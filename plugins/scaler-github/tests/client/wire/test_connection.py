@@ -1,19 +1,14 @@
-"""One connection: what is an answer, what is none, and what is sent, on memory streams."""
+"""One connection: what is sent, how long it waits, and when it can be used again."""
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import AsyncIterator
-from itertools import pairwise
 from typing import Any
 
 import h11
-import httpcore
 import httpx
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair
 
 from scaler_github.client.wire.connection import Connection, Timeouts
@@ -29,233 +24,14 @@ from scaler_github.client.wire.pool import Pool
 
 Lab = Any
 UNTIMED = Timeouts()
-PROPERTY = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-
-
-class Script(trio.abc.Stream):
-    """Gives pieces in turn, then the end; keeps what is sent."""
-
-    def __init__(self, *pieces: bytes) -> None:
-        self.pieces = [piece for piece in pieces if piece]
-        self.sent = b""
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await trio.lowlevel.checkpoint()
-        self.sent += data
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        await trio.lowlevel.checkpoint()
-        return self.pieces.pop(0) if self.pieces else b""
-
-    async def aclose(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-
-async def read(
-    lab: Lab, *pieces: bytes, method: str = "GET"
-) -> tuple[int, list[tuple[bytes, bytes]], bytes, bool]:
-    """Status, headers, body, and whether the connection can be used again."""
-    connection = Connection(Script(*pieces))
-    head = await connection.ask(lab.request(method), b"", UNTIMED)
-    body = b""
-    while part := await connection.read():
-        body += part
-    assert connection.complete
-    return head.status_code, head.headers.raw_items(), body, connection.renew()
-
-
-# --- answers ---------------------------------------------------------------------------
-
 HEAD = b"HTTP/1.1 200 OK\r\n"
-CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-GOOD = [
-    (HEAD + b"Content-Length: 5\r\n\r\nhello", "GET", 200, b"hello", True),
-    (HEAD + b"Content-Length: 0\r\n\r\n", "GET", 200, b"", True),
-    (HEAD + b"\r\nhello", "GET", 200, b"hello", False),
-    (CHUNKED + b"3\r\nhel\r\n2;a=b\r\nlo\r\n0\r\n\r\n", "GET", 200, b"hello", True),
-    (CHUNKED + b"5\r\nhello\r\n0\r\nTrailer: x\r\n\r\n", "GET", 200, b"hello", True),
-    (HEAD + b"Content-Length: 5\r\n\r\n", "HEAD", 200, b"", True),
-    (CHUNKED, "HEAD", 200, b"", True),
-    (b"HTTP/1.1 204 No Content\r\n\r\n", "GET", 204, b"", True),
-    (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", "GET", 304, b"", True),
-    (b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "GET", 200, b"", True),
-    (HEAD + b"Connection: close\r\nContent-Length: 1\r\n\r\na", "GET", 200, b"a", False),
-    (b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na", "GET", 200, b"a", False),
-    (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", "GET", 200, b"until the end", False),
-    (
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-        + (HEAD + b"Content-Length: 1\r\n\r\na"),
-        *("GET", 200, b"a", True),
-    ),
-    (HEAD + b"Content-Length: 1\r\nX: \xe9\r\nX: 2\r\n\r\na", "GET", 200, b"a", True),
-]
-BAD = [
-    (b"", "without an answer"),
-    (b"HTTP/1.1 200", "in the middle"),
-    (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "status line"),
-    (HEAD + b"Content-Length: x\r\n\r\n", "Content-Length"),
-    (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", "Content-Length"),
-    (HEAD + b"Content-Length: 5\r\n\r\nhel", "body"),
-    (CHUNKED + b"5\r\nhel", "body"),
-    (CHUNKED + b"xyz\r\n", "chunk"),
-    (CHUNKED + b"5\r\nhello\r\n", "body"),
-    (HEAD + b"no colon\r\n\r\n", "header"),
-    (HEAD + b"X: a\x00b\r\n\r\n", "header"),
-    (HEAD + b"Transfer-Encoding: gzip\r\n\r\n", "Transfer-Encoding"),
-    (HEAD + b"X: " + b"a" * 200_000, "too long"),
-    (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "101|protocol|switch"),
-    (b"HTTP/1.1 100 Continue\r\n\r\n" * 40, "interim"),
-    (b"POST /secret HTTP/1.1\r\nHost: a\r\n\r\n", "status line"),
-]
-
-
-@pytest.mark.parametrize(("data", "method", "status", "body", "again"), GOOD)
-async def test_answers(
-    lab: Lab, data: bytes, method: str, status: int, body: bytes, again: bool
-) -> None:
-    found = await read(lab, data, method=method)
-    assert (found[0], found[2], found[3]) == (status, body, again)
-
-
-@pytest.mark.parametrize(("data", "said"), BAD)
-async def test_what_is_no_answer(lab: Lab, data: bytes, said: str) -> None:
-    with pytest.raises(RemoteProtocolError, match=f"(?i){said}") as caught:
-        await read(lab, data)
-    assert "secret" not in str(caught.value)
-
-
-async def test_headers_come_as_they_were_sent(lab: Lab) -> None:
-    _, headers, _, _ = await read(
-        lab, HEAD + b"X-One: \xe9\r\nx-one: 2\r\nContent-Length:0\r\n\r\n"
-    )
-    assert headers == [(b"X-One", b"\xe9"), (b"x-one", b"2"), (b"Content-Length", b"0")]
-
-
-async def test_a_body_comes_as_it_arrives(lab: Lab) -> None:
-    client, server = memory_stream_pair()
-    connection = Connection(client)
-    await server.send_all(CHUNKED)
-    await connection.ask(lab.request(), b"", UNTIMED)
-    await server.send_all(b"3\r\nhel\r\n")
-    assert await connection.read() == b"hel"
-    await server.send_all(b"1\r\nl\r\n1\r\no\r\n0\r\n\r\n")
-    assert await connection.read() == b"lo"
-    assert connection.complete
-    assert await connection.read() == b""
-
-
-async def test_a_body_that_is_not_asked_for_takes_no_memory(lab: Lab) -> None:
-    size = 8 << 20
-    head = HEAD + b"Content-Length: %d\r\n\r\n" % size
-    connection = Connection(Script(head, *[bytes(65536)] * (size // 65536)))
-    await connection.ask(lab.request(), b"", UNTIMED)
-    tracemalloc.start()
-    try:
-        total = 0
-        while part := await connection.read():
-            total += len(part)
-        assert total == size
-        assert tracemalloc.get_traced_memory()[1] < 2 << 20
-    finally:
-        tracemalloc.stop()
-
-
-ANSWERS = st.sampled_from([(data, method) for data, method, *_ in GOOD])
-
-
-@PROPERTY
-@given(answer=ANSWERS, cuts=st.lists(st.integers(0, 400), max_size=30))
-async def test_any_split_of_an_answer_reads_the_same(
-    lab: Lab, answer: tuple[bytes, str], cuts: list[int]
-) -> None:
-    data, method = answer
-    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    pieces = [data[start:end] for start, end in pairwise(edges)]
-    assert await read(lab, *pieces, method=method) == await read(lab, data, method=method)
-
-
-@pytest.mark.parametrize(("data", "method"), [each[:2] for each in GOOD])
-async def test_one_byte_at_a_time_reads_the_same(lab: Lab, data: bytes, method: str) -> None:
-    pieces = [data[at : at + 1] for at in range(len(data))]
-    assert await read(lab, *pieces, method=method) == await read(lab, data, method=method)
-
-
-PIECES = st.one_of(
-    st.binary(max_size=60),
-    st.sampled_from(
-        [
-            *(b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 500 \r\n", b"HTTP/1.1 204 No\r\n", b"\r\n", b"\n"),
-            *(b"HTTP/1.1 100 C\r\n\r\n", b"HTTP/1.1 101 S\r\nUpgrade: x\r\n\r\n", b": ", b" a: b"),
-            *(b"Content-Length: 3\r\n", b"Content-Length: -1\r\n", b"Content-Length: 3, 3\r\n"),
-            *(b"Transfer-Encoding: chunked\r\n", b"3\r\nabc\r\n", b"0\r\n\r\n", b"ffffffffff\r\n"),
-            *(b"Connection: close\r\n", b"Connection: keep-alive\r\n", b"X: \xff\r\n", b"abc"),
-        ]
-    ),
-)
-
-
-@PROPERTY
-@given(pieces=st.lists(PIECES, max_size=12), method=st.sampled_from(["GET", "HEAD", "POST"]))
-async def test_anything_is_an_answer_or_a_protocol_error(
-    lab: Lab, pieces: list[bytes], method: str
-) -> None:
-    said = "an answer"
-    with trio.fail_after(5):
-        try:
-            await read(lab, *pieces, method=method)
-        except RemoteProtocolError as error:
-            said = str(error)
-    assert 0 < len(said) < 120
-
-
-async def by_httpx(data: bytes, method: str) -> Any:
-    transport = httpx.AsyncHTTPTransport(verify=False)
-    backend = httpcore.AsyncMockBackend([data])
-    transport._pool = httpcore.AsyncConnectionPool(network_backend=backend)
-    async with transport:
-        request = httpx.Request(method, "http://server/")
-        answer = await transport.handle_async_request(request)
-        assert isinstance(answer.stream, httpx.AsyncByteStream)
-        body = b"".join([part async for part in answer.stream])
-        return answer.status_code, answer.headers.raw, body
-
-
-async def compare(lab: Lab, data: bytes, method: str) -> None:
-    try:
-        theirs = await by_httpx(data, method)
-    except httpx.RemoteProtocolError:
-        theirs = None
-    try:
-        ours: Any = (await read(lab, data, method=method))[:3]
-    except RemoteProtocolError:
-        ours = None
-    # Not in ours: a change of protocol, which nobody asks for, and interim answers without an end
-    odd = theirs is not None and ours is None and (theirs[0] == 101 or data.count(b"HTTP/") > 30)
-    assert ours == theirs or odd
-
-
-@pytest.mark.parametrize("data", [data for data, *_ in [*GOOD, *BAD]])
-async def test_httpx_reads_the_same(lab: Lab, data: bytes) -> None:
-    for method in ("GET", "HEAD", "POST"):
-        await compare(lab, data, method)
-
-
-@PROPERTY
-@given(pieces=st.lists(PIECES, max_size=12), method=st.sampled_from(["GET", "HEAD", "POST"]))
-async def test_httpx_reads_anything_the_same(lab: Lab, pieces: list[bytes], method: str) -> None:
-    await compare(lab, b"".join(pieces), method)
 
 
 # --- requests --------------------------------------------------------------------------
 
 
 async def test_a_request_leaves_in_one_piece(lab: Lab) -> None:
-    stream = Script(lab.OK)
+    stream = lab.Script(lab.OK)
     request = lab.request("POST", "/a?b=c", length=4)
     await Connection(stream).ask(request, b"body", UNTIMED)
     assert stream.sent == b"POST /a?b=c HTTP/1.1\r\nHost: server\r\nContent-Length: 4\r\n\r\nbody"
@@ -267,7 +43,7 @@ async def test_a_body_in_parts(lab: Lab) -> None:
             await trio.lowlevel.checkpoint()
             yield part
 
-    stream = Script(lab.OK)
+    stream = lab.Script(lab.OK)
     headers = [("Host", "a"), ("Transfer-Encoding", "chunked")]
     request = h11.Request(method="POST", target="/", headers=headers)
     connection = Connection(stream)
@@ -279,7 +55,7 @@ async def test_a_body_in_parts(lab: Lab) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"abc", b"x" * 100_000])
 async def test_a_body_of_another_length_than_it_says(lab: Lab, body: bytes) -> None:
-    connection = Connection(Script(lab.OK))
+    connection = Connection(lab.Script(lab.OK))
     with pytest.raises(LocalProtocolError):
         await connection.ask(lab.request("POST", length=2), body, UNTIMED)
     assert not connection.renew()
@@ -297,16 +73,9 @@ async def test_an_error_of_the_body_comes_through(lab: Lab) -> None:
         await Connection(client).ask(request, parts(), UNTIMED)
 
 
-class Stuck(Script):
-    """A server that answers, and reads nothing."""
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await trio.sleep_forever()
-
-
 async def test_a_refusal_comes_before_the_body_is_sent(autojump_clock: MockClock, lab: Lab) -> None:
     refusal = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
-    connection = Connection(Stuck(refusal))
+    connection = Connection(lab.Script(refusal, trouble="stuck"))
     body = bytes(1 << 20)
     head = await connection.ask(lab.request("POST", length=len(body)), body, UNTIMED)
     assert head.status_code == 413
@@ -335,22 +104,16 @@ async def test_an_early_answer_waits_for_the_body_to_leave(
     assert connection.renew()
 
 
-class Broken(Script):
-    """A server that has closed, and answered before."""
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await trio.lowlevel.checkpoint()
-        raise trio.BrokenResourceError from BrokenPipeError(32, "Broken pipe")
-
-
 @pytest.mark.parametrize("size", [0, 1 << 20])
 async def test_an_answer_is_read_from_a_server_that_takes_nothing_more(lab: Lab, size: int) -> None:
-    connection = Connection(Broken(lab.OK))
+    connection = Connection(lab.Script(lab.OK, trouble="gone"))
     assert (await connection.ask(lab.request("PUT", length=size), bytes(size), UNTIMED)).status_code
     assert await connection.read() == b"ok"
     assert not connection.renew()
     with pytest.raises(RemoteProtocolError, match="without an answer"):
-        await Connection(Broken()).ask(lab.request("PUT", length=size), bytes(size), UNTIMED)
+        await Connection(lab.Script(trouble="gone")).ask(
+            lab.request("PUT", length=size), bytes(size), UNTIMED
+        )
 
 
 # --- time ------------------------------------------------------------------------------
@@ -373,16 +136,10 @@ async def test_bytes_that_do_not_come(autojump_clock: MockClock, lab: Lab) -> No
 
 @pytest.mark.parametrize("size", [3, 1 << 20])
 async def test_bytes_that_do_not_leave(autojump_clock: MockClock, lab: Lab, size: int) -> None:
-    connection = Connection(Silent())
+    connection = Connection(lab.Script(trouble="silent"))
     with pytest.raises(WriteTimeout, match="nothing for 7 s"):
         await connection.ask(lab.request("PUT", length=size), bytes(size), Timeouts(write=7))
     assert trio.current_time() == pytest.approx(7)
-
-
-class Silent(Stuck):
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        await trio.sleep_forever()
-        raise AssertionError
 
 
 async def test_the_wait_of_the_caller_is_not_taken_for_a_timeout(
@@ -397,19 +154,10 @@ async def test_the_wait_of_the_caller_is_not_taken_for_a_timeout(
 # --- broken connections ----------------------------------------------------------------
 
 
-class Reset(Script):
-    """A connection that is reset after what it gives."""
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        if data := await super().receive_some(max_bytes):
-            return data
-        raise trio.BrokenResourceError from ConnectionResetError(104, "Connection reset by peer")
-
-
 @pytest.mark.parametrize("given", [b"", HEAD, HEAD + b"Content-Length: 5\r\n\r\nhel"])
 async def test_a_reset_is_told(lab: Lab, given: bytes) -> None:
     async def all_of_it() -> None:
-        connection = Connection(Reset(given))
+        connection = Connection(lab.Script(given, trouble="reset"))
         await connection.ask(lab.request(), b"", UNTIMED)
         while await connection.read():
             pass
@@ -450,12 +198,11 @@ async def test_bytes_in_the_same_packet_of_tls_are_seen(lab: Lab, certificates: 
         assert isinstance(stream, trio.SSLStream)
         while await lab.read_request(stream):
             raw = stream.transport_stream
-            both: list[bytes] = []
-            for data in (lab.OK, lab.OK.replace(b"ok", b"no")):
-                stream.transport_stream = Collect(both)
-                await stream.send_all(data)
+            both = stream.transport_stream = lab.Script()
+            await stream.send_all(lab.OK)
+            await stream.send_all(lab.OK.replace(b"ok", b"no"))
             stream.transport_stream = raw
-            await raw.send_all(b"".join(both))
+            await raw.send_all(both.sent)
 
     async with lab.serving(handler, certificates.server()) as server:
         pool = Pool(lab.dialer(server, certificates))
@@ -463,16 +210,6 @@ async def test_bytes_in_the_same_packet_of_tls_are_seen(lab: Lab, certificates: 
             assert await lab.ask(pool, "POST") == (200, b"ok")
         assert server.accepted == 3
         await pool.aclose()
-
-
-class Collect(Script):
-    def __init__(self, into: list[bytes]) -> None:
-        super().__init__()
-        self.into = into
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await trio.lowlevel.checkpoint()
-        self.into.append(bytes(data))
 
 
 async def test_errors_are_of_one_family() -> None:

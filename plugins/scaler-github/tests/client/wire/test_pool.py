@@ -10,8 +10,6 @@ from typing import Any
 import h11
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from scaler_github.client.wire.connection import Timeouts
@@ -219,19 +217,10 @@ async def test_it_is_repeated_once_and_not_for_ever(nursery: trio.Nursery, lab: 
 # --- turns -----------------------------------------------------------------------------
 
 
-def slow(lab: Lab, seconds: float) -> Any:
-    async def handler(stream: trio.abc.Stream) -> None:
-        while await lab.read_request(stream):
-            await trio.sleep(seconds)
-            await stream.send_all(lab.OK)
-
-    return handler
-
-
 async def test_no_more_at_once_than_the_limit_and_first_come_first_served(
     autojump_clock: MockClock, nursery: trio.Nursery, lab: Lab
 ) -> None:
-    dial = lab.Memory(nursery, slow(lab, 1))
+    dial = lab.Memory(nursery, lab.answering(after=1))
     pool = Pool(dial, limit=3)
     served = []
 
@@ -252,7 +241,7 @@ async def test_no_more_at_once_than_the_limit_and_first_come_first_served(
 async def test_who_stops_waiting_takes_no_turn_along(
     autojump_clock: MockClock, nursery: trio.Nursery, lab: Lab
 ) -> None:
-    pool = Pool(lab.Memory(nursery, slow(lab, 1)), limit=1)
+    pool = Pool(lab.Memory(nursery, lab.answering(after=1)), limit=1)
     async with trio.open_nursery() as one:
         one.start_soon(lab.ask, pool)
         await trio.sleep(0.1)
@@ -271,6 +260,25 @@ async def test_who_stops_waiting_takes_no_turn_along(
     assert await lab.ask(pool) == (200, b"ok")
 
 
+async def test_one_who_ends_wakes_one_who_waits(
+    autojump_clock: MockClock, nursery: trio.Nursery, lab: Lab
+) -> None:
+    pool = Pool(lab.Memory(nursery, lab.answering()), limit=1)
+    await pool._enter(None)
+    async with trio.open_nursery() as many:
+        for _ in range(1000):
+            many.start_soon(pool._enter, None)
+        await wait_all_tasks_blocked()
+        for left in (999, 998):
+            pool._leave()
+            await wait_all_tasks_blocked()
+            assert len(pool._waiting) == left
+        many.cancel_scope.cancel()
+    assert not pool._waiting
+    pool._leave()
+    lab.check(pool)
+
+
 async def test_idle_connections_make_room_for_another_server(
     nursery: trio.Nursery, lab: Lab
 ) -> None:
@@ -285,7 +293,7 @@ async def test_idle_connections_make_room_for_another_server(
 async def test_without_a_limit_all_go_at_once(
     autojump_clock: MockClock, nursery: trio.Nursery, lab: Lab
 ) -> None:
-    dial = lab.Memory(nursery, slow(lab, 1))
+    dial = lab.Memory(nursery, lab.answering(after=1))
     pool = Pool(dial)
     async with trio.open_nursery() as many:
         for _ in range(200):
@@ -315,7 +323,7 @@ async def test_closing_ends_what_waits_and_what_is_under_way(
     autojump_clock: MockClock, nursery: trio.Nursery, lab: Lab
 ) -> None:
     gate = trio.Event()
-    dial = lab.Memory(nursery, slow(lab, math.inf))
+    dial = lab.Memory(nursery, lab.answering(after=math.inf))
 
     async def late(route: Route, timeout: float | None) -> trio.abc.Stream:
         stream: trio.abc.Stream = await dial(route)
@@ -343,83 +351,3 @@ async def test_closing_ends_what_waits_and_what_is_under_way(
     assert dial.open == []
     with pytest.raises(ConnectError, match="closed"):
         await lab.ask(pool)
-
-
-# --- any order of things ---------------------------------------------------------------
-
-STEP = st.tuples(
-    st.sampled_from(["ask", "leave", "unread", "wait", "close"]),
-    st.sampled_from([0.0, 0.001, 0.5, 1.0, 61.0]),
-    st.sampled_from(["GET", "POST"]),
-    st.integers(0, 1),
-)
-
-
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(steps=st.lists(STEP, max_size=12), limit=st.sampled_from([1, 2, None]))
-def test_any_order_of_requests_cancellations_and_closings_leaves_the_pool_whole(
-    lab: Lab, steps: list[tuple[str, float, str, int]], limit: int | None
-) -> None:
-    async def main() -> None:
-        servers: list[trio.CancelScope] = []
-
-        async def handler(stream: trio.abc.Stream) -> None:
-            with trio.CancelScope() as scope:
-                servers.append(scope)
-                await slow(lab, 0.5)(stream)
-
-        async with trio.open_nursery() as nursery:
-            dial = lab.Memory(nursery, handler)
-            pool = Pool(dial, limit=limit)
-
-            async def ask(kind: str, seconds: float, method: str, number: int) -> None:
-                route = (lab.route, OTHER)[number]
-                with trio.move_on_after(seconds if kind == "leave" else math.inf):
-                    try:
-                        if kind == "unread":
-                            request = lab.request(method)
-                            exchange = await pool.send(route, request, b"", Timeouts())
-                            await trio.sleep(seconds)
-                            await exchange.aclose()
-                        else:
-                            assert await lab.ask(pool, method, route=route) == (200, b"ok")
-                    except (ReadError, RemoteProtocolError):
-                        pass  # a server was closed under it
-
-            async with trio.open_nursery() as askers:
-                for kind, seconds, method, number in steps:
-                    if kind == "wait":
-                        await trio.sleep(seconds)
-                    elif kind == "close" and servers:
-                        servers[number % len(servers)].cancel()
-                    else:
-                        askers.start_soon(ask, kind, seconds, method, number)
-            lab.check(pool, dial.open)
-            assert limit is None or len(pool._idle) <= limit
-            assert await lab.ask(pool) == (200, b"ok")
-            await pool.aclose()
-            assert dial.open == []
-            nursery.cancel_scope.cancel()
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
-
-
-async def test_one_who_ends_wakes_one_who_waits(
-    autojump_clock: MockClock, nursery: trio.Nursery, lab: Lab
-) -> None:
-    pool = Pool(lab.Memory(nursery, lab.answering()), limit=1)
-    await pool._enter(None)
-    async with trio.open_nursery() as many:
-        for _ in range(1000):
-            many.start_soon(pool._enter, None)
-        await wait_all_tasks_blocked()
-        for left in (999, 998):
-            pool._leave()
-            await wait_all_tasks_blocked()
-            assert len(pool._waiting) == left
-        many.cancel_scope.cancel()
-    assert not pool._waiting
-    pool._leave()
-    lab.check(pool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from trio.testing import MockClock
 
 from scaler_github.client import transport as module
 from scaler_github.client.transport import HTTP, Request, Response, Transport, TransportError
-from scaler_github.client.wire.proxies import Proxies
 
 Lab = Any
 Certificates = Any
@@ -219,6 +218,20 @@ async def test_a_deadline_begins_with_the_turn(autojump_clock: MockClock) -> Non
             await transport.call(Request("GET", "http://h"), deadline=2)
 
 
+async def test_the_deadline_bounds_what_has_no_timeout(lab: Lab) -> None:
+    async def handler(stream: trio.abc.Stream) -> None:
+        await lab.read_request(stream)
+        for byte in lab.OK:
+            await trio.sleep(0.01)
+            await stream.send_all(bytes([byte]))
+        await trio.sleep(math.inf)
+
+    async with lab.serving(handler) as server, plain() as transport:
+        with pytest.raises(TransportError, match=r"no whole answer within 0\.1 s"):
+            await transport.call(Request("GET", url(server)), deadline=0.1)
+        await server.nothing_under_way()
+
+
 async def test_polls_wait_for_no_turn_and_take_none(autojump_clock: MockClock) -> None:
     async with plain(handler=slow(50), connections=1) as transport, trio.open_nursery() as nursery:
         for _ in range(100):
@@ -338,81 +351,3 @@ async def test_what_a_proxy_refuses(lab: Lab, monkeypatch: pytest.MonkeyPatch) -
             with pytest.raises(TransportError, match=r"HTTPS_PROXY.*a proxy is http://") as caught:
                 await transport.call(Request("GET", "https://origin.example/", SECRET))
     assert TOKEN not in str(caught.value)
-
-
-# --- for httpx -------------------------------------------------------------------------
-
-
-async def test_httpx_can_use_it(lab: Lab, certificates: Certificates) -> None:
-    async def handler(stream: trio.abc.Stream) -> None:
-        while request := await lab.read_request(stream):
-            body = request.partition(b"\r\n\r\n")[2]
-            await stream.send_all(answer(gzip.compress(body * 2), "Content-Encoding: gzip"))
-
-    async with lab.serving(handler, certificates.server()) as server:
-        http = HTTP(certificates.client, connections=1)
-        async with httpx.AsyncClient(transport=http, trust_env=False) as client:
-            address = f"https://127.0.0.1:{server.port}/"
-            for _ in range(2):
-                answered = await client.post(address, json=[1])
-                assert (answered.http_version, answered.reason_phrase) == ("HTTP/1.1", "OK")
-                assert answered.text == "[1][1]"
-            async with client.stream("GET", address) as answered:
-                pass  # not read: its connection is closed, and its turn free
-            assert (await client.get(address)).content == b""
-            assert server.accepted == 2
-            with pytest.raises(httpx.UnsupportedProtocol):
-                await client.get("ftp://h/")
-
-
-async def test_httpx_can_send_a_stream(lab: Lab) -> None:
-    async def handler(stream: trio.abc.Stream) -> None:
-        data = b""
-        while not data.endswith(b"0\r\n\r\n"):
-            data += await stream.receive_some()
-        await stream.send_all(answer(data.partition(b"\r\n\r\n")[2]))
-
-    async def parts() -> AsyncIterator[bytes]:
-        yield b"ab"
-        yield b"c"
-
-    async with lab.serving(handler) as server:
-        http = HTTP(lab.no_tls, proxies=Proxies())
-        async with httpx.AsyncClient(transport=http, trust_env=False) as client:
-            answered = await client.post(url(server), content=parts())
-            assert answered.content == b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
-
-
-async def test_the_timeouts_of_httpx(lab: Lab) -> None:
-    async def handler(stream: trio.abc.Stream) -> None:
-        await trio.sleep_forever()
-
-    async with lab.serving(handler) as server:
-        http = HTTP(lab.no_tls, connections=1)
-        async with httpx.AsyncClient(transport=http, trust_env=False) as client:
-            with pytest.raises(httpx.ReadTimeout):
-                await client.get(url(server), timeout=httpx.Timeout(None, read=0.02))
-            with pytest.raises(httpx.WriteTimeout):
-                await client.put(
-                    url(server), content=bytes(32 << 20), timeout=httpx.Timeout(None, write=0.02)
-                )
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(lambda: client.get(url(server), timeout=None))
-                await trio.testing.wait_all_tasks_blocked(0.01)
-                with pytest.raises(httpx.PoolTimeout):
-                    await client.get(url(server), timeout=httpx.Timeout(None, pool=0.02))
-                nursery.cancel_scope.cancel()
-
-
-async def test_the_deadline_bounds_what_has_no_timeout(lab: Lab) -> None:
-    async def handler(stream: trio.abc.Stream) -> None:
-        await lab.read_request(stream)
-        for byte in lab.OK:
-            await trio.sleep(0.01)
-            await stream.send_all(bytes([byte]))
-        await trio.sleep(math.inf)
-
-    async with lab.serving(handler) as server, plain() as transport:
-        with pytest.raises(TransportError, match=r"no whole answer within 0\.1 s"):
-            await transport.call(Request("GET", url(server)), deadline=0.1)
-        await server.nothing_under_way()
