@@ -135,6 +135,8 @@ def _reason(error: BaseException) -> str:
 def _words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is refused: {error.verify_message}"
+    if isinstance(error, UnicodeError):  # its own words differ between Pythons
+        return "no host can have this name"
     if isinstance(error, ConnectionError | TimeoutError):
         return os.strerror(error.errno) if error.errno else type(error).__name__
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
