@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scaler_github.testing import Job
     from scaler_libvirt.testing_watcher import Life
 
-PATIENCE = 60.0  # seconds for a scenario; one that takes longer has failed
+PATIENCE = 120.0  # seconds for a scenario; one that takes longer has failed
 LOG_LINES = 60  # of every start's log in a failure's message
 SESSION = 3.0  # seconds after which the source frees a queue that nobody asks
 

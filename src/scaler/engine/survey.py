@@ -224,6 +224,6 @@ class Survey:
                 continue
             state = row.runner.state
             if state is RunnerState.REGISTERED and (self._complete["machines"] or impatient):
-                self._state.apply(row.runner.id, Retire("its machine was never made"))
+                self._state.apply(row.runner.id, Retire("it has no machine"))
             elif state is RunnerState.PLANNED and (self._complete["registrations"] or impatient):
                 self._state.apply(row.runner.id, Retire("it was never registered"))
