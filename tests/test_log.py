@@ -8,13 +8,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler import Secret, log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Terminal(io.StringIO):
@@ -205,3 +206,54 @@ def test_setting_up_again_replaces(core: logging.Logger) -> None:
     log.setup("info", stream=second)
     core.info("x")
     assert (first.getvalue(), len(lines(second))) == ("", 1)
+
+
+# --- lines of one moment
+
+
+def test_lines_of_a_moment_are_written_in_one_go_and_warnings_at_once() -> None:
+    class Counting(io.StringIO):
+        writes = 0
+
+        def write(self, text: str) -> int:
+            self.writes += 1
+            return super().write(text)
+
+    stream, later = Counting(), list[Callable[[], object]]()
+    log.setup("info", stream=stream)
+    core = logging.getLogger("scaler")
+    with log.gathered(later.append):
+        for number in range(50):
+            core.info("line %d", number)
+        assert (stream.writes, len(later)) == (0, 1)
+        later.pop()()
+        assert stream.writes == 1
+        core.info("line 50")
+        core.warning("line 51")
+        assert len(stream.getvalue().splitlines()) == 52
+        core.info("line 52")
+    core.info("line 53")
+    written = [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+    assert written == [f"line {number}" for number in range(54)]
+
+
+def test_when_the_loop_has_ended_lines_are_written_at_once() -> None:
+    stream = io.StringIO()
+    log.setup("info", stream=stream)
+
+    def soon(_function: Callable[[], object]) -> None:
+        raise trio.RunFinishedError
+
+    with log.gathered(soon):
+        logging.getLogger("scaler").info("last words")
+        assert "last words" in stream.getvalue()
+
+
+def test_lines_for_a_stream_that_nobody_reads_harm_nobody() -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    log.setup("info", stream=Closed())
+    with log.gathered(lambda _function: None):
+        logging.getLogger("scaler").info("into nowhere")

@@ -13,11 +13,12 @@ import re
 import sys
 import time
 import urllib.parse
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, MutableMapping
+    from collections.abc import Callable, Iterable, Iterator, MutableMapping
 
     from scaler.units import Secret
 
@@ -52,6 +53,26 @@ def setup(level: str, *, stream: TextIO | None = None, hide: Iterable[Secret] = 
     root.addHandler(handler)
     root.setLevel(max(wanted, logging.WARNING))
     logging.getLogger(ROOT).setLevel(wanted)
+
+
+@contextmanager
+def gathered(soon: Callable[[Callable[[], object]], object]) -> Iterator[None]:
+    """Write the lines of one moment in one go, from `warning` on at once.
+
+    In a burst of jobs there are thousands of lines, and each write costs more than its line.
+
+    Args:
+        soon: Calls a function a moment later, from any thread; the loop's own.
+    """
+    handlers = [h for h in logging.getLogger().handlers if isinstance(h, _Handler)]
+    try:
+        for handler in handlers:
+            handler.soon = soon
+        yield
+    finally:
+        for handler in handlers:
+            handler.soon = None
+            handler.write_gathered()
 
 
 def colourful(stream: TextIO) -> bool:
@@ -131,7 +152,42 @@ class _Adapter(logging.LoggerAdapter[logging.Logger]):
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Never raises into who logs, and never prints a record that it could not write."""
+    """Never raises into who logs, and never prints a record that it could not write.
+
+    Attributes:
+        soon: Where given, calls a function a moment later: lines that are not urgent are written
+            then, all in one.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.soon: Callable[[Callable[[], object]], object] | None = None
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.soon is None or record.levelno >= logging.WARNING:
+            self.write_gathered()
+            super().emit(record)
+            return
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+        except Exception:
+            self.handleError(record)
+            return
+        if len(self._lines) == 1:
+            try:
+                self.soon(self.write_gathered)
+            except RuntimeError:  # the loop has ended
+                self.write_gathered()
+
+    def write_gathered(self) -> None:
+        """Write what was gathered."""
+        with self.lock or nullcontext():
+            lines, self._lines = self._lines, []
+            if lines:
+                with suppress(OSError, ValueError):  # nobody reads any more
+                    self.stream.write("".join(lines))
+                    self.flush()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         kind, error, _ = sys.exc_info()

@@ -71,7 +71,7 @@ def test_an_event_after_the_run_is_dropped() -> None:
         return Feed()
 
     feed = trio.run(make)
-    feed.post(LifecycleEvent("u", "d", 0, 0))
+    feed.post(LifecycleEvent("u", 0, 0))
 
 
 def test_the_loop_is_turned_once() -> None:

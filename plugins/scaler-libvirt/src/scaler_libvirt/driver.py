@@ -106,15 +106,22 @@ def look_up(connection: Connection, uuid: str, scaler: str) -> Seen | None:
     return None if domain is None else _look(domain, scaler)
 
 
-def create(connection: Connection, xml: str, name: str, identity: Identity) -> Seen:
+def create(connection: Connection, xml: str, name: str, uuid: str, identity: Identity) -> Seen:
     """Make and start a transient domain, or find the one that was made by an earlier try.
+
+    Args:
+        connection: Where.
+        xml: The whole domain.
+        name: Its name in there.
+        uuid: Its UUID in there.
+        identity: Whose it is, as it stands in there.
 
     Raises:
         NameTakenError: A domain of that name is there and is not this runner's machine.
         NoSpaceError: The host cannot hold it.
     """
     try:
-        made = connection.createXML(xml, 0)
+        connection.createXML(xml, 0)
     except Error as error:
         there = _by_name(connection, name) if connection.isAlive() else None
         if there is None:
@@ -125,7 +132,7 @@ def create(connection: Connection, xml: str, name: str, identity: Identity) -> S
         if seen is None or not seen.running or not seen.identity.same_runner(identity):
             raise NameTakenError(_whose(name, str(there.UUIDString()), seen)) from error
         return seen
-    return Seen(uuid=str(made.UUIDString()), domain=name, identity=identity, running=True)
+    return Seen(uuid=uuid, domain=name, identity=identity, running=True)
 
 
 def destroy(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,6 @@ class LifecycleEvent:
     """A domain took a step. Numbers are libvirt's `VIR_DOMAIN_EVENT_*` and their details."""
 
     uuid: str
-    domain: str
     step: int
     detail: int
 
@@ -84,11 +84,16 @@ class Feed:
     def __init__(self, size: int = 1024) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self._send, self.events = trio.open_memory_channel[LifecycleEvent](size)
+        self._came: deque[LifecycleEvent] = deque()
+        self._told = False  # that something came, and the trio run has not looked yet
         self.missed = 0
 
     def post(self, event: LifecycleEvent) -> None:
         """Hand an event over, from any thread. It is dropped when the trio run is over."""
-        self.soon(lambda: self._put(event))
+        self._came.append(event)
+        if not self._told:  # each telling wakes the loop: in a flood, one for many events
+            self._told = True
+            self.soon(self._take)
 
     def soon(self, function: Callable[[], object]) -> None:
         """Call a function in the trio run, from any thread; nothing, when that run is over."""
@@ -97,10 +102,12 @@ class Feed:
         except trio.RunFinishedError:
             return
 
-    def _put(self, event: LifecycleEvent) -> None:
-        try:
-            self._send.send_nowait(event)
-        except trio.WouldBlock:
-            self.missed += 1
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return
+    def _take(self) -> None:
+        self._told = False  # before looking: what comes meanwhile is told anew
+        while self._came:
+            try:
+                self._send.send_nowait(self._came.popleft())
+            except trio.WouldBlock:
+                self.missed += 1
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._came.clear()

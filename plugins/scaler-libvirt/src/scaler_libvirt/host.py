@@ -144,7 +144,11 @@ class Host:
             x86=facts.arch in ("x86_64", "i686"),
         )
         create = partial(
-            driver.create, xml=xml, name=domain_name(identity.runner_name), identity=identity
+            driver.create,
+            xml=xml,
+            name=domain_name(identity.runner_name),
+            uuid=uuid,
+            identity=identity,
         )
         making = self._making[runner] = Making(identity, uuid, create)
         self._coming.add(uuid)
@@ -233,9 +237,9 @@ class Host:
                 await self._step(event)
             except Unavailable as error:
                 # the next connection begins with a look, and so does the next tick
-                self._log.debug("%s: %s is not looked at: %s", self.name, event.domain, error)
+                self._log.debug("%s: %s is not looked at: %s", self.name, event.uuid, error)
             except driver.Error as error:
-                self._log.warning("%s: looking at %s: %s", self.name, event.domain, error)
+                self._log.warning("%s: looking at %s: %s", self.name, event.uuid, error)
 
     async def _step(self, event: LifecycleEvent) -> None:
         if event.step == _STOPPED:

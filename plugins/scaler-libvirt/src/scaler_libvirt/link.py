@@ -225,9 +225,12 @@ def ask_facts(uri: str) -> driver.Facts:
 
 
 def _stepped(_connection: Any, domain: Any, step: int, detail: int, feed: Feed) -> None:
-    """Called by libvirt's thread: must neither raise nor wait."""
+    """Called by libvirt's thread: must neither raise nor wait.
+
+    (Every question to libvirt gives Python's lock up and has to wait for it: one is enough.)
+    """
     with suppress(driver.Error):
-        feed.post(LifecycleEvent(domain.UUIDString(), domain.name(), step, detail))
+        feed.post(LifecycleEvent(domain.UUIDString(), step, detail))
 
 
 def _closed(_connection: Any, reason: int, opaque: tuple[Feed, Callable[[str], None]]) -> None:

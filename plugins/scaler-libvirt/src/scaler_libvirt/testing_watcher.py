@@ -37,7 +37,6 @@ class Life:
     """
 
     uuid: str
-    domain: str
     identity: Identity | None
     began: float
     ended: float | None = None
@@ -98,9 +97,7 @@ class Watcher:
     async def _step(self, event: LifecycleEvent) -> None:
         if event.step == libvirt.VIR_DOMAIN_EVENT_STARTED:
             identity = await trio.to_thread.run_sync(self._identity, event.uuid)
-            life = Life(
-                uuid=event.uuid, domain=event.domain, identity=identity, began=time.monotonic()
-            )
+            life = Life(uuid=event.uuid, identity=identity, began=time.monotonic())
             self._live[event.uuid] = life
             self.lives.append(life)
             self._started(life)
@@ -146,4 +143,4 @@ class Watcher:
 def _stepped(_connection: Any, domain: Any, step: int, detail: int, feed: Feed) -> None:
     """Called by libvirt's thread: must neither raise nor wait."""
     with suppress(driver.Error):
-        feed.post(LifecycleEvent(domain.UUIDString(), domain.name(), step, detail))
+        feed.post(LifecycleEvent(domain.UUIDString(), step, detail))
