@@ -219,7 +219,7 @@ def test_lines_of_a_moment_are_written_in_one_go_and_warnings_at_once() -> None:
             self.writes += 1
             return super().write(text)
 
-    stream, later = Counting(), list[Callable[[], object]]()
+    stream, later = Counting(), list["Callable[[], object]"]()
     log.setup("info", stream=stream)
     core = logging.getLogger("scaler")
     with log.gathered(later.append):
