@@ -57,9 +57,8 @@ class Reconciler:
     async def once(self, nursery: trio.Nursery) -> None:
         """One look: time passes, jobs are forgotten, the plan is made, written and begun."""
         state = self._state
-        self._pass_time()
         transaction = Transaction()
-        lost = self._lost_jobs(transaction)
+        lost = self._lost_jobs(transaction) if self._pass_time() else []
         ceilings = state.plan.ceilings
         state.plan = plan(self._situation())
         if state.plan.ceilings != ceilings:
@@ -88,12 +87,13 @@ class Reconciler:
 
     # -- before the plan
 
-    def _pass_time(self) -> None:
+    def _pass_time(self) -> bool:
+        """Let time pass, once a second; whether it did."""
         state = self._state
         now = state.clock.now()
         if now < self._times_due:
             self._rows_wake = self._times_due  # rows changed since they were looked at
-            return
+            return False
         self._times_due = now + TIMES
         wake = math.inf
         for runner_id, row in list(state.rows.items()):
@@ -105,6 +105,7 @@ class Reconciler:
         self._rows_wake = None if math.isinf(wake) else wake
         for name, demand in state.demand.items():
             state.demand[name] = settle(demand, now)
+        return True
 
     def _lost_jobs(self, transaction: Transaction) -> list[KnownJob]:
         """The jobs that nothing confirms any more; the ledger is to forget them."""
