@@ -90,7 +90,10 @@ def main(settings: Settings, loaded: Mapping[str, LoadedPlugin]) -> None:
 async def _main(settings: Settings, loaded: Mapping[str, LoadedPlugin]) -> None:
     soon = partial(trio.lowlevel.current_trio_token().run_sync_soon, idempotent=True)
     async with _unwrapped():
-        with logs.gathered(soon), trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with (
+            logs.gathered(soon),
+            trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+        ):
             async with trio.open_nursery() as nursery:
                 stop = trio.Event()
                 nursery.start_soon(_watch, signals, stop, nursery.cancel_scope, name="signals")

@@ -136,6 +136,9 @@ class Engine:
 
     def machine_changed(self, plugin: str, machine: Machine) -> None:
         """See `Context.machine_changed`."""
+        runs = isinstance(machine, Machine) and machine.state == "running"
+        if runs and machine.runner is not None and self.steps.is_making(machine.runner):
+            return  # provision_runner is about to say so itself
         if trouble := unsound(machine):
             raise TypeError(trouble)
         row = self.state.rows.get(machine.runner) if machine.runner is not None else None
@@ -143,8 +146,6 @@ class Engine:
             if machine.runner is not None and machine.state == "running":
                 self.survey.ask()  # something of ours that has no row, perhaps any more
         elif row.runner.provisioner == plugin:
-            if machine.state == "running" and self.steps.is_making(row.runner.id):
-                return  # provision_runner is about to say so itself
             self.state.apply(row.runner.id, Provisioned(machine))
 
     def capacity_changed(self, plugin: str) -> None:

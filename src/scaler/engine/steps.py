@@ -24,7 +24,7 @@ log = logging.getLogger("scaler.steps")
 LONGEST = 60.0  # seconds between two tries, at most
 # While runners are being made, few are retired, and the others wait for so many seconds at most:
 # jobs that wait for a runner come first
-BESIDE = 2
+BESIDE = 1
 WAIT = 2.0
 
 

@@ -10,6 +10,7 @@ import re
 import uuid
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, unquote
 
@@ -62,6 +63,7 @@ def digest(config: str) -> str:
     return hashlib.sha256(config.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+@lru_cache(maxsize=1024)
 def domain_name(runner_name: str) -> str:
     """A name that is safe everywhere libvirt and QEMU put it: files, sockets, command lines.
 
