@@ -78,9 +78,8 @@ class Reconciler:
                 self._steps.unclaim(row.runner.id)
                 state.withdraw(row)
         # cleaning up goes on, also on a full disk: what a crash forgets of it is found again
-        for row in list(state.rows.values()):
-            if row.runner.state in (RunnerState.RETIRING, RunnerState.GONE):
-                self._steps.retire(row)
+        for runner_id in list(state.leaving):
+            self._steps.retire(state.rows[runner_id])
         if written:
             for profile in state.profiles:
                 self._acquire(profile, nursery)

@@ -34,6 +34,7 @@ EVENTS = 200  # recent events kept for the dashboard
 FINISHED = 100  # finished jobs kept for the dashboard
 # states that nothing is waited for in: told to the log only where it wants every step
 PASSING = (RunnerState.PLANNED, RunnerState.REGISTERED, RunnerState.GONE)
+LEAVING = (RunnerState.RETIRING, RunnerState.GONE)
 REMEMBERED = 10_000  # runners whose end is remembered, so that a slow list cannot bring them back
 
 
@@ -44,6 +45,9 @@ class State:
         scaler: This scaler's name.
         profiles: Every profile by its key.
         stored: What the ledger held.
+
+    Attributes:
+        leaving: The ids of those that are being retired.
     """
 
     def __init__(
@@ -82,7 +86,8 @@ class State:
         self.ids_known = "next_id" in stored.meta
         self.stopping = False
         self.version = 0
-        self._kept = dict(stored.rows)
+        self._unkept: dict[int, None] = {}  # whose row is not durable as it is, oldest change first
+        self.leaving = {i: None for i, row in self.rows.items() if row.runner.state in LEAVING}
         self.news = trio.Event()
         self.planned = trio.Event()
         self.watched = trio.Event()
@@ -136,6 +141,7 @@ class State:
             told=now,
         )
         self.rows[runner_id] = row
+        self._unkept[runner_id] = None
         return row
 
     def announce(self, row: Row) -> None:
@@ -145,6 +151,7 @@ class State:
     def withdraw(self, row: Row) -> None:
         """Take a new row back that could not be made durable; nobody has heard of it."""
         self.rows.pop(row.runner.id, None)
+        self._unkept.pop(row.runner.id, None)
 
     def apply(self, runner_id: int, fact: Fact) -> Row | None:
         """Fold a fact into a row; the row afterwards, or None where there is no such runner.
@@ -160,6 +167,11 @@ class State:
         if row.runner.state is not before.runner.state:
             row = evolve(row, runner=evolve(row.runner, since=self.clock.wall()))
         self.rows[runner_id] = row
+        self._unkept[runner_id] = None
+        if row.runner.state in LEAVING:
+            self.leaving[runner_id] = None
+        else:
+            self.leaving.pop(runner_id, None)
         if row.runner != before.runner:
             self._step(before, row)
         if came_to_nothing(before, row):
@@ -175,7 +187,8 @@ class State:
     def drop(self, row: Row) -> None:
         """Forget a runner that is gone."""
         self.rows.pop(row.runner.id, None)
-        self._kept.pop(row.runner.id, None)
+        self._unkept.pop(row.runner.id, None)
+        self.leaving.pop(row.runner.id, None)
         self.gone[row.runner.id] = self.clock.now()
         while len(self.gone) > REMEMBERED:
             self.gone.popitem(last=False)
@@ -183,8 +196,7 @@ class State:
 
     def unkept(self) -> list[Row]:
         """The rows that changed since they were last made durable."""
-        kept = self._kept
-        return [row for runner_id, row in self.rows.items() if kept.get(runner_id) is not row]
+        return [self.rows[runner_id] for runner_id in self._unkept]
 
     async def keep(self, *rows: Row, transaction: Transaction | None = None) -> None:
         """Make rows durable, as they are now, with what else is in the transaction.
@@ -201,8 +213,8 @@ class State:
             transaction.meta("clock", self.clock.save())
         await self.ledger.write(transaction)
         for row in rows:
-            if row.runner.id in self.rows:  # it may have been dropped meanwhile
-                self._kept[row.runner.id] = row
+            if self.rows.get(row.runner.id) is row:  # it may have changed meanwhile
+                self._unkept.pop(row.runner.id, None)
 
     def stamp(self, transaction: Transaction) -> None:
         """Keep the next id, too; not before all lists told which ids there are."""
