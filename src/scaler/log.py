@@ -13,7 +13,7 @@ import re
 import sys
 import time
 import urllib.parse
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -59,7 +59,8 @@ def setup(level: str, *, stream: TextIO | None = None, hide: Iterable[Secret] = 
 def gathered(soon: Callable[[Callable[[], object]], object]) -> Iterator[None]:
     """Write the lines of one moment in one go, from `warning` on at once.
 
-    In a burst of jobs there are thousands of lines, and each write costs more than its line.
+    In a burst of jobs there are thousands of lines, and each write costs more than its line. What
+    is gathered while the loop hangs is written with the next warning, or when it goes on.
 
     Args:
         soon: Calls a function a moment later, from any thread; the loop's own.
@@ -162,7 +163,7 @@ class _Handler(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self.soon: Callable[[Callable[[], object]], object] | None = None
-        self._lines: list[str] = []
+        self._lines: list[tuple[logging.LogRecord, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.soon is None or record.levelno >= logging.WARNING:
@@ -170,7 +171,7 @@ class _Handler(logging.StreamHandler[TextIO]):
             super().emit(record)
             return
         try:
-            self._lines.append(self.format(record) + self.terminator)
+            self._lines.append((record, self.format(record) + self.terminator))
         except Exception:
             self.handleError(record)
             return
@@ -184,10 +185,20 @@ class _Handler(logging.StreamHandler[TextIO]):
         """Write what was gathered."""
         with self.lock or nullcontext():
             lines, self._lines = self._lines, []
-            if lines:
-                with suppress(OSError, ValueError):  # nobody reads any more
-                    self.stream.write("".join(lines))
-                    self.flush()
+            if not lines:
+                return
+            try:
+                self.stream.write("".join(line for _, line in lines))
+                self.flush()
+            except OSError:
+                return  # nobody reads any more
+            except Exception:  # one of them cannot be written: each for itself
+                for record, line in lines:
+                    try:
+                        self.stream.write(line)
+                        self.flush()
+                    except Exception:
+                        self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         kind, error, _ = sys.exc_info()

@@ -182,3 +182,12 @@ def test_no_cell_of_a_table_sends_a_terminal_commands() -> None:
     shown = table([[NASTY, NASTY], ["b", NASTY]], sys.stdout)
     assert set(filter(lambda c: not c.isprintable(), shown)) == {"\n"}
     assert len(shown.splitlines()) == 2
+
+
+def test_a_service_is_tuned_once_all_is_imported() -> None:
+    code = (
+        "import gc, sys\nfrom scaler.cli import process\nprocess.tune()\n"
+        "print(gc.get_freeze_count() > 0, gc.get_threshold()[0], sys.getswitchinterval())"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["True", "50000", "0.0005"]

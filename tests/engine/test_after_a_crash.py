@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from scaler.engine.reconciler import Reconciler
 from scaler.errors import Unavailable
 from scaler.records import Machine, RunnerState
 
@@ -143,6 +144,71 @@ async def test_where_places_are_short_nobody_waits_to_be_retired(
 ) -> None:
     await many_end(world, row, 32)
     async with world.running():
+        await trio.sleep(0.55)
         await world.deliver(4, *(world.job(n, "done", world.name(n)) for n in range(1, 31)))
         await world.until(lambda: world.count("register") == 2, 5)
         await world.until(lambda: world.count("unregister") == 30, 0.5)
+
+
+async def test_who_waits_to_be_retired_goes_on_when_all_are_made(
+    world: World, autojump_clock: object, row: Rows
+) -> None:
+    await many_end(world, row, 100)
+    world.script["register"] = [0.6] * 4
+    world.script["unregister"] = [10.0] * 30
+    async with world.running():
+        await trio.sleep(0.55)
+        await world.deliver(4, *(world.job(n, "done", world.name(n)) for n in range(1, 31)))
+        await world.until(lambda: world.count("register") == 4, 5)
+        assert world.count("unregister") == 1
+        await world.until(lambda: world.count("unregister") == 30, 1)
+
+
+async def test_what_failed_to_be_retired_and_is_in_line_makes_no_hot_loop(
+    world: World, autojump_clock: object, row: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.profiles["linux"] = replace(world.profiles["linux"], max_count=100)
+    world.rooms = [replace(world.rooms[0], total={})]
+    await world.stored(row(1, RunnerState.RETIRING), row(2, RunnerState.BUSY))
+    world.agents["linux.2@host"] = world.agent("r2", online=True)
+    world.machines[2] = Machine(runner=2, id="old-2", room="a")
+    world.script["unregister"] = [OSError("away"), 30.0]
+    world.script["register"] = [30.0] * 4
+    looks: list[float] = []
+    once = Reconciler.once
+
+    async def counted(self: Reconciler, nursery: trio.Nursery) -> None:
+        looks.append(trio.current_time())
+        await once(self, nursery)
+
+    async with world.running():
+        await trio.sleep(0.55)
+        await world.deliver(4, world.job(2, "done", "linux.2@host"))
+        await trio.sleep(0.4)
+        monkeypatch.setattr(Reconciler, "once", counted)
+        await trio.sleep(4)
+    assert len(looks) < 20
+
+
+async def test_a_machine_that_is_told_of_while_it_is_made_is_not_taken_for_the_answer(
+    world: World, autojump_clock: object
+) -> None:
+    world.script["provision"] = [5.0]
+    async with world.running():
+        await world.deliver(1)
+        await world.until(lambda: world.states() == {1: "registered"}, 5)
+        early = Machine(runner=1, id="early", room="a", runner_name="linux.1@host")
+        world.contexts["vm"].machine_changed(early)
+        assert world.states() == {1: "registered"}
+        await world.until(lambda: world.states() == {1: "booting"}, 10)
+        assert world.rows[1].runner.machine == world.machines[1]
+
+
+async def test_a_list_that_hangs_does_not_keep_half_made_runners(
+    world: World, autojump_clock: object, row: Rows
+) -> None:
+    await world.stored(row(1, RunnerState.REGISTERED))
+    world.agents["linux.1@host"] = world.agent("r1")
+    world.script["list machines"] = [world.HANG] * 10
+    async with world.running():
+        await world.until(lambda: 1 not in world.rows, 25)

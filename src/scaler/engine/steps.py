@@ -68,6 +68,7 @@ class Steps:
             return
         if self.retry_at.get(runner_id, 0.0) > self._state.clock.now():
             return
+        self.retry_at.pop(runner_id, None)
         self._line.setdefault(runner_id, self._state.clock.now())
         self._next()
 
@@ -76,6 +77,8 @@ class Steps:
 
         Where the plan wants more than it may make, what is retired makes room for it: no waiting.
         """
+        if self._nursery.cancel_scope.cancel_called:
+            return
         rush = bool(self._making) and not self._state.plan.why
         latest = self._state.clock.now() - WAIT
         while self._line:

@@ -14,6 +14,8 @@ from scaler.model.row import Provisioned, Retire, Row, Seen, Unlisted, Unseen
 from scaler.records import Machine, Registration, Room, RunnerState
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from scaler.engine.state import State
     from scaler.engine.steps import Steps
 
@@ -54,6 +56,7 @@ class Survey:
         wait = SOON
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._run_rooms, name="rooms")
+            nursery.start_soon(self._lose_patience, name="strays")
             while not self._state.stopping:
                 with trio.move_on_after(wait):
                     await self._asked.wait()
@@ -83,6 +86,10 @@ class Survey:
             await self._rooms_asked.wait()
             self._rooms_asked = trio.Event()
             await self.rooms()
+
+    async def _lose_patience(self) -> None:
+        await trio.sleep_until(self._state.clock.deadline(self._patient_until))
+        self._settle_strays()
 
     # -- rooms
 
@@ -121,9 +128,7 @@ class Survey:
     ) -> None:
         state = self._state
         by_name = {registration.name: registration for registration in listed}
-        for number, row in enumerate(list(state.rows.values()), 1):
-            if number % TURN == 0:
-                await trio.lowlevel.checkpoint()
+        async for row in self._rows():
             registration = by_name.pop(row.runner.name, None)
             if row.runner.source != plugin or row.told >= began:
                 continue
@@ -152,9 +157,7 @@ class Survey:
     async def _fold_machines(self, plugin: str, listed: list[Machine], began: float) -> None:
         state = self._state
         by_id = {machine.runner: machine for machine in listed if machine.runner is not None}
-        for number, row in enumerate(list(state.rows.values()), 1):
-            if number % TURN == 0:
-                await trio.lowlevel.checkpoint()
+        async for row in self._rows():
             machine = by_id.pop(row.runner.id, None)
             if row.runner.provisioner != plugin or self._steps.is_making(row.runner.id):
                 continue
@@ -171,6 +174,15 @@ class Survey:
                 row_found = self._adopt(profile, runner_id, provisioner=plugin, room=machine.room)
                 if row_found is not None:
                     state.apply(runner_id, Provisioned(machine, listed=True))
+
+    async def _rows(self) -> AsyncIterator[Row]:
+        """Every row that is there, as it is when it comes; others have their turn in between."""
+        rows = self._state.rows
+        for number, runner_id in enumerate(list(rows), 1):
+            if number % TURN == 0:
+                await trio.lowlevel.checkpoint()
+            if (row := rows.get(runner_id)) is not None:
+                yield row
 
     # -- what has no row
 

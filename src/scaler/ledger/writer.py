@@ -37,6 +37,8 @@ class _Entry:
 class Writer:
     """Owns the connection. `write` returns when the changes are durable, all or none.
 
+    One trio run writes: the first that does.
+
     Args:
         path: The file.
         tables: The key columns of every table, in the order of their definition; the other columns
@@ -75,8 +77,11 @@ class Writer:
             Exception: Nothing of it was written.
             trio.TooSlowError: The disk did not answer; the outcome is unknown.
         """
-        if self._token is None:
-            self._token = trio.lowlevel.current_trio_token()
+        token = trio.lowlevel.current_trio_token()
+        if self._token is not token:
+            if self._token is not None:
+                raise RuntimeError("a ledger that one trio run opened cannot be used in another")
+            self._token = token
         entry = _Entry(changes)
         self._entries.put(entry)
         with trio.CancelScope(shield=True, deadline=trio.current_time() + LIMIT) as scope:

@@ -208,3 +208,18 @@ async def test_a_session_whose_id_a_crash_took_is_waited_for_in_short_steps(
         else:
             await world.listening()
             assert sim.scale_set("linux").session is not lost
+
+
+async def test_a_rivals_session_is_not_taken_for_a_leftover_after_a_clean_stop(
+    world: World,
+) -> None:
+    sim = world.sim
+    sim.faults.add("create-session", status=409, times=None)
+    async with world.running():
+        await sim.wait_for(lambda: sim.count("create-session") >= 2)
+    world.build()
+    told = len(world.core.reports)
+    async with world.running():
+        seen = sim.count("create-session")
+        await sim.wait_for(lambda: sim.count("create-session") >= seen + 2)
+    assert not any("a crash left" in report[1] for report in world.core.reports[told:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import trio
@@ -26,7 +25,7 @@ class Making:
         seen, error: Then, how it went: one of them is not None.
         overdue: Why nobody waits for it any more, though it has not come back; empty otherwise.
         news: Set when it landed or is overdue.
-        seconds: How long the call took.
+        since: When it was asked for, on trio's clock.
     """
 
     def __init__(
@@ -39,24 +38,23 @@ class Making:
         self.error: Exception | None = None
         self.overdue = ""
         self.news = trio.Event()
-        self.seconds = 0.0
+        self.since = trio.current_time()
         self._create = create
         self._lock = threading.Lock()
         self._sent = False
         self._dropped = False
 
-    def run(self, connection: driver.Connection) -> None:
-        """Make the call, in a worker thread, unless it was dropped."""
+    def run(self, connection: driver.Connection) -> bool:
+        """Make the call, in a worker thread; False: it was dropped, and is not made."""
         with self._lock:
             if self._dropped:
-                return
+                return False
             self._sent = True
-        began = time.perf_counter()
         try:
             self.seen = self._create(connection)
         except Exception as error:
             self.error = error
-        self.seconds = time.perf_counter() - began
+        return True
 
     def land(self) -> None:
         """It came back, or was never sent."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,23 +15,22 @@ from scaler_libvirt import driver
 from scaler_libvirt.link import alive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from scaler_libvirt.connection import Connection
     from scaler_libvirt.events import Feed
     from scaler_libvirt.making import Making
 
-_HOP = 0.010  # seconds that the machines of one hop may take together
-_LARGEST = 32
-_WEIGHT = 0.2  # of the latest hop in the running average
+_HOP = 0.010  # seconds after which a hop takes no further machine
+_WAIT = 0.020  # seconds that a machine waits for the hops under way before another one is begun
 
 
 class Sender:
     """A hop to a thread costs as much as making a machine does where that is quick.
 
-    So a hop is begun when none is under way, or when enough machines wait to fill one: that is one
-    machine where making it takes long, and some dozens where it takes a moment. What becomes of
-    one machine is no concern of the others in its hop.
+    So one hop makes machine after machine, as long as some wait and its time is not over. Where
+    making one takes long, the others do not stand behind it: after a moment more hops are begun,
+    eight at most, and each takes what is next.
 
     Args:
         connection: To the host.
@@ -46,10 +47,11 @@ class Sender:
         self._connection = connection
         self._deadline = deadline
         self._landed = landed
-        self._waiting: deque[Making] = deque()
+        self._waiting: deque[Making] = deque()  # hops take from it in their threads
+        self._back: deque[Making] = deque()  # and put here what came back
+        self._told = False  # that something did, and the trio run has not looked yet
         self._hops = 0
         self._news = trio.Event()
-        self._seconds = _HOP  # of one machine, on average
 
     def put(self, making: Making) -> None:
         """Send this one as soon as possible."""
@@ -61,66 +63,89 @@ class Sender:
         try:
             async with trio.open_nursery() as nursery:
                 while True:
-                    await self._news.wait()
+                    with trio.move_on_after(_WAIT if self._more() else math.inf):
+                        await self._news.wait()
                     self._news = trio.Event()
-                    while batch := self._next():
+                    for _ in range(self._wanted()):
                         self._hops += 1
-                        nursery.start_soon(self._hop, batch, feed, name="libvirt hop")
+                        nursery.start_soon(self._hop, feed, name="libvirt hop")
         finally:
-            self._end(list(self._waiting), "the plugin's service has ended")
-            self._waiting.clear()
+            self._give_up_waiting("the plugin's service has ended")
 
-    def _next(self) -> list[Making]:
-        """What goes into a hop now; nothing where more should gather first."""
-        size = max(1, min(_LARGEST, int(_HOP / self._seconds)))
-        full = len(self._waiting) >= size
-        if not self._waiting or self._hops >= self._connection.CALLS or (self._hops and not full):
-            return []
-        return [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
+    def _more(self) -> bool:
+        return bool(self._waiting) and self._hops < self._connection.CALLS
 
-    async def _hop(self, batch: Sequence[Making], feed: Feed) -> None:
-        why = "the call was given up"
+    def _wanted(self) -> int:
+        """How many hops are to be begun now."""
+        if not self._more():
+            return 0
+        since = trio.current_time() - _WAIT
+        late = sum(making.since <= since for making in list(self._waiting))
+        return min(self._connection.CALLS - self._hops, late if self._hops else max(1, late))
+
+    async def _hop(self, feed: Feed) -> None:
+        hop = _Hop()
         try:
             await self._connection.call(
-                partial(self._send, batch, feed), deadline=self._deadline, lane="making"
+                partial(self._send, hop, feed), deadline=self._deadline, lane="making"
             )
         except (Unavailable, driver.Error) as error:
             why = str(error).removeprefix(f"host {self._connection.name}: ")
+            if hop.making is not None:
+                hop.making.give_up(why)
+            if self._connection.facts is None:  # it is lost: nobody else will take them
+                self._give_up_waiting(why)
         finally:
             self._hops -= 1
             self._news.set()
-            self._end([making for making in batch if making.drop()], why)
-            for making in batch:
-                making.give_up(why)
 
-    def _send(self, batch: Sequence[Making], feed: Feed, connection: driver.Connection) -> None:
-        """Make the machines of a hop, in a worker thread. Raises where the connection is lost."""
-        done: list[Making] = []
-        try:
-            for making in batch:
-                making.run(connection)
-                if making.seen is None and making.error is None:
-                    continue  # it was dropped
-                done.append(making)
-                lost = making.error
-                if isinstance(lost, driver.Error) and not alive(connection):
-                    making.error = self._unavailable(str(lost))
-                    raise lost
-        finally:
-            feed.soon(lambda: self._back(done))
+    def _send(self, hop: _Hop, feed: Feed, connection: driver.Connection) -> None:
+        """Make machines, in a worker thread. Raises where the connection is lost."""
+        over = time.monotonic() + _HOP
+        while time.monotonic() < over:
+            try:
+                making = self._waiting.popleft()
+            except IndexError:
+                return
+            hop.making = making
+            if not making.run(connection):
+                continue  # it was dropped
+            lost = making.error
+            if not isinstance(lost, driver.Error) or alive(connection):
+                lost = None
+            else:
+                making.error = self._unavailable(str(lost))
+            # (told before the call's own end is: whoever waits finds it landed, not given up)
+            self._back.append(making)
+            if not self._told:  # each telling wakes the loop: one for all that come meanwhile
+                self._told = True
+                feed.soon(self._land)
+            if lost is not None:
+                raise lost
 
-    def _back(self, done: Sequence[Making]) -> None:
-        if done:
-            mean = sum(making.seconds for making in done) / len(done)
-            self._seconds += _WEIGHT * (max(mean, 1e-6) - self._seconds)
-            self._landed(done)
+    def _land(self) -> None:
+        self._told = False  # before looking: what comes meanwhile is told anew
+        landed = [self._back.popleft() for _ in range(len(self._back))]
+        self._landed(landed)
 
-    def _end(self, batch: Sequence[Making], why: str) -> None:
-        for making in batch:
-            making.drop()
+    def _give_up_waiting(self, why: str) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        self._end([making for making in waiting if making.drop()], why)
+
+    def _end(self, makings: Iterable[Making], why: str) -> None:
+        ended = list(makings)
+        for making in ended:
             making.error = self._unavailable(f"its domain was not made: {why}")
-        if batch:
-            self._landed(batch)
+        self._landed(ended)
 
     def _unavailable(self, text: str) -> Unavailable:
         return Unavailable(f"host {self._connection.name}: {text}")
+
+
+class _Hop:
+    """What a thread is at: written there, read in the trio run once the call was given up."""
+
+    __slots__ = ("making",)
+
+    def __init__(self) -> None:
+        self.making: Making | None = None

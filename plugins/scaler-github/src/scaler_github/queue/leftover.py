@@ -48,6 +48,13 @@ class Leftover:
         self._since = None
         await self._save({"scale_set": scale_set, "session": session})
 
+    async def refused(self, scale_set: int) -> None:
+        """GitHub said that none was opened."""
+        stored = await self._load()
+        if not self._lost and stored.get("opening"):
+            session = stored.get("session")
+            await self._save({"scale_set": scale_set, "session": session} if session else None)
+
     async def closed(self) -> None:
         """None is open."""
         await self._save(None)

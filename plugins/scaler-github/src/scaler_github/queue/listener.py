@@ -184,6 +184,8 @@ class Listener:
                 grace=self._pace.farewell / 2,
             )
         except GitHubError as error:
+            if error.kind not in (Kind.RETRY, Kind.WAIT):  # else it may be open
+                await self._leftover.refused(scale_set.id)
             if error.kind is Kind.GONE:
                 self._forget_scale_set()
                 raise ScaleSetLost(error.verdict) from None
