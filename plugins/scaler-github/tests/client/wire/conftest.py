@@ -6,7 +6,6 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
-from itertools import count
 from typing import Any
 
 import h11
@@ -312,7 +311,7 @@ class Lab:
 
         Answers the number of steps that there were.
         """
-        for step in count():
+        for step in range(1000):
             uncancelled, left = 0, 0
             for ending in (False, True):
                 todo = await work()

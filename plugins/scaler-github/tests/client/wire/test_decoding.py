@@ -80,3 +80,15 @@ def test_a_bomb_takes_no_more_than_the_limit(layers: int) -> None:
     finally:
         tracemalloc.stop()
     assert decode(zlib.compress(bytes(LIMIT)), "deflate", LIMIT) == bytes(LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "why"),
+    [
+        (gzip.compress(b"", mtime=0) * 80_000, "gzip", "more than 16 parts"),
+        (gzip.compress(b"x"), ", ".join(["gzip"] * 31), "more than 2 times"),
+    ],
+)
+def test_what_would_take_minutes_is_refused(body: bytes, encoding: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        decode(body, encoding, 32 << 20)

@@ -226,10 +226,14 @@ async def test_a_tunnel(lab: Lab, certificates: Certificates, secure: bool, user
 
 
 REFUSALS = [
+    (f"HTTP/1.1 407 bad {SECRET}\r\nContent-Length: 3\r\n\r\nno!".encode(), "^407 Proxy Auth"),
     (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 3\r\n\r\nno!", "^407 Proxy A"),
-    (b"HTTP/1.1 403 No\x07pe\r\nTransfer-Encoding: chunked\r\n\r\n", "^it does not speak|^403 No"),
+    (
+        b"HTTP/1.1 403 No\x07pe\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "^it does not speak|^403 Forb",
+    ),
     (b"HTTP/1.0 502 Bad Gateway\r\n\r\n<html>", "^502 Bad Gateway$"),
-    (b"HTTP/1.1 301\r\nLocation: /\r\n\r\n", "^301$"),
+    (b"HTTP/1.1 301\r\nLocation: /\r\n\r\n", "^301 Moved Perm"),
     (b"SSH-2.0-OpenSSH\r\n\r\n", "does not speak HTTP: illegal status line$"),
     (b"HTTP/1.1 100 Continue\r\n\r\n", "closed the connection"),
     (b"", "closed the connection"),

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import ssl
+from http.client import responses
 from typing import TYPE_CHECKING
 
 import h11
@@ -116,8 +117,8 @@ async def _connect(stream: trio.abc.Stream, to: Origin, proxy: Proxy) -> None:
         elif type(event) is h11.Response:
             break
     if not 200 <= event.status_code < 300:
-        words = "".join(c for c in event.reason.decode("latin-1") if c.isprintable())
-        raise ProxyError(f"{event.status_code} {words[:80]}".rstrip())
+        # (its own words may echo what it was sent, the password among it)
+        raise ProxyError(f"{event.status_code} {responses.get(event.status_code, '')}".rstrip())
     if http.trailing_data[0]:
         raise ProxyError("it spoke before the server could")
 
