@@ -40,8 +40,8 @@ def _destroy_without_unregister() -> None:
 def _forget_row_before_destroy() -> None:
     """The row goes, and the machine is thought to have gone."""
 
-    def wrong(connection: Any, scaler: str, runner: int, uuid: str | None) -> int:
-        del connection, scaler, runner, uuid
+    def wrong(connection: Any, scaler: str, runner: int, **more: Any) -> int:
+        del connection, scaler, runner, more
         return 1
 
     _set(driver, "destroy", wrong)
@@ -52,11 +52,11 @@ def _remake_same_id() -> None:
     """A runner's machine is made again, beside the first one."""
     create: Any = driver.create
 
-    def wrong(connection: Any, xml: str, name: str, identity: Any) -> Any:
-        again = xml.replace(f"<name>{name}", f"<name>{name}-2")
-        uuid = again.partition("<uuid>")[2].partition("</uuid>")[0]
-        create(connection, again.replace(uuid, domain.new_uuid()), f"{name}-2", identity)
-        return create(connection, xml, name, identity)
+    def wrong(connection: Any, xml: str, name: str, uuid: str, identity: Any) -> Any:
+        other = domain.new_uuid()
+        again = xml.replace(f"<name>{name}", f"<name>{name}-2").replace(uuid, other)
+        create(connection, again, f"{name}-2", other, identity)
+        return create(connection, xml, name, uuid, identity)
 
     _set(driver, "create", wrong)
 
