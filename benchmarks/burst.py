@@ -2,8 +2,8 @@
 
     python benchmarks/burst.py              all rows, both flows, five runs each
     python benchmarks/burst.py --quick      one run of each row, flow `assigned`
-    python benchmarks/burst.py --jobs 500 --delay 0.02 --flow offered --runs 3
-    python benchmarks/burst.py --jobs 500 --delay 0.02 --profile burst.pstats
+    python benchmarks/burst.py --jobs 500 --delay 20 --flow offered --runs 3
+    python benchmarks/burst.py --jobs 500 --delay 20 --profile burst.pstats
 
 Each run starts a stand-in for GitHub (`hub.py`) and `scaler run`, two processes, both fresh: the
 real client, hooks and reconciler, the ledger on the disk, machines in libvirt's test driver. Once
@@ -15,6 +15,7 @@ the stand-in is quick enough is measured first, and its share of a processor sta
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from bench.processes import (
     Failed,
     cpu_seconds,
     hub,
+    installed,
     scaler,
     settle,
     stopping_on_signals,
@@ -37,8 +39,8 @@ BOOT = 0.05
 LONGEST = 60.0  # seconds that one burst may take
 KINDS = ("JIT config", "acquire", "poll", "delete message", "remove runner")
 HEAD = [
-    "flow", "jobs", "delay ms", "all started s", "min", "max", "median job s", "floor s",
-    "listener s", "times quicker", "scaler CPU s", "stand-in CPU s", "all done s",
+    "flow", "jobs", "delay, ms", "all started, s", "min, s", "max, s", "median job, s", "floor, s",
+    "listener, s", "listener ÷ scaler", "CPU s: scaler", "CPU s: stand-in", "all done, s",
 ]  # fmt: skip
 
 
@@ -84,7 +86,7 @@ class Run:
 def run(case: Case, profile: Path | None = None) -> Run:
     """One burst with fresh processes. Raises Failed where it does not come to its end."""
     options = {
-        "flow": case.flow, "delay": case.delay, "boot": BOOT, "boot_from": case.boot_from,
+        "flow": case.flow, "delay": case.delay * 1000, "boot": BOOT, "boot_from": case.boot_from,
         "lifetime": LONGEST * 3,
     }  # fmt: skip
     with (
@@ -171,32 +173,45 @@ def counted(requests: dict[str, int]) -> str:
 
 
 def cases(given: argparse.Namespace) -> list[Case]:
-    """What was asked for."""
+    """What was asked for; none where the listener has no row with such a delay."""
+    delay = None if given.delay is None else given.delay / 1000
     flows = [given.flow] if given.flow else ["assigned"] if given.quick else ["assigned", "offered"]
     if given.jobs:
-        delay = given.delay if given.delay is not None else 0.02
+        delay = 0.02 if delay is None else delay
         return [Case(given.jobs, delay, flow, given.boot_from) for flow in flows]
     return [
         Case(one.jobs, one.delay, flow, given.boot_from)
         for one in peers.LISTENER
         for flow in flows
-        if given.delay is None or given.delay == one.delay
+        if delay is None or math.isclose(delay, one.delay)
     ]
 
 
 def main() -> int:
     parser = results.arguments(__doc__ or "")
     add = parser.add_argument
-    add("--jobs", type=int, help="so many at once, instead of the rows of the listener")
-    add("--delay", type=float, help="seconds added to every request")
+    add(
+        "--jobs", type=results.positive, help="so many at once, instead of the rows of the listener"
+    )
+    add("--delay", type=results.milliseconds, help="milliseconds added to every request")
     add("--flow", choices=("assigned", "offered"), help="how jobs come (both)")
     add("--boot-from", choices=("machine", "config"), default="machine", help="what boots a guest")
-    add("--runs", type=int, help="of each row (5; 1 if --quick)")
-    add("--profile", type=Path, metavar="FILE", help="cProfile of scaler's main thread, last run")
+    add("--runs", type=results.positive, help="of each row (5; 1 if --quick)")
+    add(
+        "--profile", type=results.new_file, metavar="FILE",
+        help="cProfile of scaler's main thread, last run",
+    )  # fmt: skip
     given = parser.parse_args()
+    if not cases(given):
+        delays = ", ".join(f"{one.delay * 1000:g}" for one in peers.LISTENER)
+        parser.error(
+            f"no row has a delay of {given.delay:g} ms (they have {delays}); "
+            "for another one say --jobs as well"
+        )
     count = given.runs or (1 if given.quick or given.profile else 5)
     with stopping_on_signals():
         try:
+            installed()
             return measure(given, count)
         except Failed as error:
             print(f"failed: {error}", file=sys.stderr)

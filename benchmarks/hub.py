@@ -1,6 +1,6 @@
 """A stand-in for GitHub's Actions service that is quick enough not to be what is measured.
 
-    python benchmarks/hub.py --delay 0.02
+    python benchmarks/hub.py --delay 20
 
 One process, one port; it prints where it listens, a line each, and ends at SIGTERM or when its
 `--lifetime` is over. It speaks what the client of scaler-github needs, in the protocol's own forms,
@@ -16,22 +16,28 @@ import asyncio
 import signal
 import sys
 
+from bench import results
 from bench.control import Control, Guests
 from bench.service import TOKEN, Connection, Service
 from bench.world import Options, World
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; times are in seconds."""
+    """The command line; the delay is in milliseconds, all other times are in seconds."""
     made = argparse.ArgumentParser(prog="hub.py", description=__doc__.partition("\n")[0])
     add = made.add_argument
     add("--flow", choices=("assigned", "offered"), default="assigned", help="how jobs come")
-    add("--delay", type=float, default=0.0, help="added to every request")
-    add("--poll", type=float, default=50.0, help="how long a poll without news is held")
-    add("--boot", type=float, default=0.05, help="until a guest is online (%(default)s)")
+    add("--delay", type=results.milliseconds, default=0.0, help="milliseconds before every answer")
+    add("--poll", type=float, default=50.0, help="seconds that a poll without news is held")
+    add("--boot", type=float, default=0.05, help="seconds until a guest is online (%(default)s)")
     add("--boot-from", choices=("machine", "config"), default="machine", help="what it counts from")
     add("--seed", type=int, default=1, help="of the jobs' durations, 50 to 100 ms")
-    add("--lifetime", type=float, default=600.0, help="ends by itself then (%(default)s)")
+    add(
+        "--lifetime",
+        type=float,
+        default=600.0,
+        help="seconds until it ends by itself (%(default)s)",
+    )
     return made
 
 
@@ -40,7 +46,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     options = Options(
         flow=arguments.flow,
-        delay=arguments.delay,
+        delay=arguments.delay / 1000,
         poll=arguments.poll,
         boot=arguments.boot,
         boot_from=arguments.boot_from,

@@ -11,16 +11,21 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 from bench import results
 
-GREY = "#808080"
-PALE = "#80808055"
+try:
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+except ModuleNotFoundError:
+    sys.exit("plots.py needs matplotlib: pip install -e '.[bench]' (in the checkout, in its .venv)")
+
+GREY = "#737373"
+PALE = "#73737355"
 BLUE, SKY, ORANGE, GREEN, RED, PINK = (
     "#2f7fc1", "#6db3e8", "#e08a1e", "#1a9e77", "#d9603b", "#c065a8",
 )  # fmt: skip
 COLOURS = (BLUE, ORANGE, GREEN, RED, PINK, SKY)
+LINES = (("wanted", "must", GREEN, "--"), ("sought", "hoped for", PINK, ":"))
 STYLE = {
     "axes.edgecolor": GREY,
     "axes.grid": True,
@@ -50,7 +55,7 @@ STYLE = {
 
 
 def burst(found: dict[str, Any]) -> None:
-    """Bars beside the listener's, on a logarithmic scale, with what was wanted and the floor."""
+    """Bars beside the listener's, logarithmic, with must, hoped for and the floor."""
     rows = [row for row in found["rows"] if row["listener"] is not None]
     places = sorted({(-row["jobs"], row["delay"]) for row in rows})
     axes = _axes(7.2, 3.8)
@@ -71,9 +76,13 @@ def burst(found: dict[str, Any]) -> None:
                 text = "floor: delays and boot alone" if (place, number) == (0, 1) else None
                 axes.hlines(row["floor"], at - width * 0.45, at + width * 0.45, color=RED, lw=2,
                             label=text)  # fmt: skip
-                if row["wanted"] and number == 1:
-                    axes.hlines(row["wanted"], place - 0.42, place + 0.42, color=GREEN, lw=1.2,
-                                ls="--", label="wanted" if place == 0 else None)  # fmt: skip
+                if number != 1:
+                    continue
+                for key_of, text, colour_of, dashes in LINES:
+                    if row[key_of]:
+                        ends = (place - 0.42, place + 0.42)
+                        axes.hlines(row[key_of], *ends, color=colour_of, lw=1.2, ls=dashes,
+                                    label=text if place == 0 else None)  # fmt: skip
     axes.set_yscale("log")
     axes.set_ylim(top=45)
     axes.yaxis.set_major_formatter("{x:g}")
@@ -82,7 +91,7 @@ def burst(found: dict[str, Any]) -> None:
                              for jobs, delay in places]
     )  # fmt: skip
     axes.minorticks_off()
-    axes.set_ylabel("seconds until all have started")
+    axes.set_ylabel("seconds until all have started\n(logarithmic)")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
@@ -97,24 +106,27 @@ def growth(found: dict[str, Any]) -> None:
     """Time and memory by the number of runners, both logarithmic."""
     rows = found["rows"]
     counts = [row["runners"] for row in rows]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.8), width_ratios=(1.6, 1))
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.8), width_ratios=(1.6, 1, 1))
     names = ("survey", "load", "look", "pass", "view", "plan")
     for name, colour in zip(names, COLOURS, strict=True):
         label = found["what"][name].removesuffix(", ms")
         left.plot(counts, [row[name] for row in rows], "o-", ms=4, color=colour, label=label)
     facts = [row["fact"] / 1000 for row in rows]
     left.plot(counts, facts, "o:", ms=4, color=GREY, label="one fact")
-    left.set_title("time, ms")
+    left.set_title("time")
+    left.set_ylabel("ms (logarithmic)")
     left.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.2), ncols=2, fontsize=9)
-    right.plot(counts, [row["mb"] for row in rows], "o-", ms=4, color=BLUE, label="MB in all")
-    right.plot(counts, [row["kb"] for row in rows], "o-", ms=4, color=ORANGE, label="kB a runner")
-    right.set_title("memory")
-    right.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.2), fontsize=9)
-    for axes in (left, right):
+    middle.plot(counts, [row["mb"] for row in rows], "o-", ms=4, color=BLUE)
+    middle.set_title("memory in all")
+    middle.set_ylabel("MB (logarithmic)")
+    right.plot(counts, [row["kb"] for row in rows], "o-", ms=4, color=ORANGE)
+    right.set_title("memory a runner")
+    right.set_ylabel("kB (logarithmic)")
+    for axes in (left, middle, right):
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.minorticks_off()
-        axes.set_xlabel("runners")
+        axes.set_xlabel("runners (logarithmic)")
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.yaxis.set_major_formatter("{x:g}")
     figure.tight_layout()
@@ -137,7 +149,7 @@ def hooks(found: dict[str, Any]) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("plugins that implement the hook (coroutines that do nothing)")
     axes.minorticks_off()
-    axes.set_ylabel("µs a dispatch")
+    axes.set_ylabel("µs a dispatch (logarithmic)")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 

@@ -18,6 +18,7 @@ from bench.processes import (
     Failed,
     cpu_seconds,
     hub,
+    installed,
     resident,
     scaler,
     settle,
@@ -28,7 +29,7 @@ from bench.processes import (
 
 WARM = 20
 IDLE = 60.0  # seconds: two looks at everything, and a poll that comes to its end
-HEAD = ["what", "wanted", "median", "min", "max"]
+HEAD = ["what", "at most", "median", "min", "max"]
 TEXTS = {
     "help": ("`scaler --help`, ms", "150"),
     "first_poll": ("`scaler run` to its first poll, ms", "1,000"),
@@ -72,6 +73,8 @@ def idle(seconds: float, runners: int) -> tuple[float, float]:
         until(running, where, "polling")
         end = time.monotonic() + 30
         while len(where.ask("idle")["names"]) < runners:
+            if (ended := running.process.poll()) is not None:
+                raise Failed(f"scaler ended with code {ended} before {runners} runners were idle")
             if time.monotonic() > end:
                 raise Failed(f"not {runners} idle runners within 30 s; log:\n{running.tail()}")
             time.sleep(0.1)
@@ -112,6 +115,7 @@ def main() -> int:
     given = results.arguments(__doc__ or "").parse_args()
     with stopping_on_signals():
         try:
+            installed()
             found = measure(given.quick)
         except Failed as error:
             print(f"failed: {error}", file=sys.stderr)

@@ -1,31 +1,36 @@
 """What a request costs over connections that are kept: httpx as it comes, ours, and bare h11.
 
-    python benchmarks/transport.py [--delay MILLISECONDS] [--requests N] [--tasks 1,20,64]
-    python benchmarks/transport.py --burst 500 --delay 20 --tasks 20,64
+    python benchmarks/transport.py              both tables, as they are kept with --save
+    python benchmarks/transport.py --delay 5 --tasks 1,20 --requests 500    the first one alone
+    python benchmarks/transport.py --burst 500 --delay 20 --tasks 20,64     the second one alone
 
-Prints a line for each client, with and without TLS, and each number of tasks that ask at once:
-microseconds of this process's CPU for a request, and requests a second. With `--burst`, so many
-tasks ask once, all at the same time, over so many connections: seconds of time and of CPU, first
-with connections to be made, then with those that are there. The server is a process of its own
-that answers fixed bytes. The last figures are in `docs/explanation/transport.md`.
+The first table has a line for each client, with and without TLS, and each number of tasks that ask
+at once: microseconds of this process's CPU for a request, and requests a second. In the second one
+(`--burst`) so many tasks ask once, all at the same time, over so many connections: seconds of time
+and of CPU, first with connections to be made, then with those that are there. The server is a
+process of its own that answers fixed bytes. The last figures are in
+`docs/explanation/transport.md`.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import math
 import multiprocessing
 import ssl
+import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h11
 import httpx
 import trio
 import trustme
+from bench import results
 
 from scaler_github.client.transport import HTTP, Request, Transport
 
@@ -40,6 +45,11 @@ HEADERS = {
 }
 PATH = "/_apis/runtime/runnerscalesets/7/generatejitconfig?api-version=6.0-preview"
 TIMES = 3
+REQUESTS, TASKS = 2000, [1, 20, 64]
+BURST, BURST_DELAY, BURST_TASKS = 500, 20.0, [20, 64]
+HEAD = ["client", "plain / TLS", "tasks", "CPU µs a request", "requests a second"]
+BURST_HEAD = ["client", "plain / TLS", "connections", "cold, s", "cold, CPU s", "warm, s",
+              "warm, CPU s"]  # fmt: skip
 
 Ask = Callable[[], Awaitable[object]]
 
@@ -131,7 +141,9 @@ async def repeat(ask: Ask, requests: int, tasks: int) -> tuple[float, float]:
     return time.process_time() - cpu, time.perf_counter() - began
 
 
-async def measure(url: str, ca: Path, requests: int, tasks: int) -> None:
+async def measure(url: str, ca: Path, requests: int, tasks: int) -> list[dict[str, Any]]:
+    """A row for each client."""
+    rows: list[dict[str, Any]] = []
     tls = ssl.create_default_context(cafile=str(ca))
     kind = "TLS" if url.startswith("https") else "plain"
     limits = httpx.Limits(
@@ -143,8 +155,10 @@ async def measure(url: str, ca: Path, requests: int, tasks: int) -> None:
         for _ in range(TIMES):
             best = min(best, await repeat(ask, requests, tasks))
         cpu, seconds = best
-        cells = [name, kind, str(tasks), f"{cpu / requests * 1e6:.0f}", f"{requests / seconds:.0f}"]
-        print(f"| {' | '.join(cells)} |", flush=True)
+        row = {"client": name, "kind": kind, "tasks": tasks}
+        row |= {"us": round(cpu / requests * 1e6), "per_second": round(requests / seconds)}
+        rows.append(row)
+        print(f"| {' | '.join(cells(row))} |", flush=True)
 
     async with httpx.AsyncClient(verify=tls, limits=limits, trust_env=False) as stock:
         few = max(2 * tasks, requests // tasks)  # it may take 10 ms a request
@@ -169,22 +183,27 @@ async def measure(url: str, ca: Path, requests: int, tasks: int) -> None:
     await line("bare h11 on trio", bare.ask)
     for stream, _ in bare.free:
         await trio.aclose_forcefully(stream)
+    return rows
 
 
-async def burst(url: str, ca: Path, requests: int, connections: int) -> None:
+async def burst(url: str, ca: Path, requests: int, connections: int) -> list[dict[str, Any]]:
+    """A row for each client."""
+    rows: list[dict[str, Any]] = []
     tls = ssl.create_default_context(cafile=str(ca))
     kind = "TLS" if url.startswith("https") else "plain"
 
     async def line(name: str, ask: Ask) -> None:
-        cells = [name, kind, str(connections)]
-        for _ in range(2):
+        row = {"client": name, "kind": kind, "connections": connections}
+        for state in ("cold", "warm"):
             cpu, began = time.process_time(), time.perf_counter()
             async with trio.open_nursery() as nursery:
                 for _ in range(requests):
                     nursery.start_soon(ask)
             seconds = time.perf_counter() - began
-            cells += [f"{seconds:.2f}", f"{time.process_time() - cpu:.2f}"]
-        print(f"| {' | '.join(cells)} |", flush=True)
+            used = time.process_time() - cpu
+            row |= {f"{state}_s": round(seconds, 2), f"{state}_cpu_s": round(used, 2)}
+        rows.append(row)
+        print(f"| {' | '.join(burst_cells(row))} |", flush=True)
 
     limits = httpx.Limits(
         max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=60
@@ -200,15 +219,23 @@ async def burst(url: str, ca: Path, requests: int, connections: int) -> None:
     async with Transport(ca_file=str(ca), authorities=False, connections=connections) as transport:
         request = Request("POST", url, HEADERS, ASKED)
         await line("ours, Transport.call", lambda: transport.call(request))
+    return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--delay", type=float, default=0, help="milliseconds before each answer")
-    parser.add_argument("--requests", type=int, default=2000)
-    parser.add_argument("--tasks", default="1,20,64")
-    parser.add_argument("--burst", type=int, default=0, help="so many at once, once")
-    options = parser.parse_args()
+def cells(row: dict[str, Any]) -> list[str]:
+    """A row of the first table, in the order of HEAD."""
+    return [str(row[key]) for key in ("client", "kind", "tasks", "us", "per_second")]
+
+
+def burst_cells(row: dict[str, Any]) -> list[str]:
+    """A row of the second table, in the order of BURST_HEAD."""
+    times = (f"{row[key]:.2f}" for key in ("cold_s", "cold_cpu_s", "warm_s", "warm_cpu_s"))
+    return [row["client"], row["kind"], str(row["connections"]), *times]
+
+
+@contextmanager
+def serving(delay: float) -> Iterator[tuple[list[str], Path]]:
+    """A server that answers after so many milliseconds: its addresses, and whom to trust."""
     context = multiprocessing.get_context("spawn")
     ports: multiprocessing.Queue[tuple[int, int]] = context.Queue()
     with tempfile.TemporaryDirectory() as folder:
@@ -217,25 +244,67 @@ def main() -> None:
         authority.cert_pem.write_to_path(str(ca))
         issued = authority.issue_cert("127.0.0.1")
         issued.private_key_and_cert_chain_pem.write_to_path(f"{folder}/server.pem")
-        arguments = (folder, options.delay / 1000, ports)
-        server = context.Process(target=serve, args=arguments, daemon=True)
+        server = context.Process(target=serve, args=(folder, delay / 1000, ports), daemon=True)
         server.start()
-        plain, tls = ports.get(timeout=30)
-        if options.burst:
-            print("| client | | connections | cold, s | CPU s | warm, s | CPU s |")
-            print("|---|---|--:|--:|--:|--:|--:|")
-        else:
-            print("| client | | tasks | CPU µs/request | requests/s |")
-            print("|---|---|--:|--:|--:|")
-        for origin in (f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{tls}"):
-            for tasks in map(int, options.tasks.split(",")):
-                if options.burst:
-                    trio.run(burst, f"{origin}{PATH}", ca, options.burst, tasks)
-                else:
-                    trio.run(measure, f"{origin}{PATH}", ca, options.requests, tasks)
-        server.terminate()
-        server.join()
+        try:
+            plain, tls = ports.get(timeout=30)
+            yield [f"http://127.0.0.1:{plain}{PATH}", f"https://127.0.0.1:{tls}{PATH}"], ca
+        finally:
+            server.terminate()
+            server.join()
+
+
+def repeats(delay: float, requests: int, tasks: list[int]) -> list[dict[str, Any]]:
+    """The first table, printed as it comes."""
+    rows = []
+    print(results.table(HEAD, []))
+    with serving(delay) as (urls, ca):
+        for url in urls:
+            for count in tasks:
+                rows += trio.run(measure, url, ca, requests, count)
+    return rows
+
+
+def bursts(delay: float, requests: int, connections: list[int]) -> list[dict[str, Any]]:
+    """The second table, printed as it comes."""
+    rows = []
+    print(results.table(BURST_HEAD, []))
+    with serving(delay) as (urls, ca):
+        for url in urls:
+            for count in connections:
+                rows += trio.run(burst, url, ca, requests, count)
+    return rows
+
+
+def main() -> int:
+    parser = results.arguments(__doc__ or "")
+    add = parser.add_argument
+    add("--delay", type=results.milliseconds, help="milliseconds before each answer (0)")
+    add("--requests", type=results.positive, help=f"of each line ({REQUESTS}; 200 if --quick)")
+    add("--tasks", type=results.several, metavar="N,N", help="so many at once, several values")
+    add("--burst", type=results.positive, metavar="N", help="so many at once, once")
+    given = parser.parse_args()
+    own = any(value is not None for value in (given.delay, given.tasks, given.burst))
+    if given.save and (own or given.requests):
+        parser.error("--save keeps both tables as they are: without other options than --quick")
+    if given.burst and given.requests:
+        parser.error("--requests is not for --burst")
+    requests = given.requests or (200 if given.quick else REQUESTS)
+    try:
+        if given.burst:
+            bursts(given.delay or 0.0, given.burst, given.tasks or BURST_TASKS)
+            return 0
+        rows = repeats(given.delay or 0.0, requests, given.tasks or TASKS)
+        if own:
+            return 0
+        print()
+        burst_rows = bursts(BURST_DELAY, 100 if given.quick else BURST, BURST_TASKS)
+    except KeyboardInterrupt:
+        return 130
+    if given.save:
+        results.save("transport", {"rows": rows, "burst": burst_rows})
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

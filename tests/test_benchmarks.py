@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,3 +66,85 @@ def test_a_table_that_is_not_as_the_results_are_is_found(tmp_path: Path) -> None
         '{"counts": [0, 1], "rows": [{"kind": "tell", "functions": "async", "us": {"1": 2.5}}]}'
     )
     assert "| tell | async |  | 2.5 |\n" in report.filled(page, folder=tmp_path)
+
+
+@pytest.mark.usefixtures("benchmark_scripts")
+def test_without_results_no_table_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report: Any = import_module("report")
+    monkeypatch.setattr(report.results, "FOLDER", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["report.py"])
+    assert report.main() == 1
+    assert f"there are no results in {tmp_path}" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("benchmark_scripts")
+def test_what_is_aimed_at_is_held_against_the_figures() -> None:
+    report: Any = import_module("report")
+    slow = report.Aim("plan", 60.0, 50.0, "ms", 40.0)
+    found = {"machine": {"load": 3.0, "cores": 2}}
+    assert report.reached([report.Aim("view", 5.0, 50.0, "ms"), slow], found) == (
+        "Reached: view: 5 of 50 ms.\n\n"
+        "Not reached:\n\n- plan: 60 of 50 ms (the best run, 40, is within it)\n\n"
+        "The machine was busy: load 3 on 2 cores when it ended."
+    )
+    assert report.reached([report.Aim("view", 5.0, 50.0, "ms")], found).startswith("Reached: view")
+
+
+@pytest.mark.usefixtures("benchmark_scripts")
+@pytest.mark.parametrize(
+    ("script", "options", "said"),
+    [
+        ("burst", "--jobs 0", "'0' is no whole number of at least 1"),
+        ("burst", "--runs -1", "'-1' is no whole number of at least 1"),
+        ("burst", "--delay -1", "'-1' is no number of milliseconds from 0 to 5,000"),
+        ("burst", "--delay 5001", "'5001' is no number of milliseconds from 0 to 5,000"),
+        ("burst", "--delay nan", "'nan' is no number of milliseconds from 0 to 5,000"),
+        ("burst", "--delay 30", "no row has a delay of 30 ms (they have 0, 20, 50)"),
+        ("burst", "--jobs 5 --profile /nope/profile", "there is no folder /nope"),
+        ("ledger", "--folder /nope", "there is no folder /nope"),
+    ],
+)
+def test_nonsense_on_the_command_line_is_refused_in_a_line(
+    script: str,
+    options: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", [f"{script}.py", *options.split()])
+    with pytest.raises(SystemExit) as leaving:
+        import_module(script).main()
+    assert leaving.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("benchmark_scripts")
+def test_a_delay_is_in_milliseconds() -> None:
+    burst: Any = import_module("burst")
+    given: Any = SimpleNamespace(
+        jobs=7, delay=20.0, flow="offered", quick=False, boot_from="machine"
+    )
+    assert burst.cases(given) == [burst.Case(7, 0.02, "offered")]
+    given.jobs = None
+    assert {case.jobs for case in burst.cases(given)} == {500}
+
+
+@pytest.mark.usefixtures("benchmark_scripts")
+def test_a_python_without_scaler_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes: Any = import_module("bench.processes")
+    monkeypatch.setattr(sys, "argv", ["benchmarks/burst.py"])
+    monkeypatch.setattr(processes.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(processes.Failed, match=r"run `make setup`, then .*benchmarks/burst\.py"):
+        processes.installed()
+
+
+@pytest.mark.usefixtures("benchmark_scripts")
+def test_a_scaler_that_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes: Any = import_module("bench.processes")
+    monkeypatch.setattr(processes, "SETTINGS", "nonsense")
+    with processes.workplace() as folder, processes.hub(lifetime=60) as where:
+        with processes.scaler(where, folder, most=1) as running:
+            with pytest.raises(processes.Failed, match=r"^scaler ended with code \d+ before it"):
+                processes.until(running, where, "polling")

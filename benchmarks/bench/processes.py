@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import json
 import os
 import shutil
@@ -49,8 +50,27 @@ resources = {{ memory = "1G", vcpus = 1 }}
 """
 
 
+#: What `until` waits for, in words that follow "before".
+AWAITED = {
+    "polling": "it polled",
+    "started": "all jobs had started",
+    "done": "all jobs were done",
+    "clean": "everything was removed",
+}
+
+
 class Failed(Exception):
     """A benchmark could not be run; the text says why."""
+
+
+def installed() -> None:
+    """Raises Failed where this Python has no scaler."""
+    if importlib.util.find_spec("scaler") is None:
+        script = Path(sys.argv[0]).name
+        raise Failed(
+            "this Python has no scaler installed: run `make setup`, then "
+            f"`.venv/bin/python benchmarks/{script}`"
+        )
 
 
 def cpu_seconds(pid: int) -> float:
@@ -174,12 +194,15 @@ def scaler(
 ) -> Iterator[Scaler]:
     """`scaler run` against a stand-in for as long as the block lasts.
 
+    Raises Failed where no scaler is installed.
+
     Args:
         folder: For its settings, its ledger and its log.
         most, target: `max_count` and `target_count` of the one profile, `linux`.
         guests: Whether machines have guests; without, it has the plugins of any scaler.
         profile: Where to write what cProfile saw of its main thread.
     """
+    installed()
     path = folder / "scaler.toml"
     path.write_text(
         SETTINGS.format(
@@ -213,16 +236,21 @@ def until(running: Scaler, where: Hub, what: str, seconds: float = PATIENCE) -> 
             where.ask("wait", timeout=left, **{"for": what})
             return
         except Failed:
+            if where.process.poll() is not None:
+                raise Failed(
+                    f"the stand-in ended with code {where.process.poll()} before {AWAITED[what]}"
+                ) from None
             if time.monotonic() < end and running.process.poll() is None:
                 continue
         state = where.ask("result")
         seen = {key: state.get(key) for key in ("agents", "machines", "requests")}
         seen |= {key: len(state.get(key, ())) for key in ("started", "finished")}
         ended = running.process.poll()
-        text = "" if ended is None else f" (scaler ended with code {ended})"
-        raise Failed(
-            f"not {what} within {seconds:g} s{text}: {seen}; scaler's log:\n{running.tail()}"
-        ) from None
+        if ended is None:
+            text = f"{seconds:g} s were not enough before {AWAITED[what]}"
+        else:
+            text = f"scaler ended with code {ended} before {AWAITED[what]}"
+        raise Failed(f"{text}: {seen}; its log:\n{running.tail()}") from None
 
 
 def settle(pid: int, *, share: float = 0.05, seconds: float = 10.0) -> None:
