@@ -88,6 +88,7 @@ def test_a_bomb_takes_no_more_than_the_limit(layers: int) -> None:
         (gzip.compress(b"", mtime=0) * 80_000, "gzip", "more than 16 parts"),
         (gzip.compress(b"x"), ", ".join(["gzip"] * 31), "more than 2 times"),
     ],
+    ids=["parts", "layers"],
 )
 def test_what_would_take_minutes_is_refused(body: bytes, encoding: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):

@@ -226,7 +226,7 @@ async def test_a_tunnel(lab: Lab, certificates: Certificates, secure: bool, user
 
 
 REFUSALS = [
-    (f"HTTP/1.1 407 bad {SECRET}\r\nContent-Length: 3\r\n\r\nno!".encode(), "^407 Proxy Auth"),
+    (b"HTTP/1.1 407 bad SECRET\r\nContent-Length: 3\r\n\r\nno!", "^407 Proxy Auth"),
     (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 3\r\n\r\nno!", "^407 Proxy A"),
     (
         b"HTTP/1.1 403 No\x07pe\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -245,6 +245,7 @@ REFUSALS = [
 async def test_a_proxy_that_opens_no_tunnel(
     lab: Lab, certificates: Certificates, answer: bytes, said: str
 ) -> None:
+    answer = answer.replace(b"SECRET", SECRET.encode())
     async with lab.serving(lab.answering(answer, times=1)) as proxying:
         proxy = read_proxy(f"http://me:{SECRET}@127.0.0.1:{proxying.port}")
         pool = Pool(Dialer(certificates.client))
