@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("scaler.steps")
 
 LONGEST = 60.0  # seconds between two tries, at most
-# While runners are being made, few are retired, and the others wait for so many seconds at most:
-# jobs that wait for a runner come first
-BESIDE = 1
+# While runners are being made, those that are to be retired wait for so many seconds at most: jobs
+# that wait for a runner come first
 WAIT = 2.0
 
 
@@ -83,7 +82,7 @@ class Steps:
         latest = self._state.clock.now() - WAIT
         while self._line:
             runner_id, since = next(iter(self._line.items()))
-            if rush and len(self._retiring) >= BESIDE and since > latest:
+            if rush and since > latest:
                 return
             del self._line[runner_id]
             self._retiring.add(runner_id)
