@@ -169,10 +169,13 @@ async def test_a_body_until_the_end_with_and_without_a_goodbye_of_tls(
         assert isinstance(stream, trio.SSLStream)
         await lab.read_request(stream)
         await stream.send_all(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000)
-        if goodbye:
-            with trio.move_on_after(1):
-                await stream.unwrap()
-        await stream.transport_stream.aclose()
+        below = stream.transport_stream  # a stream that is unwrapped lets go of it
+        try:
+            if goodbye:
+                with trio.move_on_after(1):
+                    await stream.unwrap()
+        finally:
+            await trio.aclose_forcefully(below)
 
     async with lab.serving(handler, certificates.server()) as server:
         pool = Pool(lab.dialer(server, certificates))
