@@ -235,7 +235,7 @@ def until(running: Scaler, where: Hub, what: str, seconds: float = PATIENCE) -> 
             left = max(0.01, min(1.0, end - time.monotonic()))
             where.ask("wait", timeout=left, **{"for": what})
             return
-        except Failed:
+        except Failed:  # nothing yet: said below, where it is final
             if where.process.poll() is not None:
                 raise Failed(
                     f"the stand-in ended with code {where.process.poll()} before {AWAITED[what]}"
@@ -293,5 +293,5 @@ def _process(
                 process.terminate()
                 try:
                     process.wait(5)
-                except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                except (subprocess.TimeoutExpired, KeyboardInterrupt):  # it must not outlive us
                     process.kill()

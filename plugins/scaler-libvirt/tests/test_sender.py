@@ -30,6 +30,20 @@ def hops(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return begun
 
 
+def held(monkeypatch: pytest.MonkeyPatch) -> trio.Event:
+    """Holds every call that makes a machine, until the event is set."""
+    gate = trio.Event()
+    create = driver.create
+    token = trio.lowlevel.current_trio_token()
+
+    def slow(connection: Any, **more: Any) -> Any:
+        trio.from_thread.run(gate.wait, trio_token=token)
+        return create(connection, **more)
+
+    monkeypatch.setattr(driver, "create", slow)
+    return gate
+
+
 async def test_quick_machines_share_their_hops(
     someone: Any, serving: Any, runner: Any, registration: Any, hops: list[float]
 ) -> None:
@@ -59,15 +73,7 @@ async def test_slow_machines_are_made_eight_at_once(
     hops: list[float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    gate = trio.Event()
-    create = driver.create
-    token = trio.lowlevel.current_trio_token()
-
-    def slow(connection: Any, **more: Any) -> Any:
-        trio.from_thread.run(gate.wait, trio_token=token)
-        return create(connection, **more)
-
-    monkeypatch.setattr(driver, "create", slow)
+    gate = held(monkeypatch)
     plugin = Libvirt(context_for(Listener()))
     async with serving(plugin), trio.open_nursery() as nursery:
         for number in range(20):
@@ -162,15 +168,7 @@ async def test_who_gives_up_before_it_was_sent_is_not_made(
     registration: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    gate = trio.Event()
-    create = driver.create
-    token = trio.lowlevel.current_trio_token()
-
-    def slow(connection: Any, **more: Any) -> Any:
-        trio.from_thread.run(gate.wait, trio_token=token)
-        return create(connection, **more)
-
-    monkeypatch.setattr(driver, "create", slow)
+    gate = held(monkeypatch)
     plugin = Libvirt(context_for(Listener()))
     async with serving(plugin), trio.open_nursery() as nursery:
         for number in range(8):  # they fill the line

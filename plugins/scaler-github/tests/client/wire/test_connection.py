@@ -172,14 +172,19 @@ async def test_a_kept_connection_that_is_not_quiet_is_not_used(lab: Lab, certifi
         for more in (b"", b"HTTP/1.1 408 Request Timeout\r\n\r\n"):
             accepted = 0
 
-            async def handler(stream: trio.abc.Stream, more: bytes = more) -> None:
+            said = trio.Semaphore(0)
+
+            async def handler(
+                stream: trio.abc.Stream, more: bytes = more, said: trio.Semaphore = said
+            ) -> None:
                 nonlocal accepted
                 accepted += 1
                 await lab.read_request(stream)
                 await stream.send_all(lab.OK)
-                await trio.sleep(0.01)
+                await trio.sleep(0.01)  # so that the answer has been read
                 if more:
                     await stream.send_all(more)
+                    said.release()
                     await trio.sleep_forever()
 
             async with lab.serving(handler, tls) as server:
@@ -187,7 +192,11 @@ async def test_a_kept_connection_that_is_not_quiet_is_not_used(lab: Lab, certifi
                 for turn in (1, 2):
                     assert await lab.ask(pool, "POST") == (200, b"ok")
                     assert accepted == turn
-                    await trio.sleep(0.05)
+                    if more:
+                        with trio.fail_after(2):
+                            await said.acquire()
+                    else:
+                        await server.nothing_under_way()
                 await pool.aclose()
 
 
