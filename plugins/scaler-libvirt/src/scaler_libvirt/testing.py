@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -84,7 +85,7 @@ class PrivateLibvirtd:
             **as_user,
         )
         until = time.monotonic() + 10
-        while not self.socket.exists():
+        while not self._listens():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"libvirtd did not start in {self._folder}")
             time.sleep(0.01)
@@ -103,6 +104,12 @@ class PrivateLibvirtd:
             self._signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    def _listens(self) -> bool:
+        # The path is there from bind() on; until listen(), which may be long after on a busy
+        # machine, whoever connects is refused.
+        with socket.socket(socket.AF_UNIX) as caller:
+            return caller.connect_ex(str(self.socket)) == 0
 
     def _signal(self, number: int) -> None:
         assert self._process is not None
