@@ -1,0 +1,153 @@
+"""The fixture `faults`, which makes worlds. How to use them stands in `world.py`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import trio
+from tests.faults.network import Network
+from tests.faults.world import World
+from trio.testing import MockClock
+
+import scaler.clock
+from scaler.ledger.writer import Changes, Writer, _Entry
+
+Faults: TypeAlias = Callable[..., AbstractAsyncContextManager[World]]
+
+EPOCH = 1_800_000_000.0  # when every world begins
+PATIENCE = 400 * 86400.0  # simulated seconds; a test that takes longer waits for nothing
+
+
+@pytest.fixture(params=["assigned", "offered"])
+def flow(request: pytest.FixtureRequest) -> str:
+    """How jobs come: as from github.com, or as from an Enterprise Server."""
+    return str(request.param)
+
+
+class _Keeper(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture
+def log_records() -> Iterator[list[logging.LogRecord]]:
+    """Everything that is logged, from debug on."""
+    keeper, root = _Keeper(), logging.getLogger()
+    before = root.level
+    root.addHandler(keeper)
+    root.setLevel(logging.DEBUG)
+    logging.getLogger("scaler").setLevel(logging.NOTSET)
+    yield keeper.records
+    root.removeHandler(keeper)
+    root.setLevel(before)
+
+
+@pytest.fixture
+def one_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wall clock and the kernel's follow trio's."""
+    real = time.time
+
+    def wall() -> float:
+        try:
+            return EPOCH + trio.current_time()
+        except RuntimeError:  # outside of trio: pytest itself
+            return real()
+
+    monkeypatch.setattr(time, "time", wall)
+    monkeypatch.setattr(scaler.clock, "_boot_time", trio.current_time)
+
+
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> list[World]:
+    """Nothing happens in a thread, since the clock would jump while one works.
+
+    The ledger is written within the loop, and not flushed to a disk.
+    """
+    worlds: list[World] = []
+    opening = Writer._open
+
+    def opened(self: Writer) -> sqlite3.Connection:
+        connection = opening(self)
+        connection.execute("PRAGMA synchronous = OFF")
+        return connection
+
+    async def write(self: Writer, changes: Changes) -> None:
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        if any(world.ledger_fails for world in worlds):
+            raise sqlite3.OperationalError("database or disk is full")
+        error = self._transaction([_Entry(dict(changes))])
+        if error is not None:
+            raise error
+        await trio.lowlevel.checkpoint_if_cancelled()
+
+    async def inline(function: Callable[..., Any], *args: Any, **_: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return function(*args)
+
+    monkeypatch.setattr(Writer, "_open", opened)
+    monkeypatch.setattr(Writer, "write", write)
+    monkeypatch.setattr(trio.to_thread, "run_sync", inline)
+    return worlds
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    """All connections of a test."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    made = Network()
+    made.install(monkeypatch)
+    return made
+
+
+@pytest.fixture
+def faults(
+    tmp_path: Path,
+    network: Network,
+    one_time: None,
+    one_thread: list[World],
+    log_records: list[logging.LogRecord],
+) -> Faults:
+    """Make a world: `async with faults(flow="assigned") as world`."""
+    del one_time
+
+    @asynccontextmanager
+    async def make(*, seed: int = 1, **more: Any) -> AsyncIterator[World]:
+        assert isinstance(trio.lowlevel.current_clock(), MockClock), "ask for autojump_clock"
+        random.seed(seed)
+        trio._core._run._r.seed(seed)  # in which order tasks that can run do
+        async with trio.open_nursery() as nursery:
+            world = World(tmp_path, network, nursery, **more)
+            world.logged = log_records
+            one_thread.append(world)
+            spins = nursery.cancel_scope
+
+            def on_spin() -> None:
+                world.oracle.blame("I8", "calls follow each other without a pause")
+                spins.cancel()
+
+            network.on_spin = on_spin
+            await nursery.start(world.simulator.serve)
+            with trio.fail_after(PATIENCE):
+                try:
+                    yield world
+                except AssertionError as error:
+                    error.add_note("\n".join(world.oracle.story))
+                    raise
+            nursery.cancel_scope.cancel()
+        world.verdict()
+
+    return make
