@@ -47,7 +47,8 @@ async def test_rest_credentials() -> None:
         ):
             check_rest_error(await probe.rest("POST", path), 404, "Not Found")
         good = await probe.rest("POST", TOKEN_PATH)
-        assert good.headers["x-ratelimit-remaining"] == "4996"
+        assert good.headers["x-ratelimit-resource"] == "actions_runner_registration"
+        assert good.headers["x-ratelimit-remaining"] == "9996"
         sim.revoke_token(sim.token)
         check_rest_error(await probe.rest("POST", TOKEN_PATH), 401, "Bad cred")
 
@@ -66,9 +67,20 @@ async def test_a_token_without_the_right(scope: str, wanted: str, right: str) ->
         path = f"/{scope}/actions/runners/registration-token"
         sim.add_token("ghp_weak", ["read:user"])
         answer = await probe.rest("POST", path, auth="Bearer ghp_weak")
+        if scope.startswith("repos/"):
+            check_rest_error(answer, 404, "Not Found")
+        else:
+            check_rest_error(answer, 403, "Must have admin rights")
+        assert right in answer.headers["X-Accepted-OAuth-Scopes"]
+        assert answer.headers["X-OAuth-Scopes"] == "read:user"
+        sim.add_token("github_pat_weak", ["metadata=read"])
+        answer = await probe.rest("POST", path, auth="Bearer github_pat_weak")
         check_rest_error(answer, 403, "Resource not accessible by personal access token")
         assert answer.headers["X-Accepted-GitHub-Permissions"] == wanted
-        assert answer.headers["X-OAuth-Scopes"] == "read:user"
+        assert "X-OAuth-Scopes" not in answer.headers
+        sim.add_token("github_pat_fit", [wanted])
+        auth = "Bearer github_pat_fit"
+        assert (await probe.rest("POST", path, auth=auth)).status_code == 201
         sim.add_token("ghp_fit", [right])
         assert (await probe.rest("POST", path, auth="Bearer ghp_fit")).status_code == 201
 

@@ -4,9 +4,10 @@ from scaler_github.testing.errors import Refusal
 from scaler_github.testing.faults import Fault
 from scaler_github.testing.guests import Guests
 from scaler_github.testing.history import Exchange
+from scaler_github.testing.options import Options
+from scaler_github.testing.rates import RateLimit
 from scaler_github.testing.records import Agent, Job, Message, ScaleSet, Session
 from scaler_github.testing.simulator import DEFAULT_TOKEN, Simulator
-from scaler_github.testing.state import Options
 from scaler_github.testing.tokens import Lifetimes
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Lifetimes",
     "Message",
     "Options",
+    "RateLimit",
     "Refusal",
     "ScaleSet",
     "Session",

@@ -60,7 +60,10 @@ class ActionsService:
         return self._world.groups.get(one.group_id, "")
 
     def _shown(self, one: ScaleSet) -> dict[str, Any]:
-        return render.scale_set(one, self._group(one))
+        shown = render.scale_set(one, self._group(one))
+        if not self._world.options.statistics_on_get:
+            shown["statistics"] = None
+        return shown
 
     # Scale sets
 
@@ -180,10 +183,10 @@ class ActionsService:
         """All agents, or the one that is called `agentName`."""
         name = request.query.get("agentName")
         if name is None:
-            found = [agent for agent in self._world.agents.values() if agent.scope == scope]
+            found = self._world.listed_agents(scope)
         else:
             named = self._world.agent_named(name, scope)
-            found = [named] if named else []
+            found = [named] if named and self._world.listed(named) else []
         return _listing([render.agent(agent) for agent in found])
 
     def get_agent(self, request: Request, scope: str, *, number: str) -> Response:

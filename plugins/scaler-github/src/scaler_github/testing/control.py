@@ -42,9 +42,18 @@ class Control:
             ("POST", "runners/remove"): sim.remove_agent,
             ("POST", "tokens/expire"): sim.expire_tokens,
             ("POST", "tokens/add"): sim.add_token,
+            ("POST", "tokens/revoke"): sim.revoke_token,
             ("POST", "scopes/add"): sim.add_scope,
             ("POST", "groups/add"): sim.add_runner_group,
+            ("POST", "groups/close"): sim.close_runner_group,
             ("POST", "apps/add"): sim.add_app,
+            ("POST", "apps/suspend"): sim.suspend_app,
+            ("POST", "apps/remove"): sim.remove_app,
+            ("POST", "sso/demand"): sim.demand_sso,
+            ("POST", "sso/authorize"): sim.authorize_sso,
+            ("GET", "rates"): lambda **fields: asdict(sim.rate_of(**fields)),
+            ("POST", "rates/limit"): sim.limit_rate,
+            ("POST", "rates/secondary"): sim.limit_secondarily,
             ("POST", "faults/add"): lambda **fields: _fault(sim.faults.add(**fields)),
             ("POST", "faults/clear"): sim.faults.clear,
             ("POST", "faults/outage"): sim.faults.outage,
@@ -94,13 +103,15 @@ class Control:
         self._sim.finish_job(job, result)
         return _job(self._sim.job(job))
 
-    def online(self, name: str | None = None, jit_config: str | None = None) -> dict[str, Any]:
+    def online(
+        self, name: str | None = None, jit_config: str | None = None, *, outdated: bool = False
+    ) -> dict[str, Any]:
         """Start a runner, by its name or by its encoded JIT configuration."""
         if jit_config is not None:
             name = str(jit.decode(jit_config)["AgentName"])
         if name is None:
             raise TypeError("name or jit_config is needed")
-        return _agent(self._sim.bring_online(name))
+        return _agent(self._sim.bring_online(name, outdated=outdated))
 
     def options(self, delays: dict[str, float] | None = None, **fields: Any) -> dict[str, Any]:
         """Change switches (see `Options`) and the delays of routes; the answer shows all."""
@@ -164,6 +175,7 @@ def _agent(agent: Agent) -> dict[str, Any]:
         "status": agent.status,
         "busy": agent.busy,
         "used": agent.used,
+        "refused": agent.refused,
         "labels": [label["name"] for label in agent.labels],
         "job": agent.job.request_id if agent.job else None,
         "created": agent.created,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import inspect
 import itertools
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import trio
 
-from scaler_github.testing import faults
+from scaler_github.testing import faults, rest_headers
 from scaler_github.testing.errors import Refusal, RestRefusal
 from scaler_github.testing.http import Request, Response, json_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractContextManager
 
     from scaler_github.testing.faults import Faults
-    from scaler_github.testing.history import History
+    from scaler_github.testing.history import Exchange, History
     from scaler_github.testing.routing import Host, Route, Routes
     from scaler_github.testing.site import Site
 
@@ -62,7 +64,27 @@ class Front:
         name = found[0].name if found else "unknown"
         exchange = self._history.begin(request, name, world.now())
         world.changed.ring()
-        wait = world.options.delay + self._delays.get(name, 0.0)
+        with self._counted(request, host):
+            response = await self._answer(request, exchange, found, host)
+        self._dress(request, response, host, name, scripted=exchange.fault is not None)
+        exchange.status = response.status if response.ending == "normal" else 0
+        exchange.seconds = world.now() - exchange.at
+        world.changed.ring()
+        return response
+
+    def _counted(self, request: Request, host: Host) -> AbstractContextManager[None]:
+        person = self._site.caller(request) if host == "rest" else None
+        return nullcontext() if person is None else self._site.budgets.running(person.account)
+
+    async def _answer(
+        self,
+        request: Request,
+        exchange: Exchange,
+        found: tuple[Route, dict[str, str]] | None,
+        host: Host,
+    ) -> Response:
+        name = exchange.route
+        wait = self._site.world.options.delay + self._delays.get(name, 0.0)
         if wait > 0:
             await trio.sleep(wait)
 
@@ -74,15 +96,9 @@ class Front:
 
         fault = self._faults.take(name, request)
         if fault is None:
-            response = await act()
-        else:
-            exchange.fault = fault.kind
-            response = await faults.strike(fault, host, act)
-        self._dress(response, host, scripted=fault is not None)
-        exchange.status = response.status if response.ending == "normal" else 0
-        exchange.seconds = world.now() - exchange.at
-        world.changed.ring()
-        return response
+            return await act()
+        exchange.fault = fault.kind
+        return await faults.strike(fault, host, act)
 
     def _find(self, request: Request) -> tuple[tuple[Route, dict[str, str]] | None, Host]:
         site, path, method = self._site, request.path, request.method
@@ -96,7 +112,9 @@ class Front:
             return self._rest.find(method, path), "rest"
         return None, "rest"
 
-    def _dress(self, response: Response, host: Host, *, scripted: bool) -> None:
+    def _dress(
+        self, request: Request, response: Response, host: Host, name: str, *, scripted: bool
+    ) -> None:
         number = next(self._ids)
         headers = response.headers
         if host != "rest":
@@ -106,17 +124,10 @@ class Front:
             if marked and is_json and response.body and not scripted:
                 response.body = _MARK + response.body
             return
-        rate = self._site.rate
-        for name, text in (
-            ("x-github-request-id", f"51A0:{number:06X}"),
-            ("x-github-media-type", "github.v3; format=json"),
-            ("x-ratelimit-limit", str(rate.limit)),
-            ("x-ratelimit-remaining", str(rate.remaining)),
-            ("x-ratelimit-used", str(rate.used)),
-            ("x-ratelimit-reset", str(int(rate.reset))),
-            ("x-ratelimit-resource", "core"),
-        ):
-            headers.setdefault(name, text)
+        headers["x-github-request-id"] = f"51A0:{number:06X}"
+        headers["x-github-media-type"] = "github.v3; format=json"
+        for key, text in rest_headers.told(self._site, request, name, response.status).items():
+            headers.setdefault(key, text)
 
 
 async def _call(route: Route, request: Request, parts: dict[str, str]) -> Response:

@@ -53,7 +53,9 @@ class QueueService:
         try:
             with trio.move_on_after(world.options.poll_seconds):
                 while True:
-                    message = messages.fetch(one, cursor, world.message_ids)
+                    message = None
+                    if not world.options.silent:
+                        message = messages.fetch(one, cursor, world.message_ids)
                     if message is not None:
                         return json_response(200, render.message(message, one))
                     await one.bell.wait()

@@ -155,6 +155,8 @@ class Agent:
     online: bool = False
     #: Its JIT configuration was used; it works once.
     used: bool = False
+    #: How often its runner was started and refused as too old.
+    refused: int = 0
     #: It has run a job and is about to vanish.
     done: bool = False
     job: Job | None = None

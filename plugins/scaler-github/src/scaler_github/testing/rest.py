@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from scaler_github.testing import tokens
+from scaler_github.testing import rates, rights, tokens
 from scaler_github.testing.errors import RestRefusal
 from scaler_github.testing.http import Request, Response, json_response
 from scaler_github.testing.routing import Routes
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from scaler_github.testing.site import Site
     from scaler_github.testing.tokens import Token
 
-#: OAuth scopes of a classic token that may do everything here.
-ALL_RIGHTS = frozenset({"admin:org", "repo", "manage_runners:enterprise", "read:user"})
 #: Path prefixes of an organisation, a repository and an enterprise.
 SCOPES = ("/orgs/{org}", "/repos/{owner}/{repo}", "/enterprises/{enterprise}")
 
@@ -32,11 +30,11 @@ class RestService:
         self._world = site.world
         self.routes = Routes("rest")
         add = self.routes.add
-        add("installation-token", "POST", "/app/installations/{number}/access_tokens", self.app)
         add("runner-registration", "POST", "/actions/runner-registration", self.register)
         for prefix in SCOPES:
             path = f"{prefix}/actions/runners/registration-token"
-            add("registration-token", "POST", path, self.guard(self.registration_token))
+            handler = self.guard(self.registration_token, rates.REGISTRATION)
+            add("registration-token", "POST", path, handler)
             path = f"{prefix}/actions/permissions"
             add("permissions", "GET", path, self.guard(self.permissions))
         add("user", "GET", "/user", self.guard(self.user))
@@ -46,27 +44,49 @@ class RestService:
         add("rate-limit", "GET", "/rate_limit", self.rate_limit)
         add("meta", "GET", "/meta", self.meta)
 
-    def guard(self, handler: Callable[..., Response]) -> Callable[..., Response]:
-        """Let a request through if its token is good and the budget is not used up."""
+    def guard(
+        self, handler: Callable[..., Response], resource: str = rates.CORE
+    ) -> Callable[..., Response]:
+        """Let a request through if its token is good, has budget left, and may see the place."""
 
         def guarded(request: Request, **parts: str) -> Response:
-            person = self._site.authorized(request, "Bearer", "person", tokens.INSTALLATION)
+            person = self._site.authorized(request, "Bearer", tokens.PERSON, tokens.INSTALLATION)
             if person is None:
                 raise RestRefusal(401, "Bad credentials")
-            self._spend()
-            response = handler(request, person, **parts)
-            response.headers["x-oauth-scopes"] = ", ".join(sorted(person.rights))
-            return response
+            self._site.budgets.spend(person.account, resource, request.method)
+            self._check_installation(person)
+            self._check_owner(person, parts)
+            return handler(request, person, **parts)
 
         return guarded
 
-    def _spend(self) -> None:
-        rate, now = self._site.rate, self._world.now()
-        if now >= rate.reset:
-            rate.used, rate.reset = 0, now + 3600
-        if rate.remaining == 0:
-            raise RestRefusal(403, f"API rate limit exceeded for {self._site.login}.")
-        rate.used += 1
+    def _check_installation(self, person: Token) -> None:
+        for app in self._site.apps:
+            if app.installation_id == person.installation_id and app.suspended:
+                raise RestRefusal(403, "This installation has been suspended")
+
+    def _check_owner(self, person: Token, parts: dict[str, str]) -> None:
+        """What a token may not see does not exist; single sign-on is said openly."""
+        owner = parts.get("org") or parts.get("owner")
+        name = f"enterprises/{parts['enterprise']}" if "enterprise" in parts else owner
+        if name is None:
+            return
+        seen = person.sees
+        whole = f"{name}/{parts['repo']}".lower() if "repo" in parts else name.lower()
+        if seen is not None and seen.isdisjoint({name.lower(), whole}):
+            raise RestRefusal(404, "Not Found")
+        if (
+            person.form == tokens.CLASSIC
+            and name.lower() in self._site.sso
+            and name.lower() not in person.authorized
+        ):
+            url = f"{self._site.origin}/orgs/{name}/sso?authorization_request=SIMULATED"
+            raise RestRefusal(
+                403,
+                "Resource protected by organization SAML enforcement. You must grant your "
+                "Personal Access token access to this organization.",
+                x_github_sso=f"required; url={url}",
+            )
 
     def scope(self, parts: dict[str, str]) -> str:
         """The scope that a path speaks of; raises 404 if there is none of that name."""
@@ -81,58 +101,22 @@ class RestService:
             raise RestRefusal(404, "Not Found")
         return known
 
-    def require(self, person: Token, scope: str) -> None:
-        """Raise the 403 that GitHub gives when a token lacks the right to manage runners."""
-        if scope.startswith("enterprises/"):
-            right, wanted = "manage_runners:enterprise", "enterprise_runners=write"
-        elif "/" in scope:
-            right, wanted = "repo", "administration=write"
-        else:
-            right, wanted = "admin:org", "organization_self_hosted_runners=write"
-        if right not in person.rights:
-            raise RestRefusal(
-                403,
-                "Resource not accessible by personal access token",
-                x_accepted_github_permissions=wanted,
-                x_accepted_oauth_scopes=right,
-                x_oauth_scopes=", ".join(sorted(person.rights)),
-            )
+    def require(
+        self, person: Token, scope: str, needs: dict[rights.Place, rights.Need] = rights.RUNNERS
+    ) -> None:
+        """Raise what GitHub answers when a token lacks a right, by default to manage runners."""
+        where = rights.place(scope)
+        if not needs[where].met(person.rights):
+            raise rights.refusal(person, needs[where], where)
 
     # Credentials
-
-    def app(self, request: Request, *, number: str) -> Response:
-        """Change a GitHub App's JWT for an installation token."""
-        self._check_app(request, number)
-        token = self._site.tokens.issue(tokens.INSTALLATION, "")
-        token.rights = next(a.rights for a in self._site.apps if str(a.installation_id) == number)
-        answer = {"token": token.text, "expires_at": rest_stamp(token.expires)}
-        return json_response(201, {**answer, "permissions": {}, "repository_selection": "all"})
-
-    def _check_app(self, request: Request, number: str) -> None:
-        scheme, _, text = request.headers.get("authorization", "").partition(" ")
-        try:
-            claims = tokens.read_claims(text)
-            issued, expires = float(claims["iat"]), float(claims["exp"])
-        except (ValueError, KeyError, TypeError):
-            raise RestRefusal(401, "A JSON web token could not be decoded") from None
-        now = self._world.now()
-        if scheme != "Bearer" or expires <= now:
-            raise RestRefusal(401, "'Expiration time' claim ('exp') must be in the future")
-        if issued > now + 5:
-            raise RestRefusal(401, "'Issued at' claim ('iat') must be in the past")
-        if expires > now + 605:
-            raise RestRefusal(401, "'Expiration time' claim ('exp') is too far in the future")
-        apps = [a for a in self._site.apps if a.client_id == str(claims.get("iss"))]
-        if not apps:
-            raise RestRefusal(401, "Integration not found")
-        if all(str(a.installation_id) != number for a in apps):
-            raise RestRefusal(404, "Not Found")
 
     def registration_token(self, request: Request, person: Token, **parts: str) -> Response:
         """A token that is good for runner-registration of this scope."""
         scope = self.scope(parts)
         self.require(person, scope)
         token = self._site.tokens.issue(tokens.REGISTRATION, scope)
+        token.account = person.account
         expires = rest_stamp(token.expires).replace("Z", ".000+00:00")
         return json_response(201, {"token": token.text, "expires_at": expires})
 
@@ -165,41 +149,57 @@ class RestService:
         """The person whose token it is; an installation has none."""
         if person.kind == tokens.INSTALLATION:
             raise RestRefusal(403, "Resource not accessible by integration")
-        return json_response(200, {"login": self._site.login, "id": 1, "type": "User"})
+        return json_response(200, {"login": person.login, "id": 1, "type": "User"})
 
     def owner(self, request: Request, person: Token, **parts: str) -> Response:
-        """An organisation, a repository or an enterprise."""
+        """An organisation, a repository or an enterprise; all but the first need a right."""
         if "org" in parts:
             if not self._world.has_owner(parts["org"]):
                 raise RestRefusal(404, "Not Found")
             return json_response(200, {"login": parts["org"], "id": 2, "type": "Organization"})
         scope = self.scope(parts)
         if "enterprise" in parts:
+            if not rights.ENTERPRISE.met(person.rights):
+                raise RestRefusal(404, "Not Found")
             return json_response(200, {"slug": parts["enterprise"], "id": 4})
+        runs = rights.RUNNERS["repo"].met(person.rights)
+        if not (runs or rights.REPOSITORY.met(person.rights)):
+            raise RestRefusal(404, "Not Found")
         owner = {"login": parts["owner"], "id": 2, "type": "Organization"}
         names = {"name": parts["repo"], "full_name": scope, "owner": owner}
         return json_response(200, {"id": 3, **names, "private": True, "fork": False})
 
     def permissions(self, request: Request, person: Token, **parts: str) -> Response:
-        """Whether Actions may be used; needs the same right as runners."""
-        self.require(person, self.scope(parts))
+        """Whether Actions may be used; needs a right that managing runners does not."""
+        self.require(person, self.scope(parts), rights.ACTIONS)
         key = "enabled" if "repo" in parts else "enabled_repositories"
         return json_response(
             200, {key: True if "repo" in parts else "all", "allowed_actions": "all"}
         )
 
     def rate_limit(self, request: Request) -> Response:
-        """The budget; asking costs nothing."""
-        rate = self._site.rate
-        core = {"limit": rate.limit, "used": rate.used, "remaining": rate.remaining}
-        core["reset"] = int(rate.reset)
-        return json_response(200, {"resources": {"core": core}, "rate": core})
+        """The budgets of whoever asks; asking costs nothing."""
+        person = self._site.caller(request)
+        if person is None and "authorization" in request.headers:
+            raise RestRefusal(401, "Bad credentials")
+        account = rates.ANONYMOUS if person is None else person.account
+        shown = {name: _budget(self._site.budgets.of(account, name)) for name in rates.LIMITS}
+        return json_response(200, {"resources": shown, "rate": shown[rates.CORE]})
 
     def meta(self, request: Request) -> Response:
-        """What Enterprise Server says about itself."""
-        return json_response(
-            200, {"verifiable_password_authentication": True, "installed_version": "3.19.1"}
-        )
+        """The version, if it is an Enterprise Server."""
+        version = self._world.options.version
+        told = {} if version is None else {"installed_version": version}
+        return json_response(200, {"verifiable_password_authentication": True, **told})
+
+
+def _budget(rate: rates.RateLimit) -> dict[str, int]:
+    return {
+        "limit": rate.limit,
+        "used": rate.used,
+        "remaining": rate.remaining,
+        "reset": int(rate.reset),
+    }
 
 
 def rest_object(request: Request) -> dict[str, Any]:

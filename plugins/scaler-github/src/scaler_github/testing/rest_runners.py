@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scaler_github.testing import jit
+from scaler_github.testing import jit, listing, rights
 from scaler_github.testing.errors import Refusal, RestRefusal
 from scaler_github.testing.http import Request, Response, json_response
 from scaler_github.testing.rest import SCOPES, RestService, rest_object
@@ -35,8 +35,9 @@ class RestRunners:
             ):
                 path = f"{prefix}/actions/runners{path}"
                 rest.routes.add(name, method, path, rest.guard(handler))
-            path = f"{prefix}/actions/runner-groups"
-            rest.routes.add("rest-runner-groups", "GET", path, rest.guard(self.groups))
+            if "{repo}" not in prefix:
+                path = f"{prefix}/actions/runner-groups"
+                rest.routes.add("rest-runner-groups", "GET", path, rest.guard(self.groups))
 
     def _scope(self, person: Token, parts: dict[str, str]) -> str:
         scope = self._rest.scope(parts)
@@ -55,25 +56,8 @@ class RestRunners:
         """A page of the runners, narrowed by `name`; `Link` tells of the next page."""
         scope = self._scope(person, parts)
         name = request.query.get("name")
-        found = [
-            agent
-            for agent in self._world.agents.values()
-            if agent.scope == scope and name in {None, agent.name}
-        ]
-        rows, headers = self._page(request, [_runner(agent) for agent in found])
-        return json_response(200, {"total_count": len(found), "runners": rows}, **headers)
-
-    def _page(
-        self, request: Request, rows: list[dict[str, Any]]
-    ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-        size = min(100, max(1, _int(request.query.get("per_page"), 30)))
-        page = max(1, _int(request.query.get("page"), 1))
-        headers = {}
-        if page * size < len(rows):
-            query = {**request.query, "per_page": str(size), "page": str(page + 1)}
-            told = "&".join(f"{key}={value}" for key, value in query.items())
-            headers["link"] = f'<{self._site.origin}{request.path}?{told}>; rel="next"'
-        return rows[(page - 1) * size : page * size], headers
+        found = [agent for agent in self._world.listed_agents(scope) if name in {None, agent.name}]
+        return listing.page(self._site, request, "runners", [_runner(one) for one in found])
 
     def get(self, request: Request, person: Token, **parts: str) -> Response:
         """One runner."""
@@ -91,8 +75,7 @@ class RestRunners:
             if type(body[key]) is not kind:
                 raise RestRefusal(422, f"Invalid request.\n\n{key} is of a wrong type")
         labels = _labels(body["labels"])
-        if body["runner_group_id"] not in self._world.groups:
-            raise RestRefusal(404, "Not Found")
+        self._check_group(scope, body["runner_group_id"])
         try:
             agent = self._world.create_agent(
                 scope, body["name"], None, labels, body["runner_group_id"]
@@ -104,6 +87,14 @@ class RestRunners:
         folder = str(body.get("work_folder") or "_work")
         encoded = jit.encode(agent, self._site.service_url, folder)
         return json_response(201, {"runner": _runner(agent), "encoded_jit_config": encoded})
+
+    def _check_group(self, scope: str, group_id: int) -> None:
+        """Repositories know no group but the default one."""
+        known = group_id == 1 if rights.place(scope) == "repo" else group_id in self._world.groups
+        status = self._world.closed_groups.get(group_id) if known else 404
+        if status is not None:
+            text = "Not Found" if status == 404 else "The runner group may not be used."
+            raise RestRefusal(status, text)
 
     def delete(self, request: Request, person: Token, **parts: str) -> Response:
         """204; 404 when it is gone; 422 while it runs a job."""
@@ -120,14 +111,22 @@ class RestRunners:
         return _label_list(self._agent(person, parts))
 
     def add_labels(self, request: Request, person: Token, **parts: str) -> Response:
-        """Add custom labels; those that it has already stay as they are."""
+        """Add custom labels; those that it has already stay as they are.
+
+        Not all or nothing: one label may fail (`Options.fail_labels`) when others are on.
+        """
         agent = self._agent(person, parts)
+        rows = _labels(rest_object(request).get("labels"))
+        scripted = self._world.options.fail_labels
+        bad = scripted.pop(0) if scripted else 0
         have = {label["name"].lower() for label in agent.labels}
-        for label in _labels(rest_object(request).get("labels")):
+        for label in rows[: max(0, bad - 1)] + rows[bad:]:
             if label["name"].lower() not in have:
                 label["id"] = len(agent.labels) + 1
                 agent.labels.append(label)
         self._relabelled(agent)
+        if 0 < bad <= len(rows):
+            raise RestRefusal(500, f"Failed to create label: {rows[bad - 1]['name']}")
         return _label_list(agent)
 
     def delete_label(self, request: Request, person: Token, **parts: str) -> Response:
@@ -153,17 +152,20 @@ class RestRunners:
         self._world.changed.ring()
 
     def groups(self, request: Request, person: Token, **parts: str) -> Response:
-        """The runner groups."""
+        """The runner groups of an organisation or an enterprise."""
         self._scope(person, parts)
         rows = [
-            {"id": key, "name": name, "default": key == 1, "visibility": "all"}
+            {
+                "id": key,
+                "name": name,
+                "default": key == 1,
+                "visibility": "all",
+                "inherited": False,
+                "allows_public_repositories": False,
+            }
             for key, name in self._world.groups.items()
         ]
-        return json_response(200, {"total_count": len(rows), "runner_groups": rows})
-
-
-def _int(text: str | None, default: int) -> int:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 9 else default
+        return listing.page(self._site, request, "runner_groups", rows)
 
 
 def _labels(value: object) -> list[dict[str, Any]]:

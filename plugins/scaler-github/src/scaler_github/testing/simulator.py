@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
 from scaler_github.testing import messages
 from scaler_github.testing.actions import ActionsService
 from scaler_github.testing.control import Control
+from scaler_github.testing.doors import Doors
 from scaler_github.testing.faults import Faults
 from scaler_github.testing.front import Front
 from scaler_github.testing.history import History
 from scaler_github.testing.http import Server
+from scaler_github.testing.options import Flow, Options
 from scaler_github.testing.queue import QueueService
-from scaler_github.testing.rest import ALL_RIGHTS, RestService
+from scaler_github.testing.rest import RestService
+from scaler_github.testing.rest_apps import RestApps
 from scaler_github.testing.rest_runners import RestRunners
-from scaler_github.testing.site import App, RateLimit, Site
-from scaler_github.testing.state import Flow, Options, World
+from scaler_github.testing.site import Site
+from scaler_github.testing.state import World
 from scaler_github.testing.tokens import Lifetimes, TokenStore
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from scaler_github.testing.guests import Guests
     from scaler_github.testing.records import Agent, Job, Message, ScaleSet, Session
@@ -31,10 +34,9 @@ if TYPE_CHECKING:
 #: The personal access token that every simulator accepts.
 DEFAULT_TOKEN = "ghp_simulator0000000000000000000000000000"
 T = TypeVar("T")
-TokenKind = Literal["installation", "registration", "admin", "queue"]
 
 
-class Simulator:
+class Simulator(Doors):
     """GitHub's REST API and Actions service on one local port, and a hand on both.
 
     Use it inside trio, from one thread::
@@ -62,7 +64,7 @@ class Simulator:
         delays: seconds added to every call of a route, by its short name.
         faults: `Faults`: `sim.faults.add("poll", times=3, status=500)`.
         history: `History` of the requests that came.
-        rate: `RateLimit` of the REST API.
+        rate: the hourly budget of `token`; others: `rate_of`.
         token: a personal access token with all rights.
     """
 
@@ -80,13 +82,14 @@ class Simulator:
     ) -> None:
         self.options = Options(flow=flow, **options)
         self._world = World(scope.strip("/"), self.options)
-        self._tokens = TokenStore(self._world.now, lifetimes or Lifetimes())
-        self._site = Site(self._world, self._tokens)
+        store = TokenStore(self._world.now, lifetimes or Lifetimes())
+        self._site = Site(self._world, store)
         self.token = self.add_token(DEFAULT_TOKEN)
         self.delays: dict[str, float] = {}
         self.history = History()
         self.faults = Faults(self._world.now, lambda: self._front.names)
         rest = RestService(self._site)
+        RestApps(self._site, rest)
         RestRunners(self._site, rest)
         self._front = Front(
             self._site,
@@ -140,11 +143,6 @@ class Simulator:
         return self._site.service_url
 
     @property
-    def rate(self) -> RateLimit:
-        """The budget of the REST API."""
-        return self._site.rate
-
-    @property
     def connections(self) -> int:
         """How many connections are open."""
         return self._server.connections
@@ -152,38 +150,6 @@ class Simulator:
     def drop_connections(self, spare: int | None = None) -> int:
         """Close every connection at once, but for number `spare`; returns how many."""
         return self._server.drop_connections(spare)
-
-    # Who exists and what opens
-
-    def add_scope(self, scope: str) -> str:
-        """Another organisation, repository or enterprise; returns its config URL."""
-        self._world.scopes.append(scope.strip("/"))
-        return f"{self.origin}/{scope.strip('/')}"
-
-    def add_runner_group(self, name: str) -> int:
-        """Another runner group; returns its id (1 is `Default`)."""
-        return self._world.add_group(name)
-
-    def add_token(self, text: str, rights: Iterable[str] = ALL_RIGHTS) -> str:
-        """Another personal access token, with these OAuth scopes; returns its text."""
-        return self._tokens.add_person(text, frozenset(rights)).text
-
-    def revoke_token(self, text: str) -> None:
-        """Make a token unknown, of whatever kind it is."""
-        self._tokens.revoke(text)
-
-    def add_app(
-        self, client_id: str, installation_id: int, rights: Iterable[str] = ALL_RIGHTS
-    ) -> None:
-        """A GitHub App with one installation.
-
-        Its JWTs are checked for their times and issuer, not for their signature.
-        """
-        self._site.apps.append(App(client_id, installation_id, frozenset(rights)))
-
-    def expire_tokens(self, kind: TokenKind | None = None) -> int:
-        """Let all tokens of a kind (or of every kind) expire now; returns how many."""
-        return self._tokens.expire(kind)
 
     # Jobs
 
@@ -271,15 +237,19 @@ class Simulator:
             raise LookupError(f"no runner {name!r} is registered")
         return agent
 
-    def bring_online(self, name: str) -> Agent:
+    def bring_online(self, name: str, *, outdated: bool = False) -> Agent:
         """Start a runner; it takes a job that waits, or waits for one.
+
+        Args:
+            outdated: GitHub refuses it as too old: it exits without a job, and its
+                registration stays, offline. See also `Options.outdated`.
 
         Raises:
             LookupError: no such registration.
             ValueError: its JIT configuration was used before.
         """
         agent = self.agent(name)
-        self._world.bring_online(agent)
+        self._world.bring_online(agent, outdated=outdated)
         return agent
 
     def take_offline(self, name: str) -> None:

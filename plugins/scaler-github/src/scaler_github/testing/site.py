@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from scaler_github.testing import errors
+from scaler_github.testing import errors, tokens
+from scaler_github.testing.rates import Budgets
 
 if TYPE_CHECKING:
     from scaler_github.testing.http import Request
@@ -17,32 +19,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class RateLimit:
-    """The hourly budget of the REST API, shared by all tokens; change it at will.
+class App:
+    """A GitHub App and one of its installations.
 
     Attributes:
-        limit: calls an hour.
-        used: calls since the last reset.
-        reset: when `used` starts again at 0, in seconds since the epoch.
+        account: the owner that it is installed for; empty: for everybody.
+        public_key: PEM; the signature of its JWTs is checked with it, if it is given.
     """
-
-    limit: int = 5000
-    used: int = 0
-    reset: float = 0.0
-
-    @property
-    def remaining(self) -> int:
-        """Calls that are left."""
-        return max(0, self.limit - self.used)
-
-
-@dataclass(slots=True)
-class App:
-    """A GitHub App and its one installation; JWTs are not checked for their signature."""
 
     client_id: str
     installation_id: int
     rights: frozenset[str]
+    account: str = ""
+    public_key: str | None = None
+    suspended: bool = False
+
+    @property
+    def app_id(self) -> int:
+        """The number of the App, which may be the issuer of its JWTs as well."""
+        return 100_000 + zlib.crc32(self.client_id.encode()) % 900_000
 
 
 @dataclass(slots=True)
@@ -55,10 +50,13 @@ class Site:
     origin: str = ""
     #: Random, so that no client can know the addresses of the Actions service beforehand.
     tenant: str = field(default_factory=lambda: f"tenant-{secrets.token_hex(5)}")
-    rate: RateLimit = field(default_factory=RateLimit)
     apps: list[App] = field(default_factory=list)
-    #: Personal access tokens: the login of their owner.
-    login: str = "octocat"
+    #: Organisations, in lower case, that let in only tokens authorised by single sign-on.
+    sso: set[str] = field(default_factory=set)
+    budgets: Budgets = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.budgets = Budgets(self.world.now, self.world.options)
 
     @property
     def rest_url(self) -> str:
@@ -90,6 +88,12 @@ class Site:
         if given != scheme or not text:
             return None
         return self.tokens.find(text.strip(), kinds)
+
+    def caller(self, request: Request) -> Token | None:
+        """Who asks the REST API: a person, an installation, or a runner to be registered."""
+        return self.authorized(
+            request, "Bearer", tokens.PERSON, tokens.INSTALLATION
+        ) or self.authorized(request, "RemoteAuth", tokens.REGISTRATION)
 
 
 def service_object(request: Request) -> dict[str, Any]:

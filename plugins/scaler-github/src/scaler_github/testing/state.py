@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from scaler_github.testing import errors, messages
 from scaler_github.testing.jobs import JobFlow
@@ -21,36 +21,7 @@ from scaler_github.testing.timing import Bell, Clock, Timers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-Flow = Literal["assigned", "offered"]
-
-
-@dataclass(slots=True)
-class Options:
-    """Switches that can be changed while the simulator runs; times in seconds.
-
-    Attributes:
-        flow: `assigned` as github.com, `offered` as Enterprise Server.
-        poll_seconds: how long a poll without news is held.
-        assign_timeout: an assignment that no runner takes lapses after this; `None`: never.
-        assign_delay: between acquiring a job and its JobAssigned.
-        vanish_delay: between the end of its job and the end of a runner's registration.
-        session_timeout: a session that nobody polls or refreshes expires after this.
-        single_label: keep and echo only the first label, as older Enterprise Servers do.
-        byte_order_mark: start JSON of the Actions service with EF BB BF.
-        acquire_limit: the most jobs that one acquirejobs really gives.
-        delay: added to every request.
-    """
-
-    flow: Flow = "assigned"
-    poll_seconds: float = 50.0
-    assign_timeout: float | None = 300.0
-    assign_delay: float = 0.0
-    vanish_delay: float = 0.0
-    session_timeout: float | None = None
-    single_label: bool = False
-    byte_order_mark: bool = False
-    acquire_limit: int | None = None
-    delay: float = 0.0
+    from scaler_github.testing.options import Options
 
 
 class World:
@@ -58,7 +29,6 @@ class World:
 
     def __init__(self, scope: str, options: Options) -> None:
         self.clock = Clock()
-        self.now = self.clock.now
         self.timers = Timers(self.clock)
         self.changed = Bell()
         self.options = options
@@ -66,6 +36,8 @@ class World:
         self.scope = scope
         self.scopes: list[str] = [scope]
         self.groups: dict[int, str] = {1: "Default"}
+        #: Groups that no runner may be registered in, and the status that says so.
+        self.closed_groups: dict[int, int] = {}
         self.scale_sets: dict[int, ScaleSet] = {}
         self.agents: dict[int, Agent] = {}
         self.idle_rest_agents: dict[str, Agent] = {}
@@ -77,6 +49,10 @@ class World:
         self._by_name: dict[tuple[str, str], Agent] = {}
         self._set_ids = itertools.count(7)
         self._agent_ids = itertools.count(901)
+
+    def now(self) -> float:
+        """GitHub's time, in seconds since the epoch."""
+        return self.clock.now() + self.options.clock_offset
 
     # Scopes and groups
 
@@ -178,7 +154,7 @@ class World:
             )
 
     def _labels(self, labels: list[dict[str, str]]) -> list[dict[str, str]]:
-        kept = labels[:1] if self.options.single_label else labels
+        kept = labels[:1] if self.options.drops_labels else labels
         return [
             {"id": str(n), "name": label["name"], "type": label.get("type", "System")}
             for n, label in enumerate(kept, 1)
@@ -283,8 +259,25 @@ class World:
         if one is not None:
             one.agents[name] = agent
         self.on_agent(agent)
+        if self.options.jit_timeout is not None:
+            self.timers.after(self.options.jit_timeout, partial(self._evict, agent, used=False))
         self.changed.ring()
         return agent
+
+    def _evict(self, agent: Agent, *, used: bool) -> None:
+        known = self.agents.get(agent.id) is agent
+        if known and agent.job is None and agent.used == agent.online == used:
+            agent.online = False
+            self.forget_agent(agent)
+
+    def listed(self, agent: Agent) -> bool:
+        """Whether lists show a runner already."""
+        delay = self.options.list_delay
+        return delay <= 0 or agent.created <= self.now() - delay
+
+    def listed_agents(self, scope: str) -> list[Agent]:
+        """The runners of a scope that lists show, oldest first."""
+        return [one for one in self.agents.values() if one.scope == scope and self.listed(one)]
 
     def agent_named(self, name: str, scope: str | None = None) -> Agent | None:
         """The agent of this name, in one scope or in the first that has it."""
@@ -322,17 +315,25 @@ class World:
         self._unlist(agent)
         self.timers.after(self.options.vanish_delay, lambda: self.forget_agent(agent))
 
-    def bring_online(self, agent: Agent) -> None:
+    def bring_online(self, agent: Agent, *, outdated: bool = False) -> None:
         """A runner process starts with its JIT configuration, which works once.
+
+        One that is outdated is refused and exits; its registration stays as it was.
 
         Raises:
             ValueError: it was used before.
         """
         if agent.used:
             raise ValueError(f"the JIT configuration of {agent.name} was used before")
+        if outdated or self.options.outdated:
+            agent.refused += 1
+            self.changed.ring()
+            return
         agent.used = True
         agent.online = True
         self.flow.runner_ready(agent)
+        if self.options.idle_timeout is not None:
+            self.timers.after(self.options.idle_timeout, partial(self._evict, agent, used=True))
         self.changed.ring()
 
     def bring_offline(self, agent: Agent) -> None:

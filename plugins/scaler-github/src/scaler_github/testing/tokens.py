@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import hmac
+import math
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 #: Kinds of tokens that expire.
 INSTALLATION, REGISTRATION, ADMIN, QUEUE = "installation", "registration", "admin", "queue"
+#: The kind of a personal access token, and the two forms of it.
+PERSON = "person"
+Form = Literal["classic", "fine-grained"]
+CLASSIC: Form = "classic"
+FINE_GRAINED: Form = "fine-grained"
 _KEY = secrets.token_bytes(32)
 
 
@@ -34,7 +40,13 @@ class Token:
 
     Attributes:
         scope: `acme`, `acme/widgets` or `enterprises/big`; empty for a person's token.
-        rights: the OAuth scopes of a person's token.
+        rights: OAuth scopes or permissions, of a person's token or an installation's.
+        form: of a person's token: `classic` or `fine-grained`.
+        login: the person whose token it is.
+        account: whose budget its calls are counted on.
+        sees: the owners and scopes that it may see, in lower case; `None`: all.
+        authorized: organisations with single sign-on that it was authorised for.
+        installation_id: of an installation's token.
         session_id, scale_set_id: of a queue token.
         ticket: the `sessionToken` of the queue URL that was given out with a queue token.
     """
@@ -47,6 +59,12 @@ class Token:
     session_id: str = ""
     scale_set_id: int = 0
     ticket: str = ""
+    form: str = ""
+    login: str = ""
+    account: str = ""
+    sees: frozenset[str] | None = None
+    authorized: set[str] = field(default_factory=set)
+    installation_id: int = 0
 
 
 @dataclass(slots=True)
@@ -56,10 +74,34 @@ class TokenStore:
     now: Callable[[], float]
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     _known: dict[str, Token] = field(default_factory=dict)
+    _persons: int = 0
 
-    def add_person(self, text: str, rights: frozenset[str]) -> Token:
-        """Register a personal access token; it never expires by itself."""
-        token = self._known[text] = Token(text, "person", float("inf"), rights=rights)
+    def add_person(
+        self,
+        text: str,
+        rights: frozenset[str],
+        *,
+        form: Form | None = None,
+        login: str | None = None,
+        expires_in: float | None = None,
+        sees: frozenset[str] | None = None,
+    ) -> Token:
+        """Register a personal access token, or change one; see `Simulator.add_token`."""
+        if form is None:
+            form = FINE_GRAINED if text.startswith("github_pat_") else CLASSIC
+        if form not in get_args(Form):
+            raise ValueError(f"form {form!r} is none of {', '.join(get_args(Form))}")
+        old = self._known.get(text)
+        if login is None and old is not None:
+            login = old.login
+        elif login is None:
+            self._persons += 1
+            login = "octocat" if self._persons == 1 else f"octocat-{self._persons}"
+        expires = math.inf if expires_in is None else self.now() + expires_in
+        token = Token(text, PERSON, expires, rights=rights, form=form, login=login, sees=sees)
+        token.account = f"user {login}"
+        token.authorized = old.authorized if old is not None else set()
+        self._known[text] = token
         return token
 
     def issue(self, kind: str, scope: str, session_id: str = "", scale_set_id: int = 0) -> Token:
@@ -91,7 +133,7 @@ class TokenStore:
         chosen = [
             token
             for token in self._known.values()
-            if token.kind != "person" and kind in {None, token.kind} and token.expires > now
+            if token.kind != PERSON and kind in {None, token.kind} and token.expires > now
         ]
         for token in chosen:
             token.expires = now
@@ -100,6 +142,19 @@ class TokenStore:
     def revoke(self, text: str) -> None:
         """Forget one token, also a person's."""
         self._known.pop(text, None)
+
+    def revoke_installation(self, installation_id: int) -> None:
+        """Forget all tokens of an App's installation."""
+        for token in [*self._known.values()]:
+            if token.kind == INSTALLATION and token.installation_id == installation_id:
+                del self._known[token.text]
+
+    def person(self, text: str) -> Token:
+        """A personal access token, expired or not; raises `LookupError`."""
+        token = self._known.get(text)
+        if token is None or token.kind != PERSON:
+            raise LookupError("no such personal access token")
+        return token
 
 
 def make_jwt(claims: dict[str, Any]) -> str:
