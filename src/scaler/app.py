@@ -7,13 +7,14 @@ import math
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from scaler import log as logs
+from scaler.checks import CHECK, Checks, Progress, survey
 from scaler.clock import Clock
 from scaler.context import Context
 from scaler.dispatch import Dispatcher
@@ -23,9 +24,7 @@ from scaler.errors import FatalError, HookFault
 from scaler.hooks import SPEC
 from scaler.ledger import Ledger, LedgerError
 from scaler.loading import LoadedPlugin, build, register
-from scaler.model.plan import ROOMS_TOLD
-from scaler.model.rooms import Free
-from scaler.records import Finding, Profile, Room, RoomState, View
+from scaler.records import Finding, View
 from scaler.services import Services
 
 if TYPE_CHECKING:
@@ -214,6 +213,15 @@ async def _run(
         patience.start_soon(_first_look, services, engine, patience.cancel_scope)
         await running._stop.wait()  # a signal need not wait for the start to be over
         patience.cancel_scope.cancel()
+    if not running._stop.is_set():
+        checks = Checks(
+            hooks,
+            lambda plugin, text: engine.fault(plugin, CHECK, text),
+            lambda plugin: engine.recovered(plugin, CHECK),
+            stopping,
+            logs.hider(settings.secrets),
+        )
+        nursery.start_soon(checks.run, name="checks")
     nursery.start_soon(engine.survey.run, name="survey")
     nursery.start_soon(engine.reconciler.run, nursery, name="reconciler")
     task_status.started(running)
@@ -241,43 +249,25 @@ async def _first_look(services: Services, engine: Engine, done: trio.CancelScope
     done.cancel()
 
 
-def check(settings: Settings, loaded: Mapping[str, LoadedPlugin]) -> list[tuple[str, Finding]]:
-    """Ask every plugin what is well and what is wrong around it; nothing is started or changed."""
-    return trio.run(_check, settings, loaded)
+def check(
+    settings: Settings,
+    loaded: Mapping[str, LoadedPlugin],
+    progress: Progress = lambda _waiting: None,
+) -> list[tuple[str, Finding]]:
+    """Ask every plugin what is well and what is wrong around it; nothing is started or changed.
+
+    `progress` is told once a second who has not answered yet, and nobody at the end.
+    """
+    return trio.run(_check, settings, loaded, progress)
 
 
 async def _check(
-    settings: Settings, loaded: Mapping[str, LoadedPlugin]
+    settings: Settings, loaded: Mapping[str, LoadedPlugin], progress: Progress
 ) -> list[tuple[str, Finding]]:
     link = _Link()
     plugins = _build(settings, loaded, link, trio.Event(), folders=False)
     link.engine = _Bare(_siblings(plugins, loaded))  # type: ignore[assignment]
-    hooks = Dispatcher(register(plugins))
-    gathered = await hooks.gather(SPEC.check)
-    findings = [(name, each) for name, answer in gathered.answers.items() for each in answer]
-    findings += [
-        (name, Finding(ok=False, text=f"its check failed: {error}"))
-        for name, error in gathered.failures.items()
-    ]
-    rooms = await hooks.gather(SPEC.capacity)
-    return findings + too_large(settings.profiles, rooms.answers)
-
-
-def too_large(
-    profiles: Mapping[str, Profile], rooms: Mapping[str, list[Room]]
-) -> list[tuple[str, Finding]]:
-    """A finding for each profile whose machine is larger than every room, empty as it may be."""
-    findings = []
-    for name, profile in profiles.items():
-        told = [room for each in profile.provisioners for room in rooms.get(each, [])]
-        lacks = [
-            Free("", replace(room, state=RoomState.UP)).lacks(profile.resources) for room in told
-        ]
-        if told and all(lacks) and all(each in rooms for each in profile.provisioners):
-            text = f"no room is large enough for one machine: {'; '.join(lacks[:ROOMS_TOLD])}"
-            fix = "lower its resources, or give a room more"
-            findings.append((f"profile {name}", Finding(ok=False, text=text, fix=fix)))
-    return findings
+    return await survey(Dispatcher(register(plugins)), settings.profiles, progress)
 
 
 class _Bare:

@@ -133,8 +133,14 @@ class Spec:
     async def check(self) -> list[Finding]:
         """What is well and what is wrong with this plugin's surroundings.
 
-        Called by `scaler check`, while no service runs. Touch nothing. Each
-        `Finding` that is not ok says how to mend it. An error is shown as a finding.
+        Called by `scaler check`, where no service runs, and at every start, beside the services:
+        change nothing, and touch nothing that they use or wait for. Each `Finding` that is not ok
+        says how to mend it, and by `need` what follows.
+
+        `scaler check` shows an error as a finding. At a start nobody waits for the answer; a plugin
+        with a `required` finding that is not ok, or whose check fails, is shown as degraded and
+        asked again 60 s later, then after twice as long each time, up to 10 minutes, until all that
+        is required is well. What is `useful` is only logged.
 
         Example:
             @hookimpl

@@ -246,13 +246,24 @@ class Profile:
     provisioners: tuple[str, ...] = ()
 
 
+Need: TypeAlias = Literal["required", "useful", "unseen"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that a check saw. `fix` says how to mend it, where it is not ok."""
+    """One thing that a check saw.
+
+    Attributes:
+        fix: How to mend it, where it is not ok.
+        need: What it means that it is not ok. `required`: without it jobs do not run. `useful`: it
+            works, and is worth mending, such as a token that expires soon. `unseen`: it cannot be
+            seen from here, and is not needed.
+    """
 
     ok: bool
     text: str
     fix: str = ""
+    need: Need = "required"
 
 
 @dataclass(frozen=True, kw_only=True)

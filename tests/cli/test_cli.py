@@ -6,69 +6,20 @@ import importlib.metadata
 import os
 import subprocess
 import sys
-import textwrap
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.cli.toys import GOOD
 
 import scaler
-from scaler import FatalError, Finding
+from scaler import FatalError
 from scaler.cli.main import COMMANDS, main
 from scaler.cli.terminal import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-PLUGIN = """
-from scaler import hookimpl
-
-class Both:
-    def __init__(self, context):
-        pass
-    @hookimpl
-    async def register_runner(self, runner): ...
-    @hookimpl
-    async def unregister_runner(self, runner): ...
-    @hookimpl
-    async def list_registrations(self): ...
-    @hookimpl
-    async def provision_runner(self, runner, registration): ...
-    @hookimpl
-    async def destroy_runner(self, runner): ...
-    @hookimpl
-    async def list_machines(self): ...
-"""
-GOOD = """
-    [scaler]
-    name = "host-1"
-    state_dir = "state"
-    plugin_dir = "."
-    [plugins.both]
-    [profiles.linux]
-    target_count = 2
-"""
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[str], str]:
-    (tmp_path / "both.py").write_text(PLUGIN)
-
-    def to(text: str) -> str:
-        (tmp_path / "scaler.toml").write_text(textwrap.dedent(text).lstrip("\n"))
-        return str(tmp_path / "scaler.toml")
-
-    return to
-
-
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Stands in for what the commands start."""
-    fake = SimpleNamespace(main=lambda *_: None, check=lambda *_: [])
-    monkeypatch.setitem(sys.modules, "scaler.app", fake)
-    monkeypatch.setattr(scaler, "app", fake, raising=False)
-    return fake
 
 
 @pytest.fixture(autouse=True)
@@ -200,82 +151,6 @@ def test_a_plugin_that_cannot_be_loaded_is_exit_four(
     assert said.endswith("(is its distribution installed?)\n")
 
 
-# --- check --------------------------------------------------------------------------------
-
-
-def test_check_tells_what_is_well(
-    write: Callable[[str], str], app: SimpleNamespace, capsys: pytest.CaptureFixture[str]
-) -> None:
-    app.check = lambda *_: [("both", Finding(ok=True, text="the host answers"))]
-    assert main(["check", "-c", write(GOOD)]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "ok  settings       scaler host-1; plugins: both",
-        "ok  profile linux  2 to 2 runners, registered by both, made by both",
-        "ok  both           the host answers",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("least", "most", "said"),
-    [(0, 1, "up to 1 runner,"), (0, 4, "up to 4 runners,"), (1, 4, "1 to 4 runners,")],
-)
-def test_check_tells_how_many_runners_there_can_be(
-    write: Callable[[str], str],
-    app: SimpleNamespace,
-    capsys: pytest.CaptureFixture[str],
-    least: int,
-    most: int,
-    said: str,
-) -> None:
-    counts = f"target_count = {least}\n    max_count = {most}"
-    assert main(["check", "-c", write(GOOD.replace("target_count = 2", counts))]) == 0
-    assert said in capsys.readouterr().out
-
-
-def test_check_tells_what_is_wrong_and_how_to_mend_it(
-    write: Callable[[str], str], app: SimpleNamespace, capsys: pytest.CaptureFixture[str]
-) -> None:
-    app.check = lambda *_: [
-        ("both", Finding(ok=False, text="no\x1b[1m way", fix="install it")),
-        ("both", Finding(ok=True, text="fine", fix="not needed")),
-    ]
-    assert main(["check", "-c", write(GOOD)]) == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[2:] == [
-        "WRONG  both           no\\x1b[1m way",
-        "                      → install it",
-        "ok     both           fine",
-        "",
-        "1 of 4 is wrong",
-    ]
-
-
-def test_check_misses_profiles(
-    write: Callable[[str], str], app: SimpleNamespace, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["check", "-c", write("")]) == 1
-    assert "there are no profiles" in capsys.readouterr().out
-
-
-def test_check_never_shows_a_secret(
-    write: Callable[[str], str],
-    app: SimpleNamespace,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    monkeypatch.setenv("TOKEN", "canary-in-a-finding")
-    config = "    @__import__('dataclasses').dataclass\n    class Config:\n        token: Secret\n"
-    text = PLUGIN.replace("import hookimpl", "import Secret, hookimpl")
-    (tmp_path / "both.py").write_text(text.replace("class Both:\n", "class Both:\n" + config))
-    app.check = lambda *_: [("both", Finding(ok=False, text="401 for canary-in-a-finding"))]
-    toml = GOOD.replace("[plugins.both]", '[plugins.both]\n    token = { env = "TOKEN" }')
-    assert main(["check", "-c", write(toml)]) == 1
-    said = capsys.readouterr()
-    assert "401 for ***" in said.out
-    assert "canary" not in said.out + said.err
-
-
 # --- plugins ------------------------------------------------------------------------------
 
 
@@ -312,39 +187,6 @@ def test_plugins_tells_what_is_enabled_and_what_is_broken(
     assert found["my-broken"][2] == "yes"
     assert found["gone"][2] == "yes"
     assert "there is none of this name" in found["gone"][3]
-
-
-@pytest.mark.parametrize(
-    ("state_dir", "said"),
-    [("both.py", "both.py is not a folder"), ("both.py/deep", "both.py is not a folder")],
-)
-def test_check_sees_a_state_dir_that_is_no_folder(
-    write: Callable[[str], str],
-    app: SimpleNamespace,
-    capsys: pytest.CaptureFixture[str],
-    state_dir: str,
-    said: str,
-) -> None:
-    assert main(["check", "-c", write(GOOD.replace('"state"', f'"{state_dir}"'))]) == 1
-    assert said in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("made", [True, False])
-def test_check_sees_a_state_dir_that_cannot_be_written(
-    write: Callable[[str], str],
-    app: SimpleNamespace,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    made: bool,
-) -> None:
-    if made:
-        (tmp_path / "state").mkdir()
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may do everything
-    assert main(["check", "-c", write(GOOD)]) == 1
-    verb = "written to" if made else f"made: {tmp_path} cannot be written to"
-    assert f"{tmp_path}/state cannot be {verb} by user" in capsys.readouterr().out
-    assert (tmp_path / "state").exists() == made
 
 
 def test_a_table_is_aligned_and_safe() -> None:

@@ -78,6 +78,7 @@ class World:
         self.contexts: dict[str, Context[Any, Any]] = {}
         self.grace = 30.0
         self.tick = 30.0
+        self.secrets: tuple[Secret, ...] = ()
         self.ended = 0.0  # when it let go of the ledger
         self._messages = 0
         self._running: Running | None = None
@@ -99,6 +100,7 @@ class World:
             profiles=self.profiles,
             own={},
             source_file=Path("scaler.toml"),
+            secrets=self.secrets,
         )
         loaded = {
             name: LoadedPlugin(name, cls, "", "", frozenset(), None, None)

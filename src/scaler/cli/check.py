@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from scaler import log
 from scaler.cli.run import arguments
-from scaler.cli.terminal import painter, say, table
+from scaler.cli.terminal import Passing, painter, say, table
 from scaler.errors import ExitCode
 from scaler.records import Finding
 from scaler.settings import load
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from scaler.records import Profile
     from scaler.settings import Settings
 
 __all__ = ["arguments", "run"]
+
+WRONG, WARN, UNSEEN = "WRONG", "warn", "unseen"
+_NEEDS = {"required": WRONG, "useful": WARN, "unseen": UNSEEN}
+_COLOURS = {"ok": "green", WRONG: "red", WARN: "yellow", UNSEEN: "dim"}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,23 +35,44 @@ def run(args: argparse.Namespace) -> int:
     log.setup("warning", hide=settings.secrets)
     import scaler.app as app  # only now: wrong settings are told without trio's start
 
-    findings = [*_settled(settings), *app.check(settings, loaded)]
-    paint, hide = painter(sys.stdout), log.hider(settings.secrets)
-    rows = []
+    passing = Passing(sys.stderr)
+
+    def progress(waiting: Collection[str]) -> None:
+        passing.show(f"still asking {', '.join(waiting)} …" if waiting else "")
+
+    findings = [*_settled(settings), *app.check(settings, loaded, progress)]
+    say(*_told(findings, log.hider(settings.secrets)))
+    wrong = any(_word(finding) == WRONG for _, finding in findings)
+    return ExitCode.FAILED if wrong else ExitCode.OK
+
+
+def _word(finding: Finding) -> str:
+    return "ok" if finding.ok else _NEEDS[finding.need]
+
+
+def _told(findings: list[tuple[str, Finding]], hide: Callable[[str], str]) -> list[str]:
+    """The findings as lines, a word and its colour first; and what it comes to."""
+    paint = painter(sys.stdout)
+    rows, words = [], []
     for who, finding in findings:
-        rows.append(["ok" if finding.ok else "WRONG", who, hide(finding.text)])
-        if finding.fix and not finding.ok:
+        word = _word(finding)
+        words.append(word)
+        rows.append([word, who, hide(finding.text)])
+        if finding.fix and word in (WRONG, WARN):
             rows.append(["", "", f"→ {hide(finding.fix)}"])
     lines = []
     for line in table(rows, sys.stdout).splitlines():
         word = line.split(" ", 1)[0]
-        colour = {"ok": "green", "WRONG": "red"}.get(word)
-        lines.append(paint(word, colour) + line[len(word) :] if colour else line)
-    wrong = sum(not finding.ok for _, finding in findings)
-    if wrong:
-        lines += ["", f"{wrong} of {len(findings)} {'is' if wrong == 1 else 'are'} wrong"]
-    say(*lines)
-    return ExitCode.FAILED if wrong else ExitCode.OK
+        lines.append(paint(word, _COLOURS[word]) + line[len(word) :] if word else line)
+    count = Counter(words)
+    sums = [
+        f"{count[WRONG]} of {len(findings)} {'is' if count[WRONG] == 1 else 'are'} wrong",
+        f"{count[WARN]} {'is' if count[WARN] == 1 else 'are'} worth a look",
+        f"{count[UNSEEN]} cannot be seen from here, and need not be",
+    ]
+    counted = (WRONG, WARN, UNSEEN)
+    told = [text for word, text in zip(counted, sums, strict=True) if count[word]]
+    return [*lines, "", "; ".join(told)] if told else lines
 
 
 def _settled(settings: Settings) -> Iterator[tuple[str, Finding]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import textwrap
 from typing import TYPE_CHECKING, TextIO
@@ -14,14 +16,34 @@ if TYPE_CHECKING:
 
 _GAP = 2
 _NARROWEST = 24
+_CODES = {"green": "32", "red": "31", "yellow": "33", "dim": "2", "bold": "1"}
 
 
 def painter(stream: TextIO) -> Callable[[str, str], str]:
-    """What makes a text `green`, `red` or `bold` where the stream is a terminal that wants it."""
-    codes = {"green": "32", "red": "31", "bold": "1"}
+    """What colours a text (see `_CODES`) where the stream is a terminal that wants it."""
     if not colourful(stream):
         return lambda text, _colour: text
-    return lambda text, colour: f"\x1b[{codes[colour]}m{text}\x1b[0m"
+    return lambda text, colour: f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
+
+
+class Passing:
+    """One line that is written over again and again, while a command waits; only on a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = 0
+        self._wanted = stream.isatty() and os.environ.get("TERM") != "dumb"
+
+    def show(self, text: str) -> None:
+        """Show this in place of the last; an empty text leaves nothing."""
+        if not self._wanted or not (text or self._shown):
+            return
+        text = printable(text)[: max(shutil.get_terminal_size().columns - 1, 0)]
+        gap = " " * (self._shown - len(text))
+        self._shown = len(text)
+        with contextlib.suppress(OSError):  # it is only to pass the time
+            # (whatever is written next begins at the left, and over it)
+            print(f"\r{text}{gap}\r", end="", file=self._stream, flush=True)
 
 
 def say(*lines: str) -> None:

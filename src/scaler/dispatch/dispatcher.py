@@ -110,6 +110,10 @@ class Dispatcher:
         elif state.ready.is_set():
             state.ready = trio.Event()
 
+    async def ready(self, plugin: str) -> None:
+        """Wait until the plugin's hooks can be called."""
+        await self._plugins[plugin].ready.wait()
+
     # -- tell
 
     async def run_mailboxes(self) -> None:
