@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scaler.units import Secret
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 WANTED = '{ env = "NAME" } or { file = "PATH" }'
 
 
 @dataclass(frozen=True)
 class SecretSource:
-    """Where a secret comes from. A field of this type can be read again when the secret changed."""
+    """Where a secret comes from. A field of this type can be read again when the secret changed.
+
+    Attributes:
+        environ: Where `env` is looked up.
+    """
 
     env: str = ""
     file: Path | None = None
+    environ: Mapping[str, str] = field(
+        default_factory=lambda: os.environ, repr=False, compare=False
+    )
 
     @classmethod
-    def parse(cls, raw: Any, folder: Path) -> SecretSource:
+    def parse(cls, raw: Any, folder: Path, environ: Mapping[str, str] = os.environ) -> SecretSource:
         """Understand what the settings say, without reading it.
 
         Raises:
@@ -37,21 +42,21 @@ class SecretSource:
         if len(raw) == 1:
             key, value = next(iter(raw.items()))
             if key == "env" and isinstance(value, str) and value:
-                return cls(env=value)
+                return cls(env=value, environ=environ)
             if key == "file" and isinstance(value, str) and value:
                 return cls(file=folder / Path(value).expanduser())
         raise ValueError(f"found a table of something else, wanted {WANTED}")
 
-    def read(self, environ: Mapping[str, str] = os.environ) -> Secret:
+    def read(self) -> Secret:
         """Read it now. The newline at the end of a file does not belong to it.
 
         Raises:
             ValueError: It is not there, is empty, or others than its owner could read it.
         """
         if self.file is None:
-            if self.env not in environ:
+            if self.env not in self.environ:
                 raise ValueError(f"the environment has no variable {self.env}")
-            text, place = environ[self.env], f"the environment's variable {self.env}"
+            text, place = self.environ[self.env], f"the environment's variable {self.env}"
         else:
             text, place = _read_private(self.file), f"{self.file}"
         text = text.rstrip("\r\n")

@@ -168,7 +168,7 @@ def test_who_could_be_enabled_is_read_off_sources(tmp_path: Path) -> None:
     )
     known = find(tmp_path, {"plain": object})
     assert implementing("provision_runner", known) == ["libvirt", "maker"]
-    assert implementing("register_runner", known) == ["actions-queue"]
+    assert implementing("register_runner", known) == ["actions-queue", "github"]
     assert implementing("no_such_hook", known) == []
 
 

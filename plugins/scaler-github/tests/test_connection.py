@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import trustme
 
-from scaler import Secret
+from scaler import SecretSource
 from scaler_github.connection import GitHub
 
 
 def config(**fields: Any) -> GitHub.Config:
-    return GitHub.Config(**{"url": "https://github.com/acme", "token": Secret("t"), **fields})
+    given = {"url": "https://github.com/acme", "token": SecretSource(env="T"), **fields}
+    return GitHub.Config(**given)
 
 
 def test_settings_that_work(tmp_path: Path) -> None:

@@ -284,8 +284,8 @@ class Converter:
 
     def _secret(self, type_: Any, raw: Any, path: KeyPath) -> Any:
         try:
-            source = SecretSource.parse(raw, self.folder)
-            secret = source.read(self._environ)
+            source = SecretSource.parse(raw, self.folder, self._environ)
+            secret = source.read()
         except (ValueError, RuntimeError) as error:  # the latter of a ~user that there is not
             self.problems.say(path, str(error))
             return BAD

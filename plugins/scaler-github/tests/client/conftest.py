@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -13,7 +13,15 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from scaler_github.client import Credentials, PersonalToken, Transport, parse_config_url
+from scaler_github.client import (
+    Credentials,
+    Exchange,
+    PersonalToken,
+    Reread,
+    Rest,
+    Transport,
+    parse_config_url,
+)
 
 TOKEN = "ghp_secret"
 
@@ -62,8 +70,30 @@ def script() -> Script:
     return Script()
 
 
+def chain(transport: Transport, token: str = TOKEN + "\n") -> Credentials:
+    """The credentials of an organization, with a token that is read as from a file."""
+    scope = parse_config_url("https://github.com/acme", {})
+    source = PersonalToken(Reread(lambda: token))
+    return Credentials(scope, Rest(scope.api, Exchange(transport), source))
+
+
+@pytest.fixture
+def make_chain() -> Callable[..., Credentials]:
+    return chain
+
+
+@pytest.fixture(autouse=True)
+def reads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens are read within the loop: while a thread worked, the clock would jump."""
+
+    async def at_once(function: Callable[..., Any], *args: Any, **_options: Any) -> Any:
+        await trio.lowlevel.checkpoint()
+        return function(*args)
+
+    monkeypatch.setattr("scaler_github.client.tokens.trio.to_thread.run_sync", at_once)
+
+
 @pytest.fixture
 async def credentials(script: Script, autojump_clock: MockClock) -> AsyncIterator[Credentials]:
-    scope = parse_config_url("https://github.com/acme", {})
     async with Transport(handler=httpx.MockTransport(script), authorities=False) as transport:
-        yield Credentials(scope, transport, PersonalToken(lambda: TOKEN + "\n"))
+        yield chain(transport)

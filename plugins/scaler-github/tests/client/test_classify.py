@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler_github.client import Kind, parse_config_url
-from scaler_github.client.classify import classify, missing_right
+from scaler_github.client.classify import classify
+from scaler_github.client.rights import missing_right
 from scaler_github.client.transport import Response
 
 

@@ -14,9 +14,7 @@ from scaler_github.client import (
     Credentials,
     GitHubError,
     Kind,
-    PersonalToken,
     Transport,
-    parse_config_url,
 )
 
 Script = Any
@@ -183,11 +181,10 @@ async def test_odd_lifetimes_make_no_storm(
 
 @pytest.mark.parametrize("text", ["", "  ", "a b", "a\nb", "tökén"])
 async def test_tokens_that_cannot_be_sent(
-    script: Script, autojump_clock: MockClock, text: str
+    script: Script, autojump_clock: MockClock, make_chain: Any, text: str
 ) -> None:
-    scope = parse_config_url("https://github.com/acme", {})
     async with Transport(handler=httpx.MockTransport(script), authorities=False) as transport:
-        credentials = Credentials(scope, transport, PersonalToken(lambda: text))
+        credentials = make_chain(transport, text)
         with pytest.raises(GitHubError) as caught:
             await credentials.admin()
     assert caught.value.kind is Kind.CREDENTIAL

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +16,7 @@ import msgspec
 
 from scaler_github.client import types, urls
 from scaler_github.client.classify import GitHubError, Kind, Verdict, classify
-from scaler_github.client.credentials import send
+from scaler_github.client.exchange import send
 from scaler_github.client.transport import Request, authorization
 
 if TYPE_CHECKING:
@@ -53,6 +54,17 @@ class Actions:
         if len(found) > 1:
             raise GitHubError(Verdict(Kind.BUG, f"there are {len(found)} scale sets named {name}"))
         return found[0] if found else None
+
+    async def get_scale_set(self, scale_set_id: int) -> types.ScaleSet | None:
+        """A scale set by its id, or None. Whether its statistics are told is GitHub's secret."""
+        what = f"look at scale set {scale_set_id}"
+        try:
+            response = await self._call("GET", f"{_SETS}/{scale_set_id}", what)
+        except GitHubError as error:
+            if error.kind is Kind.GONE:
+                return None
+            raise
+        return _one(response, types.ScaleSet, what)
 
     async def create_scale_set(
         self, name: str, group: int, labels: Sequence[str]
@@ -108,6 +120,12 @@ class Actions:
         path = f"{_SETS}/{scale_set_id}/acquirejobs"
         response = await self._call("POST", path, what, body=list(request_ids), token=queue_token)
         return [] if _empty(response) else _list(response, int, what)
+
+    async def acquirable_jobs(self, scale_set_id: int) -> list[types.JobMessage]:
+        """The jobs that wait to be acquired. Older and newer services do not know this call."""
+        what = f"list the acquirable jobs of scale set {scale_set_id}"
+        response = await self._call("GET", f"{_SETS}/{scale_set_id}/acquirablejobs", what)
+        return [] if _empty(response) else _list(response, types.JobMessage, what)
 
     # Runners
 
@@ -194,19 +212,29 @@ async def exchange(
     deadline: float = 30.0,
 ) -> Response:
     """One exchange with the service or the queue, unless a rate limit forbids it."""
-    credentials.service_gate.check()
+    await credentials.service_limits.admit(request.method)
     return await send(credentials.transport, request, what, poll=poll, deadline=deadline)
 
 
 def checked(
-    credentials: Credentials, response: Response, what: str, *, secret: bool = False
+    credentials: Credentials,
+    response: Response,
+    what: str,
+    *,
+    secret: bool = False,
+    sent: float = math.inf,
 ) -> Verdict:
-    """Raise GitHubError unless the answer is a success; a rate limit closes the gate for all."""
+    """Raise GitHubError unless the answer is a success; a rate limit is then kept by all callers.
+
+    Args:
+        sent: When the call was sent, on trio's clock; without it, it counts as the latest.
+    """
     verdict = classify(response, what, secret=secret, now=time.time())
     if verdict.kind is Kind.OK:
+        credentials.service_limits.succeeded()
         return verdict
     if verdict.kind is Kind.WAIT:
-        credentials.service_gate.close(verdict)
+        verdict = credentials.service_limits.refused(verdict, response.headers, sent)
     raise GitHubError(verdict)
 
 

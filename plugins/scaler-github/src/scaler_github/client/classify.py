@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from scaler_github.client import types
+from scaler_github.client import rights, types
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from scaler_github.client.transport import Response
-    from scaler_github.client.urls import Scope
 
 SHORTEST_WAIT, LONGEST_WAIT, UNTOLD_WAIT = 1.0, 3600.0, 60.0
 _LONGEST_TEXT = 200
@@ -37,13 +36,20 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The class of an answer. `wait` is the shortest pause before the next try, in seconds."""
+    """The class of an answer. `wait` is the shortest pause before the next try, in seconds.
+
+    Attributes:
+        type: The service's exception type, where the answer named one.
+        told: Whether GitHub told how long to wait; otherwise `wait` is a guess.
+    """
 
     kind: Kind
     text: str = ""
     wait: float = 0.0
     request_id: str = ""
     status: int = 0
+    type: str = ""
+    told: bool = False
 
 
 class GitHubError(Exception):
@@ -64,15 +70,63 @@ class GitHubError(Exception):
         return self.verdict.wait
 
 
-# Matched as substrings, since the service writes `Namespace.Type, Assembly`; the first one wins
-_TYPES = (
-    ("JobStillRunning", Kind.BUSY),
-    ("SessionConflict", Kind.CONFLICT),
-    ("AgentExists", Kind.EXISTS),
-    ("RunnerScaleSetExists", Kind.EXISTS),
-    ("AgentNotFound", Kind.GONE),
-    ("ScaleSetNotFound", Kind.GONE),
-    ("SessionNotFound", Kind.GONE),
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the table's rows look at.
+
+    Attributes:
+        type: The service's exception type, `Namespace.Type, Assembly`; matched as a substring.
+        message: Lower-case.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    type: str
+    message: str
+
+    @property
+    def limited(self) -> bool:
+        """Whether it says that too much was asked for."""
+        return (
+            self.headers.get("x-ratelimit-remaining") == "0"
+            or "retry-after" in self.headers
+            or "secondary rate limit" in self.message
+        )
+
+    def is_type(self, *parts: str) -> bool:
+        """Whether its type is one of these."""
+        return any(part in self.type for part in parts)
+
+
+#: The one table: the first row that fits an answer is its class.
+TABLE: tuple[tuple[str, Callable[[_Answer], bool], Kind], ...] = (
+    ("2xx", lambda a: 200 <= a.status < 300, Kind.OK),
+    ("5xx, 408", lambda a: a.status >= 500 or a.status == 408, Kind.RETRY),
+    ("429", lambda a: a.status == 429, Kind.WAIT),
+    ("403 with a limit", lambda a: a.status == 403 and a.limited, Kind.WAIT),
+    ("401", lambda a: a.status == 401, Kind.REFRESH),
+    ("a job runs", lambda a: a.is_type("JobStillRunning"), Kind.BUSY),
+    (
+        "a job runs, in words",
+        lambda a: a.status in (400, 422) and "still running a job" in a.message,
+        Kind.BUSY,
+    ),
+    ("another session", lambda a: a.is_type("SessionConflict"), Kind.CONFLICT),
+    ("a name that exists", lambda a: a.is_type("AgentExists", "ScaleSetExists"), Kind.EXISTS),
+    (
+        "a name that exists, in words",
+        lambda a: a.status in (409, 422) and "already exists" in a.message,
+        Kind.EXISTS,
+    ),
+    (
+        "something that is gone",
+        lambda a: a.is_type("AgentNotFound", "ScaleSetNotFound", "SessionNotFound"),
+        Kind.GONE,
+    ),
+    ("403", lambda a: a.status == 403, Kind.CREDENTIAL),
+    ("404, 410", lambda a: a.status in (404, 410), Kind.GONE),
+    ("409", lambda a: a.status == 409, Kind.CONFLICT),
+    ("anything else", lambda a: True, Kind.BUG),
 )
 
 
@@ -87,12 +141,14 @@ def classify(response: Response, what: str, *, secret: bool = False, now: float 
     if 200 <= status < 300:
         return Verdict(Kind.OK, status=status)
     type_name, message = _error(response.body)
-    kind = _kind(status, response.headers, type_name, message)
-    wait = 0.0
+    answer = _Answer(status, response.headers, type_name, message.lower())
+    kind = next(kind for _, fits, kind in TABLE if fits(answer))
+    wait, told = 0.0, False
     if kind is Kind.WAIT:
-        wait = _clamp(_told(response.headers, now))
+        seconds = _told(response.headers, now)
+        wait, told = _clamp(UNTOLD_WAIT if seconds is None else seconds), seconds is not None
     elif kind is Kind.RETRY and "retry-after" in response.headers:
-        wait = _clamp(_retry_after(response.headers, now))
+        wait = _clamp(_retry_after(response.headers, now) or 0.0)
     request_id = _request_id(response.headers)
     detail = "" if secret else _shown(response.body, type_name, message)
     text = f"GitHub answered {status} to {what}"
@@ -100,25 +156,13 @@ def classify(response: Response, what: str, *, secret: bool = False, now: float 
         text += f", a rate limit: {wait:.0f} s to wait"
     if detail:
         text += f": {detail}"
+    if kind is Kind.CREDENTIAL and (missing := rights.missing(response.headers)):
+        text += f": {missing}"
+    if 300 <= status < 400:
+        text += ": it has moved; look whether url names it as GitHub does now"
     if request_id:
         text += f" (request {request_id})"
-    return Verdict(kind, text, wait, request_id, status)
-
-
-def _kind(status: int, headers: Mapping[str, str], type_name: str, message: str) -> Kind:
-    if status >= 500 or status == 408:
-        return Kind.RETRY
-    limited = headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers
-    if status == 429 or (status == 403 and (limited or "secondary rate limit" in message.lower())):
-        return Kind.WAIT
-    if status == 401:
-        return Kind.REFRESH
-    for part, kind in _TYPES:
-        if part in type_name:
-            return kind
-    if status in (400, 422) and "still running a job" in message.lower():
-        return Kind.BUSY
-    return {403: Kind.CREDENTIAL, 404: Kind.GONE, 409: Kind.CONFLICT}.get(status, Kind.BUG)
+    return Verdict(kind, text, wait, request_id, status, type_name, told)
 
 
 def _error(body: bytes) -> tuple[str, str]:
@@ -155,23 +199,28 @@ def _request_id(headers: Mapping[str, str]) -> str:
     return ""
 
 
-def _told(headers: Mapping[str, str], now: float) -> float:
+def _told(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds to wait, where the answer tells."""
     if "retry-after" in headers:
         return _retry_after(headers, now)
     if headers.get("x-ratelimit-remaining") == "0":
-        reset = _number(headers.get("x-ratelimit-reset", ""))
-        if reset is not None:
-            return reset - server_time(headers, now)
-    return UNTOLD_WAIT
+        return until_reset(headers, now)
+    return None
 
 
-def _retry_after(headers: Mapping[str, str], now: float) -> float:
+def until_reset(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds until the primary limit's count starts anew, by GitHub's clock."""
+    reset = _number(headers.get("x-ratelimit-reset", ""))
+    return None if reset is None else reset - server_time(headers, now)
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     text = headers.get("retry-after", "")
     seconds = _number(text)
     if seconds is not None:
         return seconds
     when = _http_date(text)
-    return UNTOLD_WAIT if when is None else when - server_time(headers, now)
+    return None if when is None else when - server_time(headers, now)
 
 
 def _number(text: str) -> float | None:
@@ -195,16 +244,3 @@ def _clamp(seconds: float) -> float:
     if not math.isfinite(seconds):
         return UNTOLD_WAIT
     return min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT)
-
-
-_RIGHTS = {
-    "organization": ("admin:org", "organization_self_hosted_runners: write"),
-    "repository": ("repo", "administration: write"),
-    "enterprise": ("manage_runners:enterprise", "enterprise_self_hosted_runners: write"),
-}
-
-
-def missing_right(scope: Scope) -> str:
-    """What a token needs to register runners with a scope."""
-    classic, fine = _RIGHTS[scope.kind]
-    return f"a classic token needs the scope {classic}, a fine-grained one the permission {fine}"

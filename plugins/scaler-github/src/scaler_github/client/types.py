@@ -149,6 +149,16 @@ class RegistrationToken(Wire, rename=None, frozen=True):
         return "RegistrationToken(***)"
 
 
+class InstallationToken(Wire, rename=None, frozen=True):
+    """The answer of an App's access_tokens."""
+
+    token: str
+    expires_at: str = ""
+
+    def __repr__(self) -> str:
+        return "InstallationToken(***)"
+
+
 class AdminConnection(Wire, rename=None, frozen=True):
     """The answer of runner-registration."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 API_VERSION = "6.0-preview"
+REST_VERSION = "2022-11-28"
 FORCE_GHES = "GITHUB_ACTIONS_FORCE_GHES"
 _HOSTED = {
     "github.com": "api.github.com",
@@ -52,6 +53,11 @@ class Scope:
         """Where people browse: `https://HOST`."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def place(self) -> str:
+        """What tells it from every other scope: `HOST/PATH`, lower-case, as GitHub compares."""
+        return f"{urlsplit(self.url).netloc}/{self.path}".lower()
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"

@@ -10,14 +10,17 @@ import trio
 from scaler import Duration, Finding, SettingsError, Unavailable, hookimpl
 from scaler_github.client import GitHubError, Kind, SessionLost
 from scaler_github.connection import GitHub
+from scaler_github.outcomes import outcomes
+from scaler_github.places import is_ours, place_of
 from scaler_github.queue import scaleset
 from scaler_github.queue.alarms import Alarms
 from scaler_github.queue.listener import Listener
-from scaler_github.queue.runners import Runners, outcomes
+from scaler_github.queue.runners import Runners
 from scaler_github.queue.waits import Pace
 
 if TYPE_CHECKING:
     from scaler import Context, Job, Profile, Registration, Runner
+    from scaler_github.account import Account, Accounts
     from scaler_github.client import Actions
 
 POLL_TIMEOUT = Duration(50)
@@ -46,10 +49,12 @@ class ActionsQueue:
             scale_set: The scale set's name, which is also its first label; the profile's key
                 where it is left out.
             runner_group: The runner group that it belongs to.
+            connection: Which account of `[plugins.github.connections]`; the first where left out.
         """
 
         scale_set: str = ""
         runner_group: str = "default"
+        connection: str = ""
 
     def __init__(self, context: Context[Config, ProfileConfig], pace: Pace | None = None) -> None:
         self._context = context
@@ -59,12 +64,12 @@ class ActionsQueue:
         self._check_names()
 
     def _check_names(self) -> None:
-        problems, taken = [], dict[tuple[str, str], str]()
+        problems, taken = [], dict[tuple[str, str, str], str]()
         for profile, own in self._context.own.items():
-            key = (own.runner_group.lower(), self._scale_set(profile).lower())
+            key = (own.connection, own.runner_group.lower(), self._scale_set(profile).lower())
             if key in taken:
                 at = f"profiles.{profile}.{self._context.name}.scale_set"
-                problems.append(f"{at}: {key[1]} is the scale set of {taken[key]} already")
+                problems.append(f"{at}: {key[2]} is the scale set of {taken[key]} already")
             taken.setdefault(key, profile)
         if problems:
             raise SettingsError(problems)
@@ -80,26 +85,37 @@ class ActionsQueue:
             name = self._context.name
             raise SettingsError([f"plugins.{name}: it needs [plugins.github]"]) from None
 
+    @property
+    def _accounts(self) -> Accounts:
+        accounts = self._github.accounts
+        own, name = self._context.own.items(), self._context.name
+        accounts.check({f"profiles.{key}.{name}.connection": each.connection for key, each in own})
+        return accounts
+
+    def _account(self, profile: str) -> Account:
+        return self._accounts[self._context.own[profile].connection]
+
     @hookimpl
     async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
         """Listen for every profile at once."""
-        github = self._github
+        accounts = self._accounts
         self._listeners = {
             profile: Listener(
                 self._context,
                 profile,
                 name=self._scale_set(profile),
                 group=own.runner_group,
-                web=github.scope.web,
+                web=accounts[own.connection].scope.web,
                 alarms=self._alarms,
                 poll_timeout=self._context.config.poll_timeout,
                 pace=self._pace,
             )
             for profile, own in self._context.own.items()
         }
-        async with github.actions() as actions, trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
             for profile, listener in self._listeners.items():
-                nursery.start_soon(listener.run, actions, name=f"listener of {profile}")
+                account = self._account(profile)
+                nursery.start_soon(_listen, listener, account, name=f"listener of {profile}")
             task_status.started()
 
     @hookimpl
@@ -125,24 +141,31 @@ class ActionsQueue:
     async def register_runner(self, runner: Runner) -> Registration:
         """Register a runner with the profile's scale set."""
         scale_set = await self._listener(runner.profile).scale_set_id()
-        async with self._github.actions() as actions:
+        async with self._account(runner.profile).open() as account:
             with outcomes:
-                return await self._runners(actions).register(scale_set, runner.name)
+                return await self._runners(account).register(scale_set, runner.name)
 
     @hookimpl
     async def unregister_runner(self, runner: Runner) -> None:
         """Remove a runner, by its id or by its name."""
         ref = runner.registration.ref if runner.registration else ""
-        async with self._github.actions() as actions:
-            with outcomes:
-                await self._runners(actions).remove(runner.name, ref)
+        for place in place_of(self._accounts, self._context.own.get(runner.profile), runner):
+            async with place.open() as account:
+                with outcomes:
+                    await self._runners(account).remove(runner.name, ref)
 
     @hookimpl
     async def list_registrations(self) -> list[Registration]:
-        """All runners of this scaler that GitHub knows."""
-        async with self._github.actions() as actions:
-            with outcomes:
-                return await self._runners(actions).registrations(self._context.scaler)
+        """All runners of this scaler that GitHub knows, but those of other sources."""
+        accounts = self._accounts
+        used = dict.fromkeys(own.connection for own in self._context.own.values())
+        found: list[Registration] = []
+        for name in used or [""]:
+            async with accounts[name].open() as account:
+                with outcomes:
+                    found += await self._runners(account).registrations(self._context.scaler)
+        ours = {each.name: each for each in found if is_ours(self._context, each.name)}
+        return list(ours.values())
 
     @hookimpl
     async def check(self) -> list[Finding]:
@@ -152,13 +175,23 @@ class ActionsQueue:
         except SettingsError as error:
             fix = "Add [plugins.github] with the url of an account and a token."
             return [Finding(ok=False, text=str(error), fix=fix)]
-        async with github.actions() as actions:
-            try:
-                await actions.credentials.admin()
-            except GitHubError:  # the check of github tells it, and how to mend it
-                short = "profile {}: could not be looked up, see github above"
-                return [Finding(ok=False, text=short.format(name)) for name in self._context.own]
-            return [await self._look(actions, profile) for profile in self._context.own]
+        findings = []
+        for profile, own in self._context.own.items():
+            if own.connection not in github.accounts:
+                at = f"profiles.{profile}.{self._context.name}.connection"
+                findings.append(
+                    Finding(ok=False, text=f"{at}: {github.accounts.unknown(own.connection)}")
+                )
+                continue
+            async with github.accounts[own.connection].open() as account:
+                try:
+                    await account.credentials.admin()
+                except GitHubError:  # the check of github tells it, and how to mend it
+                    short = f"profile {profile}: could not be looked up, see github above"
+                    findings.append(Finding(ok=False, text=short))
+                    continue
+                findings.append(await self._look(account.actions, profile))
+        return findings
 
     async def _look(self, actions: Actions, profile: str) -> Finding:
         own, name = self._context.own[profile], self._scale_set(profile)
@@ -180,11 +213,16 @@ class ActionsQueue:
             return f"Set profiles.{profile}.{self._context.name}.runner_group."
         return "Try again; if it stays so, ask GitHub, with the number of the request."
 
-    def _runners(self, actions: Actions) -> Runners:
-        return Runners(actions, self._pace.first)
+    def _runners(self, account: Account) -> Runners:
+        return Runners(account, self._pace.first)
 
     def _listener(self, profile: str) -> Listener:
         try:
             return self._listeners[profile]
         except KeyError:
             raise Unavailable(f"nobody listens for profile {profile} yet", 5) from None
+
+
+async def _listen(listener: Listener, account: Account) -> None:
+    async with account.open():
+        await listener.run(account.actions)

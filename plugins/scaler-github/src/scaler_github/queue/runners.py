@@ -6,12 +6,14 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from scaler import Busy, Registration, Secret, Unavailable
-from scaler_github.client import Actions, Backoff, GitHubError, Kind, repeat
+from scaler import Registration, Secret, Unavailable
+from scaler_github.client import Backoff, GitHubError, Kind, repeat
+from scaler_github.places import number_in, to_ref
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from types import TracebackType
+
+    from scaler_github.account import Account
 
 T = TypeVar("T")
 WORK_FOLDER = "_work"
@@ -19,40 +21,16 @@ WORK_FOLDER = "_work"
 CONFIG_LASTS = 45 * 60.0
 
 
-class _Outcomes:
-    """Turns the client's failures into the outcomes that the core knows.
-
-    (A class, and not a generator: it is entered for every call that is made for a runner.)
-    """
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if not isinstance(error, GitHubError) or error.kind is Kind.BUG:
-            return
-        if error.kind is Kind.BUSY:
-            raise Busy(str(error)) from None
-        raise Unavailable(str(error), error.wait or None) from None
-
-
-outcomes = _Outcomes()
-
-
 class Runners:
-    """The runners of one scope.
+    """The runners of one account.
 
     Args:
         first: The first pause before something is read or deleted once more, in seconds.
     """
 
-    def __init__(self, actions: Actions, first: float = 1.0) -> None:
-        self._actions = actions
+    def __init__(self, account: Account, first: float = 1.0) -> None:
+        self._account = account
+        self._actions = account.actions
         self._first = first
 
     async def register(self, scale_set: int, name: str) -> Registration:
@@ -74,7 +52,7 @@ class Runners:
             raise
         return Registration(
             name=name,
-            ref=str(made.runner.id),
+            ref=to_ref(self._account, made.runner.id),
             config=Secret(made.encoded_jit_config),
             expires=time.time() + CONFIG_LASTS,
             online=False,
@@ -83,15 +61,20 @@ class Runners:
 
     async def remove(self, name: str, ref: str = "") -> None:
         """Remove a runner, by its id where that is known; one that does not exist is removed."""
-        if ref.isascii() and ref.isdigit():
-            await self._repeat(partial(self._actions.delete_agent, int(ref)))
+        if (number := number_in(self._account, ref)) is not None:
+            await self._repeat(partial(self._actions.delete_agent, number))
         else:
             await self._remove_by_name(name)
 
     async def registrations(self, scaler: str) -> list[Registration]:
         """Every registration that carries this scaler's name."""
         return [
-            Registration(name=agent.name, ref=str(agent.id), online=agent.online, busy=agent.busy)
+            Registration(
+                name=agent.name,
+                ref=to_ref(self._account, agent.id),
+                online=agent.online,
+                busy=agent.busy,
+            )
             for agent in await self._repeat(self._actions.agents)
             if "@" in agent.name and agent.name.rpartition("@")[2] == scaler
         ]

@@ -1,0 +1,103 @@
+"""What is watched beside the calls: token files, when tokens end, how much may still be asked."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+if TYPE_CHECKING:
+    from scaler import Context
+    from scaler_github.account.account import Account, Accounts
+
+LOOK = 10.0  # seconds between two looks
+WARN = 14 * 86400.0  # seconds before its end that a token is warned of
+_DAY = 86400.0
+
+
+def days_left(expires: float | None, now: float) -> int | None:
+    """Whole days until a token ends, where that is near enough to be warned of."""
+    if expires is None or expires - now > WARN:
+        return None
+    return math.floor((expires - now) / _DAY)
+
+
+def ending(expires: float, now: float) -> str:
+    """When a token ends, for people."""
+    day = time.strftime("%Y-%m-%d", time.gmtime(expires))
+    left = math.floor((expires - now) / _DAY)
+    if expires <= now:
+        return f"the token has expired on {day}"
+    if left < 1:
+        return f"the token expires within a day, on {day}"
+    return f"the token expires in {left} day{'' if left == 1 else 's'}, on {day}"
+
+
+class Watch:
+    """Looks at every account, and tells what it sees on the plugin's own line."""
+
+    def __init__(self, context: Context[Any, Any], accounts: Accounts) -> None:
+        self._context = context
+        self._accounts = accounts
+        self._told: object = None
+        self._warned: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            for account in self._accounts:
+                await self._look(account)
+            self._tell()
+            await trio.sleep(LOOK)
+
+    async def _look(self, account: Account) -> None:
+        problem = account.token.problem
+        if await account.token.look():
+            account.credentials.forget()
+            account.limits.forget()
+            self._context.log.warning("%s: the token was replaced, and is used now", account)
+        if account.token.problem and account.token.problem != problem:
+            text = "%s: the token cannot be read any more, the last one goes on: %s"
+            self._context.log.warning(text, account, account.token.problem)
+        left = days_left(account.rest.expires, account.rest.exchange.clock.now())
+        if left is None:
+            self._warned.pop(account.name, None)
+        elif self._warned.get(account.name) != left:  # once a day
+            self._warned[account.name] = left
+            self._context.log.warning("%s: %s", account, self._ending(account))
+
+    def _ending(self, account: Account) -> str:
+        assert account.rest.expires is not None
+        return ending(account.rest.expires, account.rest.exchange.clock.now())
+
+    def _tell(self) -> None:
+        texts, wrong, facts = [], [], dict[str, Any]()
+        for account in self._accounts:
+            seen = self._facts(account)
+            facts[account.name or "default"] = seen
+            prefix = f"{account}: " if account.name else ""
+            if account.token.problem:
+                wrong.append(f"{prefix}{account.token.problem}")
+            if days_left(account.rest.expires, account.rest.exchange.clock.now()) is not None:
+                texts.append(f"{prefix}{self._ending(account)}")
+            if shut := account.limits.shut_for():
+                wrong.append(f"{prefix}GitHub's rate limit: {shut:.0f} s to wait")
+        if facts == self._told:
+            return
+        self._told = facts
+        line = "; ".join([*wrong, *texts]) or "connected"
+        self._context.report(line, ok=not wrong, connections=facts)
+
+    def _facts(self, account: Account) -> dict[str, Any]:
+        facts: dict[str, Any] = {
+            "scope": str(account.scope),
+            "signed_in_as": "a GitHub App" if account.token.is_app else "a token",
+            **account.limits.facts(),
+        }
+        if account.rest.expires is not None:
+            facts["token_expires"] = account.rest.expires
+        if account.token.problem:
+            facts["problem"] = account.token.problem
+        return facts

@@ -1,0 +1,191 @@
+"""GitHub's rate limits of one credential: learnt from its answers, kept by all who use it.
+
+The rules are GitHub's (docs.github.com, "Rate limits for the REST API"): a primary limit by
+resource and hour, told in every answer; and secondary limits, told only once they are passed, of
+which the one on points a minute can be kept beforehand. Where there are no limits (Enterprise
+Server) answers tell of none, and nothing is held back.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from scaler_github.client.classify import (
+    LONGEST_WAIT,
+    UNTOLD_WAIT,
+    GitHubError,
+    Kind,
+    Verdict,
+    until_reset,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CORE = "core"
+REGISTRATION = "actions_runner_registration"
+
+_MINUTE = 60.0
+_POINTS = 900  # a minute; reading costs one, writing five
+_SHARE = 5  # a fifth of what there is may only be spent on runners
+_PATIENCE = 45.0  # seconds that a call waits for the minute's points, at most
+_READS = frozenset({"GET", "HEAD"})
+_AT_ONCE = 60  # calls under way with one credential; GitHub allows a hundred
+
+
+class Purpose(enum.Enum):
+    """What a call is for."""
+
+    PROVISIONING = "provisioning"  #: runners come and go by it: it may spend all that is left
+    ROUTINE = "routine"  #: can wait: it leaves a reserve
+
+
+@dataclass(slots=True)
+class _Window:
+    limit: int
+    remaining: int
+    ends: float  # trio's clock
+
+    @property
+    def reserve(self) -> int:
+        return self.limit // _SHARE
+
+
+class Limits:
+    """The limits of one credential, shared by all its callers."""
+
+    def __init__(self) -> None:
+        self._windows: dict[str, _Window] = {}
+        self._shut: dict[str, tuple[float, str]] = {}  # by resource, "" for all: until, why
+        self._untold = 0  # limits in a row of which GitHub did not tell the end
+        self._spent: deque[tuple[float, int]] = deque()
+        self._points = 0
+        self._closed_at = -math.inf
+        self.turns = trio.Semaphore(_AT_ONCE)
+
+    def forget(self) -> None:
+        """The credential is another one."""
+        self._windows.clear()
+        self._shut.clear()
+        self._untold = 0
+
+    async def admit(
+        self, method: str, purpose: Purpose = Purpose.PROVISIONING, resource: str = CORE
+    ) -> None:
+        """Wait for the turn of a call, for seconds at most; count it.
+
+        Raises:
+            GitHubError: WAIT: not now; it tells how long.
+        """
+        self._check(purpose, resource)
+        await self._turn(1 if method in _READS else 5, purpose)
+        self._check(purpose, resource)  # it may have been shut meanwhile
+        if (window := self._window(resource)) is not None:
+            window.remaining = max(0, window.remaining - 1)  # others are on their way, too
+
+    def heard(self, headers: Mapping[str, str], now: float) -> None:
+        """Learn from an answer. `now` is Unix seconds, for answers without a `Date`."""
+        numbers = [headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining")]
+        left = until_reset(headers, now)
+        if left is None or not all(text.isascii() and text.isdigit() for text in numbers):
+            return
+        limit, remaining = (int(text[:12]) for text in numbers)
+        resource = headers.get("x-ratelimit-resource", CORE)
+        ends = trio.current_time() + min(max(left, 0.0), LONGEST_WAIT)
+        known = self._window(resource)
+        if known is not None and abs(known.ends - ends) < 5:
+            remaining = min(remaining, known.remaining)  # answers overtake each other
+        self._windows[resource] = _Window(limit, remaining, ends)
+
+    def succeeded(self) -> None:
+        """A call was let through."""
+        self._untold = 0
+
+    def refused(self, verdict: Verdict, headers: Mapping[str, str], sent: float) -> Verdict:
+        """GitHub said to wait: nobody calls until then. The verdict, with the time to wait.
+
+        Args:
+            sent: When the call was sent (trio's clock): those that were under way already when
+                another was refused say nothing new.
+        """
+        wait = verdict.wait
+        if not verdict.told:
+            if sent > self._closed_at:
+                self._untold += 1
+            wait = min(LONGEST_WAIT, UNTOLD_WAIT * 2.0 ** min(max(self._untold - 1, 0), 10))
+        self._closed_at = trio.current_time()
+        # The primary limit is that of one resource; a secondary one is everybody's
+        primary = headers.get("x-ratelimit-remaining") == "0" and "retry-after" not in headers
+        resource = headers.get("x-ratelimit-resource", CORE) if primary else ""
+        until = trio.current_time() + wait
+        if until > self._shut.get(resource, (0.0, ""))[0]:
+            self._shut[resource] = until, verdict.text
+        return replace(verdict, wait=wait)
+
+    def facts(self) -> dict[str, Any]:
+        """For people: what is left of each resource, and how long nobody may call."""
+        now = trio.current_time()
+        shut = {key: until - now for key, (until, _) in self._shut.items() if until > now}
+        told: dict[str, Any] = {}
+        for resource in sorted(self._windows):
+            if (window := self._window(resource)) is not None:
+                told[resource] = {
+                    "limit": window.limit,
+                    "remaining": window.remaining,
+                    "resets_in": round(window.ends - now),
+                    "reserve": window.reserve,
+                }
+        facts: dict[str, Any] = {"rate_limits": told} if told else {}
+        if shut:
+            facts["waiting"] = round(max(shut.values()))
+        return facts
+
+    def shut_for(self) -> float:
+        """Seconds until some resource may be called again; 0 where all may."""
+        now = trio.current_time()
+        return max((until - now for until, _ in self._shut.values() if until > now), default=0.0)
+
+    def _window(self, resource: str) -> _Window | None:
+        window = self._windows.get(resource)
+        return window if window is not None and window.ends > trio.current_time() else None
+
+    def _check(self, purpose: Purpose, resource: str) -> None:
+        now = trio.current_time()
+        for key in ("", resource):
+            until, text = self._shut.get(key, (0.0, ""))
+            if until > now:
+                raise GitHubError(Verdict(Kind.WAIT, text, until - now, told=True))
+        window = self._window(resource)
+        if window is None:
+            return
+        kept = window.reserve if purpose is Purpose.ROUTINE else 0
+        if window.remaining <= kept:
+            wait = max(1.0, window.ends - now)
+            why = f"the last {kept} of {window.limit} are kept for runners" if kept else "all used"
+            text = f"GitHub's rate limit of this credential ({resource}): {why}; {wait:.0f} s left"
+            raise GitHubError(Verdict(Kind.WAIT, text, wait, told=True))
+
+    async def _turn(self, points: int, purpose: Purpose) -> None:
+        """Wait until the minute's points allow it; only where there are limits at all."""
+        most = _POINTS if purpose is Purpose.PROVISIONING else _POINTS - _POINTS // _SHARE
+        began = trio.current_time()
+        while self._windows and self._points_now() + points > most:
+            wait = self._spent[0][0] + _MINUTE - trio.current_time()
+            if trio.current_time() + wait > began + _PATIENCE:
+                text = f"GitHub allows {_POINTS} points of calls a minute, and they are spent"
+                raise GitHubError(Verdict(Kind.WAIT, text, max(1.0, wait), told=True))
+            await trio.sleep(max(wait, 0.01))
+        self._spent.append((trio.current_time(), points))
+        self._points += points
+
+    def _points_now(self) -> int:
+        over = trio.current_time() - _MINUTE
+        while self._spent and self._spent[0][0] <= over:
+            self._points -= self._spent.popleft()[1]
+        return self._points
