@@ -82,8 +82,8 @@ class Simulator(Doors):
     ) -> None:
         self.options = Options(flow=flow, **options)
         self._world = World(scope.strip("/"), self.options)
-        store = TokenStore(self._world.now, lifetimes or Lifetimes())
-        self._site = Site(self._world, store)
+        self._tokens = TokenStore(self._world.now, lifetimes or Lifetimes())
+        self._site = Site(self._world, self._tokens)
         self.token = self.add_token(DEFAULT_TOKEN)
         self.delays: dict[str, float] = {}
         self.history = History()
