@@ -98,6 +98,48 @@ async def test_everything_else() -> None:
         assert (await probe.http.post(control.base + "jobs", content=b"[1]")).status_code == 400
 
 
+async def test_credentials_and_limits() -> None:
+    async with probed() as (sim, probe):
+        control = Control(sim, probe.http)
+        path = "/orgs/acme/actions/runners"
+
+        async def status() -> int:
+            return (await probe.rest("GET", path)).status_code
+
+        answer = await control.post("rates/limit", remaining=0)
+        assert (answer.status_code, await status()) == (200, 403)
+        assert (await control.get("rates")).json()["used"] == 5000
+        await control.post("rates/limit", remaining=10)
+        assert await status() == 200
+        await control.post("rates/secondary", seconds=60, token=sim.token)
+        assert await status() == 403
+        assert (await control.get("rates?token=nobody")).status_code == 404
+        sim.add_token("ghp_other")
+        probe.token = "ghp_other"
+        await control.post("sso/demand", organization="acme")
+        assert await status() == 403
+        await control.post("sso/authorize", organization="acme", token="ghp_other")
+        assert await status() == 200
+        await control.post("tokens/add", text="ghp_other", sees=["nothing"])
+        assert await status() == 404
+        await control.post("tokens/add", text="ghp_other", expires_in=-1)
+        assert await status() == 401
+        await control.post("tokens/revoke", text=sim.token)
+        probe.token = sim.token
+        assert await status() == 401
+        number = (await control.post("apps/add", client_id="a", installation_id=1)).json()
+        assert number["result"] > 0
+        assert (await control.post("apps/suspend", installation_id=1)).status_code == 200
+        assert (await control.post("apps/remove", installation_id=1)).status_code == 200
+        assert (await control.post("apps/remove", installation_id=1)).status_code == 404
+        assert (await control.post("groups/close", group_id=1)).status_code == 200
+        await probe.jitconfig("r1")
+        answer = await control.post("runners/online", name="r1", outdated=True)
+        assert (answer.json()["status"], answer.json()["refused"]) == ("offline", 1)
+        answer = await control.post("options", fail_labels=[2], list_delay=5)
+        assert (answer.json()["fail_labels"], answer.json()["list_delay"]) == ([2], 5)
+
+
 async def test_dropping_all_connections_spares_the_one_that_asks() -> None:
     async with probed() as (sim, probe):
 
