@@ -16,11 +16,15 @@ import secrets
 import sys
 import textwrap
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+import trustme
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from scaler import Running, load_settings, serve
 from scaler.loading import load_classes
@@ -67,6 +71,22 @@ def written(path: Path, folder: Path) -> Path:
     return folder / "plugins"
 
 
+def _private_key(_authority: trustme.CA) -> bytes:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+
+
+def _plain(_authority: trustme.CA) -> bytes:
+    return b"x\n"
+
+
+_CONTENTS: dict[str, Callable[[trustme.CA], bytes]] = {
+    "file .pem": _private_key,
+    "ca_file .pem": lambda authority: authority.cert_pem.bytes(),
+}
+
+
 def completed(path: Path, text: str, folder: Path) -> Path:
     """A settings file of a block, and what it refers to."""
     written(path, folder)
@@ -75,10 +95,11 @@ def completed(path: Path, text: str, folder: Path) -> Path:
         if name not in named:
             text += f"\n[plugins.{name}]\n{part}\n"
     text = re.sub(r'plugin_dir = "[^"]*"', 'plugin_dir = "plugins"', text)
-    for key in ("boot_script", "file"):
+    authority = trustme.CA()
+    for key in ("boot_script", "file", "ca_file"):
         for number, name in enumerate(re.findall(rf'\b{key} = "([^"]*)"', text)):
             stub = folder / f"{key}-{number}"
-            stub.write_text("x\n")
+            stub.write_bytes(_CONTENTS.get(f"{key} {Path(name).suffix}", _plain)(authority))
             stub.chmod(0o600)
             text = text.replace(f'{key} = "{name}"', f'{key} = "{stub.name}"')
     file = folder / "scaler.toml"

@@ -49,6 +49,18 @@ def test_tables_choose_and_provisioners_keep_the_files_order(bench: Bench) -> No
 ALL = "[plugins.queue]\nurl = 'x'\n[plugins.rest]\n[plugins.box]\n"  # four lines
 
 
+def test_one_that_serves_only_where_it_is_named_does_not_compete(bench: Bench) -> None:
+    shy = type("Shy", (bench.classes["rest"],), {"only_where_named": True})
+    text = ALL + "[profiles.a]\nqueue = { pool = 'p' }\n[profiles.b]\nrest = {}\n"
+    profiles = bench.load(text, extra={"rest": shy}).profiles
+    assert (profiles["a"].source, profiles["b"].source) == ("queue", "rest")
+    alone = bench.load("[plugins.rest]\n[plugins.box]\n[profiles.a]\n", extra={"rest": shy})
+    assert alone.profiles["a"].source == "rest"
+    beside = "[plugins.other]\n[plugins.rest]\n[plugins.box]\n[profiles.a]\n"
+    other = bench.load(beside, extra={"rest": shy, "other": bench.classes["rest"]})
+    assert other.profiles["a"].source == "other"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

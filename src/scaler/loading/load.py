@@ -38,6 +38,14 @@ class LoadedPlugin:
     config: type[Any] | None
     profile_config: type[Any] | None
 
+    @property
+    def only_where_named(self) -> bool:
+        """Whether it serves only profiles that carry its table, beside others that could.
+
+        A plugin says so by a class attribute of this name: it is enabled for another reason, too.
+        """
+        return bool(getattr(self.cls, "only_where_named", False))
+
 
 def load_classes(
     names: Iterable[str],

@@ -81,8 +81,9 @@ class Profiles:
             self._problems.add(path, f"the tables of two sources, {_and(named)}", "one of them")
         if named:
             return named
-        if len(able) == 1:
-            return (able[0],)
+        likely = [name for name in able if not self.loaded[name].only_where_named] or able
+        if len(likely) == 1:
+            return (likely[0],)
         if able:
             choice = " or ".join(f"[profiles.{path[-1]}.{name}]" for name in able)
             self._problems.add(path, f"several plugins that could be its {role}", choice)

@@ -20,13 +20,27 @@ if TYPE_CHECKING:
 
 
 class GitHub:
-    """The accounts, their credentials and connections; a source of runners without a queue."""
+    """The accounts, their credentials and connections; a source of runners without a queue.
+
+    Attributes:
+        only_where_named: It is enabled for its accounts: a profile that names no source belongs to
+            a queue.
+    """
+
+    only_where_named = True
 
     @dataclass(frozen=True)
     class Config(Connection):
         """`[plugins.github]`.
 
         Attributes:
+            url: An organization, a repository or an enterprise, as a browser shows it.
+            token: A token that may register runners with it; its file is read again when it
+                changes.
+            app: A GitHub App in place of a token.
+            proxy: An HTTP proxy; otherwise HTTPS_PROXY and NO_PROXY count.
+            ca_file: More certificate authorities to trust, beside the system's.
+            api_cache_timeout: How old the list of runners that were registered by REST may be.
             connections: More accounts by name; a profile chooses one by `connection = "NAME"`.
         """
 
