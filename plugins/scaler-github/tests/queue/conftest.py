@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 import trio
 
-from scaler import Context, Job, Message, Profile, Runner, RunnerState, Secret
+from scaler import Context, Job, Message, Profile, Runner, RunnerState, SecretSource
 from scaler_github.connection import GitHub
 from scaler_github.queue import ActionsQueue
 from scaler_github.queue.waits import Pace
@@ -122,9 +122,9 @@ class World:
         self.sim = sim
         self.folder = folder
         self.core = FakeCore()
-        self.profiles = {"linux": Profile(name="linux", labels=("extra",))}
+        self.profiles = {"linux": Profile(name="linux", labels=("extra",), source="actions-queue")}
         self.own = {"linux": ActionsQueue.ProfileConfig()}
-        self.token = Secret(sim.token)
+        self.write_token(sim.token)
         self.stopping = trio.Event()
         self.pace = QUICK
         self.url = sim.url
@@ -145,13 +145,18 @@ class World:
             core=self.core,
         )
 
+    def write_token(self, token: str) -> None:
+        """What the file of the token holds from now on."""
+        (self.folder / "token").write_text(token)
+        (self.folder / "token").chmod(0o600)
+
     def build(self) -> None:
         """(Again) as after a start of the process; the core's store stays."""
         self.stopping = trio.Event()
-        self.github = GitHub(
-            self.context("github", GitHub.Config(url=self.url, token=self.token), {})
-        )
-        self.github._credentials._pause = 0.01
+        config = GitHub.Config(url=self.url, token=SecretSource(file=self.folder / "token"))
+        self.github = GitHub(self.context("github", config, {}))
+        self.account = self.github.accounts[""]
+        self.account.credentials._pause = 0.01
         self.core.siblings = {GitHub: self.github}
         self.queue = ActionsQueue(
             self.context("actions-queue", ActionsQueue.Config(), self.own), self.pace
