@@ -224,6 +224,11 @@ class Spec:
         Called on the runner's source before its machine is destroyed, again and again until it
         returns. `runner.registration` may be None: it must work from `runner.name` alone.
 
+        Where the other side had removed it by itself, as it does when a runner's one job is over,
+        say so before returning: `context.registration_changed(Registration(name=runner.name,
+        gone=True))`. It is optional. A runner whose machine stopped without a job that anyone told
+        of has had its job then, and is no failed start. Never say so of what this call removed.
+
         Raises:
             Busy: The runner is running a job: its machine is left alone.
 

@@ -100,10 +100,12 @@ class Registration:
         ref: The source's own reference to it.
         config: What the machine needs to become that runner; only in the answer of
             `register_runner` and in the argument of `provision_runner`.
-        expires: When an unused config stops working, where known.
+        expires: When an unused config stops working, where known: no machine is made with one that
+            has expired.
         online: Whether the runner is connected; None where not known.
         busy: Whether it runs a job; None where not known.
-        gone: True when the other side said for certain that it no longer exists.
+        gone: True when the other side said for certain that it no longer exists, and it was not
+            `unregister_runner` that removed it.
     """
 
     name: str

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from scaler.model.lifecycle import advance, came_to_nothing, derive, stopped, wakes
+from scaler.model.lifecycle import advance, came_to_nothing, derive, stopped, wakes, works
 from scaler.model.row import (
     Destroyed,
     Fact,
@@ -19,6 +19,7 @@ from scaler.model.row import (
     Provisioned,
     Refused,
     Registered,
+    Removed,
     Retire,
     Row,
     Seen,
@@ -87,6 +88,7 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     ),
     st.builds(seen, maybe, maybe, listed=st.booleans()),
     st.just(seen(gone=True, listed=False)),
+    st.just(Removed()),
     st.just(Unlisted()),
     st.just(Unseen()),
     st.builds(JobStarted, st.sampled_from(["j1", "j2"])),
@@ -126,6 +128,8 @@ def test_facts_in_any_order_and_twice(start: object, history: list[tuple[float, 
         # whatever is not past deriving is as derived
         if new not in (RunnerState.RETIRING, RunnerState.HELD, RunnerState.GONE):
             assert new is derive(row)
+        # no one fact shows both that it had a job and that it had none
+        assert not (works(before, row) and came_to_nothing(before, row))
         # the secret is nowhere but in `config`, and there only while it may be asked for
         assert row.runner.registration is None or row.runner.registration.config is None
         if new in (RunnerState.IDLE, RunnerState.BUSY, RunnerState.RETIRING, RunnerState.GONE):
@@ -321,7 +325,14 @@ def test_a_profile_that_was_removed_keeps_what_works() -> None:
 
 def test_only_a_start_without_a_job_counts_as_failed() -> None:
     gone = seen(gone=True, listed=False)
-    assert came_to_nothing(idle(), after(gone, row=idle()))
+    booting = after(ISSUED, Provisioned(MACHINE))
+    for fact in (gone, Removed()):
+        assert came_to_nothing(booting, after(fact, row=booting))
+        # C24: who has been online, and idles for long, is removed by the other side
+        assert not came_to_nothing(idle(), after(fact, row=idle()))
+    missing = after(Unlisted(), row=after(Unlisted(), row=idle(), now=200), now=240)
+    assert missing.runner.reason == "its registration is gone"
+    assert not missing.failed
     assert not came_to_nothing(busy(), after(gone, row=busy()))
     assert not came_to_nothing(idle(), after(Retire("surplus"), row=idle()))
     done = after(JobDone("j1", "ok"), row=idle())

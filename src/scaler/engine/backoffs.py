@@ -1,8 +1,14 @@
-"""Which profiles wait before the next try, and which rooms failed them."""
+"""Which profiles wait before the next try or are stopped, and which rooms failed them."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from scaler.model.halt import stop
 from scaler.model.plan import Backoff
+
+if TYPE_CHECKING:
+    from scaler.model.halt import Halt
 
 LONGEST = 60.0  # seconds until the next try, at most
 FORGIVEN = 600.0  # seconds without a failure after which counting starts anew
@@ -15,6 +21,7 @@ class Backoffs:
     def __init__(self) -> None:
         self.profiles: dict[str, Backoff] = {}
         self.rooms: dict[tuple[str, str, str], float] = {}
+        self.halts: dict[str, Halt] = {}
 
     def failed(
         self, profile: str, text: str, now: float, born: float, at_least: float = 0.0
@@ -39,6 +46,11 @@ class Backoffs:
         self.profiles[profile] = backoff
         return backoff
 
+    def stopped(self, profile: str, text: str, now: float, born: float) -> Halt:
+        """A machine stopped without a job; the count now."""
+        self.halts[profile] = halt = stop(self.halts.get(profile), text, born, now)
+        return halt
+
     def avoid(self, profile: str, provisioner: str, room: str, now: float) -> None:
         """Prefer other rooms for a while."""
         self.rooms = {key: until for key, until in self.rooms.items() if until > now}
@@ -47,3 +59,4 @@ class Backoffs:
     def worked(self, profile: str) -> None:
         """A runner of this profile got a job: starting works."""
         self.profiles.pop(profile, None)
+        self.halts.pop(profile, None)

@@ -15,7 +15,7 @@ from scaler.engine.survey import Survey
 from scaler.engine.view import build
 from scaler.errors import Unavailable
 from scaler.ledger.ledger import LedgerError, Transaction
-from scaler.model.row import Provisioned, Retire, Seen
+from scaler.model.row import Provisioned, Removed, Retire, Seen
 from scaler.records import Machine, Message, Registration, Report, RunnerState, View
 from scaler.sound import unsound
 
@@ -132,7 +132,8 @@ class Engine:
             raise TypeError(trouble)
         row = self.state.by_name(registration.name)
         if row is not None and row.runner.source == plugin:
-            self.state.apply(row.runner.id, Seen(registration))
+            removed = registration.gone and not self.steps.may_have_removed(row.runner.id)
+            self.state.apply(row.runner.id, Removed() if removed else Seen(registration))
 
     def machine_changed(self, plugin: str, machine: Machine) -> None:
         """See `Context.machine_changed`."""

@@ -151,6 +151,7 @@ class Reconciler:
             },
             rooms=state.rooms,
             backoff=state.backoffs.profiles,
+            halts=state.backoffs.halts,
             avoid=state.backoffs.rooms,
             now=state.clock.now(),
             ids_known=state.ids_known,

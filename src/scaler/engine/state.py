@@ -16,7 +16,7 @@ from scaler.hooks import SPEC
 from scaler.ledger.ledger import Transaction
 from scaler.model.demand import Demand
 from scaler.model.evolve import evolve
-from scaler.model.lifecycle import advance, came_to_nothing
+from scaler.model.lifecycle import advance, came_to_nothing, stopped_unused, works
 from scaler.model.names import parse_runner_name, runner_name
 from scaler.model.plan import Plan
 from scaler.model.row import Fact, Row
@@ -161,7 +161,8 @@ class State:
         before = self.rows.get(runner_id)
         if before is None:
             return None
-        row = advance(before, fact, self.clock.now())
+        now = self.clock.now()
+        row = advance(before, fact, now)
         if row is before:
             return row
         if row.runner.state is not before.runner.state:
@@ -174,8 +175,12 @@ class State:
             self.leaving.pop(runner_id, None)
         if row.runner != before.runner:
             self._step(before, row)
+        if works(before, row):
+            self.backoffs.worked(row.runner.profile)
+            if row.served and not before.served:
+                self._served(row)
         if came_to_nothing(before, row):
-            self.start_failed(row, row.runner.reason)
+            self.start_failed(row, row.runner.reason, unused=stopped_unused(before, row, now))
         return row
 
     def by_name(self, name: str) -> Row | None:
@@ -221,21 +226,43 @@ class State:
         if self.ids_known:
             transaction.meta("next_id", self.next_id)
 
-    def start_failed(self, row: Row, text: str, error: Exception | None = None) -> None:
-        """A runner came to nothing: back off, the longer the more in a row did."""
+    def start_failed(
+        self, row: Row, text: str, error: Exception | None = None, *, unused: bool = False
+    ) -> None:
+        """A runner came to nothing: back off, the longer the more in a row did.
+
+        `unused`: its machine started, and stopped again without a job.
+        """
         runner = row.runner
         now = self.clock.now()
         told = error.retry_after if isinstance(error, Unavailable) else None
         backoff = self.backoffs.failed(runner.profile, text, now, row.born, told or 0.0)
         if isinstance(error, NoRoom) or (error is not None and runner.registration is not None):
             self.backoffs.avoid(runner.profile, runner.provisioner, runner.room, now)
+        before = self.backoffs.halts.get(runner.profile)
+        halt = self.backoffs.stopped(runner.profile, text, now, row.born) if unused else before
+        until = max(backoff.until, halt.until if halt is not None else 0.0)
         self.event(
             f"{runner.name} came to nothing ({backoff.failures} in a row),"
-            f" next try in {backoff.until - now:g} s: {text}",
+            f" next try in {until - now:g} s: {text}",
             profile=runner.profile,
             runner=runner.id,
             level=logging.WARNING,
         )
+        if halt is not None and halt.stopped and halt is not before:
+            self.event(
+                f"{runner.profile} is stopped: {halt.why(now)}",
+                profile=runner.profile,
+                level=logging.ERROR,
+            )
+
+    def _served(self, row: Row) -> None:
+        """Tell of a runner that had a job which nobody told of."""
+        how = "came and went: its job is over"
+        if not row.removed:
+            how = "ran a job when its machine stopped"
+        runner = row.runner
+        self.event(f"{runner.name} {how}", profile=runner.profile, runner=runner.id)
 
     def _step(self, before: Row | None, row: Row) -> None:
         runner = row.runner

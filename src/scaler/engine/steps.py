@@ -38,10 +38,20 @@ class Steps:
         self._line: dict[int, float] = {}  # who is to be retired when there is time, since when
         self._tries: dict[int, int] = {}
         self.retry_at: dict[int, float] = {}
+        # how often a source was asked to unregister it: what a run before this one did is not known
+        self._asked = {i: 1 for i in state.leaving if not state.rows[i].unregistered}
 
     def is_making(self, runner_id: int) -> bool:
         """Whether this runner is being registered or provisioned right now."""
         return runner_id in self._making
+
+    def may_have_removed(self, runner_id: int) -> bool:
+        """Whether its registration may be gone because it was unregistered from here.
+
+        A source that is asked for the first time looks before it removes, and can tell.
+        """
+        first = 1 if runner_id in self._retiring else 0
+        return self._asked.get(runner_id, 0) > first
 
     def claim(self, runner_id: int) -> None:
         """This runner is about to be made, as soon as its row is durable."""
@@ -130,6 +140,11 @@ class Steps:
         await state.keep(row)
         if row.runner.state is RunnerState.RETIRING or state.stopping:
             return
+        if registration.expires is not None and registration.expires <= state.clock.wall():
+            text = "its config has expired"
+            state.start_failed(row, text)  # of the profile alone: no room is to blame
+            state.apply(runner_id, Retire(text))
+            return
         profile = state.profiles[row.runner.profile]
         machine = await state.hooks.route(
             row.runner.provisioner,
@@ -177,9 +192,11 @@ class Steps:
         row = state.rows[runner_id]
         busy: Busy | None = None
         if not row.unregistered:
+            self._asked[runner_id] = self._asked.get(runner_id, 0) + 1
             try:
                 await self._ask(row.runner.source, SPEC.unregister_runner, row)
             except Busy as said:
+                del self._asked[runner_id]  # it is there, for certain
                 row = state.apply(runner_id, Refused()) or row
                 await self._note(row)
                 if row.runner.state is not RunnerState.RETIRING:
@@ -197,6 +214,7 @@ class Steps:
             raise busy
         await state.keep(row)
         self._tries.pop(runner_id, None)
+        self._asked.pop(runner_id, None)
         state.drop(row)
 
     async def _ask(self, plugin: str, hook: Callable[..., Awaitable[None]], row: Row) -> None:

@@ -17,6 +17,7 @@ from scaler.model.row import (
     Provisioned,
     Refused,
     Registered,
+    Removed,
     Retire,
     Row,
     Seen,
@@ -30,6 +31,9 @@ from scaler.records import Machine, Profile, Registration, RunnerState
 MISSING_FOR = 30.0  # seconds between the two complete lists that make something gone
 YOUNG = 120.0  # seconds for which a row is never found gone: lists lag behind
 ASK_AGAIN = 30.0  # seconds after Busy until the question is put again
+STEADY = 600.0  # seconds of being idle after which a machine that stops was none too old to work
+
+_STARTING = (RunnerState.REGISTERED, RunnerState.BOOTING)
 
 
 def supplies(row: Row) -> bool:
@@ -40,6 +44,21 @@ def supplies(row: Row) -> bool:
 def came_to_nothing(before: Row, row: Row) -> bool:
     """Whether the runner has just been found to have failed, without ever having had a job."""
     return row.failed and not before.failed
+
+
+def stopped_unused(before: Row, row: Row, now: float) -> bool:
+    """Whether its machine has just stopped by itself, early and without ever having had a job."""
+    idle = before.runner.state is RunnerState.IDLE and now - before.entered >= STEADY
+    return came_to_nothing(before, row) and stopped(row) and not idle
+
+
+def works(before: Row, row: Row) -> bool:
+    """Whether it has just been found to have, or to have had, a job: starting works."""
+    return (_busy(row) and not _busy(before)) or (row.served and not before.served)
+
+
+def _busy(row: Row) -> bool:
+    return row.runner.registration is not None and bool(row.runner.registration.busy)
 
 
 def stopped(row: Row) -> bool:
@@ -70,7 +89,7 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
     if row.runner.state is RunnerState.GONE:
         return row
     match fact:
-        case Registered() | JobStarted() | Refused():
+        case Registered() | JobStarted() | Refused() | Removed():
             row = evolve(row, told=now, unlisted=None)
         case Seen(listed=False):
             row = evolve(row, told=now, unlisted=None)
@@ -87,6 +106,8 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
             return _provisioned(row, machine, now)
         case Seen(registration, listed):
             return _seen(row, registration, listed, now)
+        case Removed():
+            return _removed(row, now)
         case Unlisted():
             return _unlisted(row, now)
         case Unseen():
@@ -140,11 +161,35 @@ def _settled(row: Row, now: float, reason: str = "") -> Row:
     return row
 
 
-def _give_up(row: Row, reason: str, now: float) -> Row:
-    """Retire it for something that happened to it; without a job, that is a failed start."""
-    jobless = not row.runner.job and not row.done
-    waiting = row.runner.state in (RunnerState.REGISTERED, RunnerState.BOOTING, RunnerState.IDLE)
-    return _retire(evolve(row, failed=row.failed or (jobless and waiting)), reason, now)
+def _give_up(row: Row, reason: str, now: float, *, idle_too: bool = True) -> Row:
+    """Retire it for something that happened to it; without a job, that is a failed start.
+
+    `idle_too`: also where it had started, and waited for a job.
+    """
+    state = row.runner.state
+    waiting = state in _STARTING or (idle_too and state is RunnerState.IDLE)
+    return _retire(evolve(row, failed=row.failed or (_jobless(row) and waiting)), reason, now)
+
+
+def _jobless(row: Row) -> bool:
+    return not row.runner.job and not row.done
+
+
+def _without(row: Row, now: float) -> Row:
+    """Its registration is gone; who idles for long loses it, and that is no failure."""
+    return _give_up(row, "its registration is gone", now, idle_too=False)
+
+
+def _weighed(row: Row) -> Row:
+    """Whether it had its job after all, though nobody told.
+
+    Its machine stopped by itself, and the other side removed its registration: that is what is done
+    with a runner whose one job is over. What was unregistered here says nothing, and neither does a
+    machine that stops after that, since it is being destroyed.
+    """
+    if row.removed and stopped(row) and _jobless(row) and not row.unregistered:
+        return evolve(row, served=True, failed=False)
+    return row
 
 
 def _retire(row: Row, reason: str, now: float, *, forced: bool = False) -> Row:
@@ -178,7 +223,8 @@ def _provisioned(row: Row, machine: Machine, now: float) -> Row:
     if machine.delivered and row.config is not None:
         row = evolve(row, config=None)
     if machine.state == "stopped" and row.runner.state is not RunnerState.HELD:
-        return _give_up(row, f"its machine stopped: {machine.why or 'no reason known'}", now)
+        reason = f"its machine stopped: {machine.why or 'no reason known'}"
+        return _weighed(_give_up(row, reason, now))
     return _settled(row, now, "its machine exists")
 
 
@@ -186,7 +232,7 @@ def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row
     if row.runner.state is RunnerState.HELD:
         return row  # its job is over: what becomes of the registration says nothing new
     if registration.gone:
-        return _give_up(row, "its registration is gone", now)
+        return _without(row, now)
     before = row.runner.registration
     if before is None:
         if not listed or row.runner.state is RunnerState.PLANNED:
@@ -238,8 +284,14 @@ def _unlisted(row: Row, now: float) -> Row:
     if row.unlisted is None:
         return evolve(row, unlisted=now)
     if now - row.unlisted >= MISSING_FOR and now - row.born >= YOUNG:
-        return _give_up(row, "its registration is gone", now)
+        return _without(row, now)
     return row
+
+
+def _removed(row: Row, now: float) -> Row:
+    if row.unregistered or row.runner.state is RunnerState.HELD:
+        return row
+    return _weighed(_without(evolve(row, removed=True), now))
 
 
 def _unseen(row: Row, now: float) -> Row:
@@ -278,8 +330,8 @@ def _refused(row: Row, now: float) -> Row:
     if row.runner.state is not RunnerState.RETIRING:
         return row
     row = evolve(row, refused=now)
-    if row.forced or stopped(row):
-        return row  # its machine goes all the same
+    if row.forced or stopped(row):  # its machine goes all the same
+        return evolve(row, served=True, failed=False) if _jobless(row) else row
     registration = row.runner.registration or Registration(name=row.runner.name)
     row = _with(row, registration=evolve(registration, online=True, busy=True))
     return _enter(evolve(row, idle_again=None), RunnerState.BUSY, "it is still running a job", now)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from scaler.model.demand import Demand
+    from scaler.model.halt import Halt
     from scaler.model.row import Row
     from scaler.records import Profile
 
@@ -56,6 +57,7 @@ class Situation:
         committed: Jobs known as assigned or running, by profile.
         offered: Jobs that may be acquired, by profile.
         rooms: The rooms of each provisioner; None where it has not answered since the start.
+        halts: Machines that stopped without a job, by profile.
         avoid: Until when a room is avoided for a profile, after a machine could not be made there;
             keyed by (profile, provisioner, room).
         ids_known: Whether new ids can be given out.
@@ -69,6 +71,7 @@ class Situation:
     rooms: Mapping[str, Sequence[Room] | None]
     backoff: Mapping[str, Backoff]
     now: float
+    halts: Mapping[str, Halt] = field(default_factory=dict)
     avoid: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
     ids_known: bool = True
     stopping: bool = False
@@ -111,12 +114,14 @@ class _Case:
         "held_back",
         "keep",
         "live",
+        "most",
         "profile",
         "promised",
         "rooms",
         "spare",
         "target",
         "total",
+        "trying",
         "waiting",
     )
 
@@ -125,7 +130,8 @@ class _Case:
         self.live = self.busy = self.total = self.promised = self.granted = 0
         self.spare: list[Row] = []
         self.rooms: list[Ranking] = []
-        self.held_back = ""
+        self.held_back = self.trying = ""
+        self.most = 0  # that can be added
         self.demand = self.target = self.keep = self.waiting = 0
 
 
@@ -173,6 +179,11 @@ def _wake(situation: Situation, cases: Mapping[str, _Case]) -> float | None:
         backoff.until
         for name, backoff in situation.backoff.items()
         if name in cases and backoff.until > situation.now
+    ]
+    times += [
+        halt.until
+        for name, halt in situation.halts.items()
+        if name in cases and halt.until > situation.now
     ]
     times += [until for until in situation.avoid.values() if until > situation.now]
     if any(case.promised + case.granted == 0 and case.rooms for case in cases.values()):
@@ -244,6 +255,15 @@ def _aim(situation: Situation, name: str, case: _Case, rankings: _Rankings) -> N
         )
         if backoff.failures >= LOST_CAUSE:
             case.rooms = []  # promise nothing; the ceiling comes back when the wait is over
+    case.most = profile.max_count - case.total
+    halt = situation.halts.get(name)
+    if halt is not None and halt.stopped:
+        case.promised = case.live  # what a machine leaves that stopped is for none like it
+        if halt.until > situation.now:
+            case.held_back, case.rooms = halt.why(situation.now), []
+        else:
+            case.trying = halt.why(situation.now)
+            case.most = min(case.most, 1 - len(case.spare))
 
 
 class _Rankings:
@@ -278,7 +298,7 @@ def _deal(cases: list[_Case], goal: Callable[[_Case], int], *, many: bool = Fals
     there is plenty, since one at a time would take as long as all `max_count` together.
     """
     made: list[Make] = []
-    wish = [min(goal(case), case.profile.max_count - case.total) - case.granted for case in cases]
+    wish = [min(goal(case), case.most) - case.granted for case in cases]
     turn = [(0, index) for index, case in enumerate(cases) if wish[index] > 0 and case.rooms]
     sharers = Counter(each.provisioner for _, index in turn for each in cases[index].rooms)
     while turn:
@@ -339,6 +359,8 @@ def _held_by(situation: Situation, case: _Case) -> str:
     missing = max(1, case.target - case.live)
     if case.granted >= missing:
         return ""
+    if case.trying:
+        return case.trying
     if case.total >= case.profile.max_count:
         ending = case.total - case.live
         return f"max_count is {case.profile.max_count}, and {ending} runners are not gone yet"

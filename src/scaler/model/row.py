@@ -38,6 +38,8 @@ class Row:
         idle_again, offline: Since when a list says that it is not busy, or not online, any more.
         listed: When a complete list last told about its registration, while it boots.
         failed: It ended by itself, or was given up, before it had a job.
+        removed: The other side removed its registration, and nobody here did.
+        served: It had a job that nobody told of: what else it ended in shows it.
         told: When a fact last came first-hand: a list that began before then may not contradict it.
     """
 
@@ -58,6 +60,8 @@ class Row:
     offline: float | None = None
     listed: float | None = None
     failed: bool = False
+    removed: bool = False
+    served: bool = False
     told: float = 0.0
 
 
@@ -82,6 +86,11 @@ class Seen:
 
     registration: Registration
     listed: bool = False
+
+
+@dataclass(frozen=True)
+class Removed:
+    """The source said that its registration is gone, and nobody here can have removed it."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,7 @@ Fact: TypeAlias = (
     Registered
     | Provisioned
     | Seen
+    | Removed
     | Unlisted
     | Unseen
     | JobStarted
