@@ -41,6 +41,7 @@ class Verdict:
     Attributes:
         type: The service's exception type, where the answer named one.
         told: Whether GitHub told how long to wait; otherwise `wait` is a guess.
+        row: The row of the table that decided.
     """
 
     kind: Kind
@@ -50,6 +51,7 @@ class Verdict:
     status: int = 0
     type: str = ""
     told: bool = False
+    row: str = ""
 
 
 class GitHubError(Exception):
@@ -139,10 +141,10 @@ def classify(response: Response, what: str, *, secret: bool = False, now: float 
     """
     status = response.status
     if 200 <= status < 300:
-        return Verdict(Kind.OK, status=status)
+        return Verdict(Kind.OK, status=status, row=TABLE[0][0])
     type_name, message = _error(response.body)
     answer = _Answer(status, response.headers, type_name, message.lower())
-    kind = next(kind for _, fits, kind in TABLE if fits(answer))
+    row, kind = next((name, kind) for name, fits, kind in TABLE if fits(answer))
     wait, told = 0.0, False
     if kind is Kind.WAIT:
         seconds = _told(response.headers, now)
@@ -162,7 +164,7 @@ def classify(response: Response, what: str, *, secret: bool = False, now: float 
         text += ": it has moved; look whether url names it as GitHub does now"
     if request_id:
         text += f" (request {request_id})"
-    return Verdict(kind, text, wait, request_id, status, type_name, told)
+    return Verdict(kind, text, wait, request_id, status, type_name, told, row)
 
 
 def _error(body: bytes) -> tuple[str, str]:

@@ -43,7 +43,8 @@ class Exchange:
             await self.limits.admit(request.method, purpose, resource)
             response = await send(self.transport, request, what, deadline=deadline)
         self.clock.heard(response.headers)
-        self.limits.heard(response.headers, time.time())
+        if response.status != 401:  # which is told the limits of those who have no credential
+            self.limits.heard(response.headers, time.time())
         return response
 
     def checked(

@@ -117,22 +117,42 @@ class Rest:
     ) -> list[dict[str, Any]]:
         """Every entry of a list: all of them, or an error.
 
-        Pages are no snapshot: entries come and go between them, and others shift. A list that is
-        short of what was announced is read once more; what either reading told counts.
-
         Args:
             key: The list's name in the answer.
 
         Raises:
             GitHubError: It is not complete.
         """
+        entries, complete = await self.read_list(path, what, key, query=query, purpose=purpose)
+        if not complete:
+            raise _incomplete(what, "it changed each time that it was read")
+        return entries
+
+    async def read_list(
+        self,
+        path: str,
+        what: str,
+        key: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        purpose: Purpose = Purpose.ROUTINE,
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """The entries of a list, and whether none can be missing.
+
+        Pages are no snapshot: when entries come or go between them, others shift unseen to a page
+        that was read already. Then it is read once more; where it changes again, what was found
+        either time is answered.
+
+        Raises:
+            GitHubError: A page could not be read, or entries that were announced did not come.
+        """
         found: dict[object, dict[str, Any]] = {}
-        total = await self._read_pages(path, what, key, query or {}, purpose, found)
-        if len(found) < total:
-            total = await self._read_pages(path, what, key, query or {}, purpose, found)
-        if len(found) >= total:
-            return list(found.values())
-        raise _incomplete(what, f"{total} announced, {len(found)} came")
+        for _ in range(2):
+            entries, steady = await self._read_pages(path, what, key, query or {}, purpose)
+            if steady:
+                return list(entries.values()), True
+            found |= entries
+        return list(found.values()), False
 
     async def _read_pages(
         self,
@@ -141,17 +161,21 @@ class Rest:
         key: str,
         query: Mapping[str, str | int],
         purpose: Purpose,
-        found: dict[object, dict[str, Any]],
-    ) -> int:
-        """Read all pages into `found`, by id; the count that the last one announced."""
+    ) -> tuple[dict[object, dict[str, Any]], bool]:
+        """Every page once: the entries by id, and whether the list stood still meanwhile."""
+        found: dict[object, dict[str, Any]] = {}
+        totals: set[int] = set()
         for page in range(1, _MOST_PAGES):
             asked = {**query, "per_page": _PAGE, "page": page}
             response = await self.call("GET", path, what, query=asked, purpose=purpose)
             entries, total = _page(response, key, what)
+            totals.add(total)
             found.update((entry.get("id"), entry) for entry in entries)
             # The address that `Link` tells is not followed: it may name another host
             if not entries or 'rel="next"' not in response.headers.get("link", ""):
-                return total
+                if len(totals) == 1 and len(found) < total:
+                    raise _incomplete(what, f"{total} announced, {len(found)} came")
+                return found, totals == {len(found)}
         raise _incomplete(what, f"more than {_MOST_PAGES} pages")
 
     async def _send(self, request: Request, what: str, purpose: Purpose, resource: str) -> Response:
