@@ -14,12 +14,13 @@ from typing import Any, TypeAlias
 
 import pytest
 import trio
-from tests.faults.network import Network
+from tests.faults.network import End, Network
 from tests.faults.world import World
 from trio.testing import MockClock
 
 import scaler.clock
 from scaler.ledger.writer import Changes, Writer, _Entry
+from scaler_github.client.wire.connection import Connection
 
 Faults: TypeAlias = Callable[..., AbstractAsyncContextManager[World]]
 
@@ -110,6 +111,15 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
         monkeypatch.delenv(name)
     made = Network()
     made.install(monkeypatch)
+    really = Connection.quiet
+
+    def quiet(self: Connection) -> bool:  # it looks at sockets, and these are none
+        stream = self._stream
+        while isinstance(stream, trio.SSLStream):
+            stream = stream.transport_stream
+        return really(self) and not (isinstance(stream, End) and stream.readable)
+
+    monkeypatch.setattr(Connection, "quiet", quiet)
     return made
 
 
@@ -125,12 +135,14 @@ def faults(
     del one_time
 
     @asynccontextmanager
-    async def make(*, seed: int = 1, **more: Any) -> AsyncIterator[World]:
+    async def make(*, seed: int = 1, folder: str = "", **more: Any) -> AsyncIterator[World]:
         assert isinstance(trio.lowlevel.current_clock(), MockClock), "ask for autojump_clock"
         random.seed(seed)
         trio._core._run._r.seed(seed)  # in which order tasks that can run do
         async with trio.open_nursery() as nursery:
-            world = World(tmp_path, network, nursery, **more)
+            (tmp_path / folder).mkdir(exist_ok=True)
+            log_records.clear()
+            world = World(tmp_path / folder, network, nursery, **more)
             world.logged = log_records
             one_thread.append(world)
             spins = nursery.cancel_scope

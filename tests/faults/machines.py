@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from scaler import Context, Machine, Registration, Room, Runner, hookimpl
-from scaler_github.testing import Guests
+from scaler_github.testing import Guests, jit
 
 if TYPE_CHECKING:
     from tests.faults.oracle import Oracle
@@ -45,6 +45,7 @@ class Box:
     """A machine and what runs in it. `online` is its agent, once it came online."""
 
     machine: Machine
+    config: str
     life: trio.CancelScope = field(default_factory=trio.CancelScope)
     online: Agent | None = None
 
@@ -96,10 +97,11 @@ class Machines(Guests):
         with box.life:
             await trio.sleep(self.times.boot)
             with suppress(LookupError, ValueError):  # no registration, or it was used: it ends
-                name = box.machine.runner_name
-                box.online = self.simulator.agent(name)  # before the job starts within the next
+                name = jit.decode(box.config)["AgentName"]
+                if (agent := self.simulator.agent(name)).used:
+                    raise ValueError(f"the config of {name} was used before")
+                box.online = agent  # now, since a job may start within the next call
                 self.simulator.bring_online(name)
-                agent = box.online
                 await self.simulator.wait_for(lambda: self._over(agent), timeout=float("inf"))
             box.online = None
             await trio.sleep(self.times.end)
@@ -189,7 +191,7 @@ class Machines(Guests):
     def put(self, machine: Machine, config: str) -> Box:
         """Have this machine from now on."""
         assert machine.runner is not None
-        box = self.boxes[machine.runner] = Box(machine)
+        box = self.boxes[machine.runner] = Box(machine, config)
         alike = [b for b in self.boxes.values() if b.machine.profile == machine.profile]
         self.oracle.made(machine, config, len(alike))
         self._nursery.start_soon(self._live, box)
@@ -203,8 +205,9 @@ class Machines(Guests):
         if box is None:
             return
         agent = box.online
-        if box.machine.state == "running" and agent is not None and agent.busy:
+        if box.machine.state == "running" and agent is not None and agent.job is not None:
             self.oracle.blame("I4", f"{runner.name} was destroyed at work: {runner.reason}")
+            self.simulator.finish_job(agent.job, "failed")
         del self.boxes[runner.id]
         box.life.cancel()
         if agent is not None:

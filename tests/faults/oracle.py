@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Oracle:
     Attributes:
         most: `max_count`.
         failures: How many failures of a route may come in 10 s, where not `FAILURES`.
+        born: When the world began, on trio's clock.
         wrong: Every violation, by its invariant: `("I4", "…")`.
         story: What happened, with its time.
         texts: Everything that was said to people or plugins, by who said it.
@@ -45,6 +47,7 @@ class Oracle:
 
     most: int
     failures: dict[str, int] = field(default_factory=dict)
+    born: float = field(default_factory=trio.current_time)
     wrong: list[tuple[str, str]] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
     texts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -56,7 +59,7 @@ class Oracle:
 
     def tell(self, text: str) -> None:
         """Something happened that is worth reading afterwards."""
-        self.story.append(f"{trio.current_time():10.2f}  {text}")
+        self.story.append(f"{trio.current_time() - self.born:10.2f}  {text}")
 
     def blame(self, invariant: str, text: str) -> None:
         """Something must not have happened."""
@@ -151,11 +154,16 @@ class Oracle:
         started = [
             self.started_at[job]
             for job in jobs
-            if over < self.started_at.get(job, math.inf) <= over + RESUMES
+            if over <= self.started_at.get(job, math.inf) <= over + RESUMES
         ]
         if len(started) < wanted:
             text = f"{len(started)} of {wanted} jobs started within {RESUMES:g} s of {over:.0f}"
             self.blame("I9", text)
+
+
+def pauses(times: Iterable[float]) -> list[float]:
+    """How long it was from each of these times to the next."""
+    return [after - before for before, after in itertools.pairwise(times)]
 
 
 def densest(times: Iterable[float], window: float) -> int:

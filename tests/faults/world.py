@@ -18,18 +18,19 @@ for it) and `faults`::
                 await world.settled()                    # all jobs are over, nothing moves
         # leaving the world judges: I1 to I5, I7, I8, and what `recovers` saw
 
-`faults(...)` takes the settings (`target`, `most`, `acquirable`, `tick`, `more` TOML), how long
-things take in machines (`times=Times(boot=60)`), `failures={"route": 12}` where a route may fail more
-often in 10 s (see `oracle.FAILURES`), and any switch of the simulator's `Options` or `Simulator`.
-One `seed` is one run.
+`faults(...)` takes the settings (`target`, `most`, `acquirable`, `tick`, `github`: more lines of
+`[plugins.github]`, `more`: more lines of the profile and below), how long things take in machines
+(`times=Times(boot=60)`), `failures={"route": 12}` where a route may fail more often in 10 s (see
+`oracle.FAILURES`), and whatever `Simulator` and its `Options` take. One `seed` is one run.
 
 To make trouble there are `world.simulator.faults` (answers and connections of single calls),
 `world.network` (`cut()`, `lose()`, `muted`, `black_hole`, `fault`), `world.machines` (`script`,
-`stop`, `times`, `room`), `world.ledger_fails`, and `world.crash()`. `world.scaler()` may be entered
-again after a crash or a stop: the state folder and the machines stay.
+`stop`, `times`, `room`), `world.ledger_fails`, and `await world.crash()`. `world.scaler()` may be
+entered again after a crash or a stop: the state folder and the machines stay.
 
-To look there are `world.view()`, `world.report("actions-queue")`, `world.said` (what the reports
-said and when), `world.logged`, `world.calls("poll", since)`, and `world.oracle`.
+To look there are `world.view()`, `world.report("actions-queue")`, `world.said` and `world.wells()`
+(what the reports said and when), `world.logged`, `world.calls("poll", since)`, `world.times(...)`,
+`world.per_minute(...)` and `world.oracle`.
 
 A violation names its invariant. A test that plants one says so: `world.expect("I4")`; then just
 this must be found.
@@ -37,10 +38,10 @@ this must be found.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import sqlite3
-from collections import defaultdict
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
@@ -48,7 +49,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 from tests.faults.machines import Machines, Times
-from tests.faults.oracle import Oracle, plain
+from tests.faults.oracle import Oracle, densest, plain
 
 from scaler import Report, Running, View, load_settings, serve
 from scaler_github.testing import Simulator
@@ -74,7 +75,7 @@ tick = "{tick}"
 [plugins.github]
 url = "{url}"
 token = {{ env = "{token}" }}
-
+{github}
 [plugins.actions-queue]
 {acquirable}
 [plugins.vm]
@@ -113,6 +114,7 @@ class World:
         most: int = 3,
         acquirable: bool = False,
         tick: str = "30s",
+        github: str = "",
         more: str = "",
         plugins: dict[str, type[Any]] | None = None,
         times: Times | None = None,
@@ -133,9 +135,15 @@ class World:
         self.running: Running | None = None
         self._nursery = nursery
         self._plugins = {"vm": self.machines.plugin(), **(plugins or {})}
-        self._format = {"target": target, "most": most, "tick": tick, "more": more}
+        self._format: dict[str, Any] = {
+            "target": target,
+            "most": most,
+            "tick": tick,
+            "more": more,
+            "github": github,
+        }
         self._format["acquirable"] = "[plugins.acquirable-jobs]\n" if acquirable else ""
-        self._expected: str | None = None
+        self._expected: set[str] = set()
         self._resumptions: list[tuple[float, dict[str, int]]] = []
         self._scope: trio.CancelScope | None = None
 
@@ -168,17 +176,18 @@ class World:
             nursery.cancel_scope.cancel()
         self.running = None
 
-    def crash(self) -> None:
+    async def crash(self) -> None:
         """End the scaler here and now: it writes nothing more, and no answer reaches it.
 
-        Leave the block of `scaler` next: nothing that waits within it goes on.
+        The block of `scaler` is left with this call.
         """
         self.oracle.tell("the scaler crashes")
         self.ledger_fails = True
         self.network.cut()
         assert self._scope is not None, "no scaler runs"
-        self._scope.cancel()
         self.machines.context = None
+        self._scope.cancel()
+        await trio.lowlevel.checkpoint()
 
     async def _watch(self, running: Running) -> None:
         last: dict[tuple[str, str], tuple[bool, str]] = {}
@@ -237,19 +246,32 @@ class World:
                 return each
         return None
 
+    def wells(self, plugin: str = SOURCE, profile: str = "linux") -> list[bool]:
+        """Whether a plugin reported to be well, whenever that changed."""
+        told = [each.ok for each in self.said if (each.plugin, each.profile) == (plugin, profile)]
+        return [ok for ok, _ in itertools.groupby(told)]
+
     def degraded(self) -> bool:
         """Whether anything is reported as not well."""
         return not all(each.ok for each in self.view().reports)
 
     def calls(self, route: str, since: float = 0.0) -> list[Exchange]:
         """The calls of a route that began at or after a time of trio's clock."""
-        began = self.simulator.now - trio.current_time() + since
-        return [each for each in self.simulator.history.of(route) if each.at >= began - 1e-6]
+        return [
+            each for each in self.simulator.history.of(route) if self.when(each) >= since - 1e-6
+        ]
+
+    def when(self, call: Exchange) -> float:
+        """When a call came, on trio's clock."""
+        return call.at - self.simulator.now + trio.current_time()
+
+    def times(self, route: str, since: float = 0.0) -> list[float]:
+        """When the calls of a route came, on trio's clock."""
+        return [self.when(each) for each in self.calls(route, since)]
 
     def per_minute(self, route: str, since: float = 0.0) -> int:
         """The most calls of a route in any one minute."""
-        from_then = [each.at for each in self.calls(route, since)]
-        return densest_minute(from_then)
+        return densest(self.times(route, since), 60)
 
     def rows(self) -> set[str]:
         """The names of all runners in the ledger's file."""
@@ -318,9 +340,9 @@ class World:
 
     # -- the verdict
 
-    def expect(self, invariant: str) -> None:
-        """This test breaks an invariant: the verdict is to say so, and nothing else."""
-        self._expected = invariant
+    def expect(self, *invariants: str) -> None:
+        """This test breaks these invariants: the verdict is to say so, and nothing else."""
+        self._expected = set(invariants)
 
     def verdict(self) -> None:
         """Judge everything. Raises AssertionError with the story of the world."""
@@ -339,8 +361,8 @@ class World:
         for over, jobs in self._resumptions:
             oracle.judge_resumption(over, jobs)
         found = {invariant for invariant, _ in oracle.wrong}
-        if found != ({self._expected} - {None}):
-            wanted = f"{self._expected} was planted, and " if self._expected else ""
+        if found != self._expected:
+            wanted = f"{sorted(self._expected)} was planted, and " if self._expected else ""
             texts = [f"{invariant}: {text}" for invariant, text in oracle.wrong] or ["nothing"]
             raise AssertionError("\n".join([f"{wanted}found were:", *texts, "", *oracle.story]))
 
@@ -354,11 +376,3 @@ def formatted(record: logging.LogRecord) -> str:
     """A record with all that hangs on it."""
     below = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
     return f"{record.getMessage()}\n{below}"
-
-
-def densest_minute(times: list[float]) -> int:
-    """The most of these times within one minute."""
-    minutes: dict[int, int] = defaultdict(int)
-    for first in times:
-        minutes[int(first)] = sum(first <= each < first + 60 for each in times)
-    return max(minutes.values(), default=0)
