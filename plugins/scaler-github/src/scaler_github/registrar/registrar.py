@@ -6,11 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from scaler import Message, Unavailable
+from scaler import Busy, Message, Refused, Registration, Unavailable
+from scaler_github.client import GitHubError, Kind
+from scaler_github.outcomes import outcomes
+from scaler_github.places import number_in, place_of
+from scaler_github.registrar import labels
+from scaler_github.registrar.background import Background
+from scaler_github.registrar.desk import Desk
 
 if TYPE_CHECKING:
-    from scaler import Context, Registration, Reservation, Runner
-    from scaler_github.account import Accounts
+    from scaler import Context, Reservation, Runner
+    from scaler_github.account import Account, Accounts
+
+_LONGEST = 30.0  # seconds until what could not be announced is announced again, at most
 
 
 class Registrar:
@@ -19,26 +27,126 @@ class Registrar:
     def __init__(self, context: Context[Any, Any], accounts: Accounts) -> None:
         self._context = context
         self._accounts = accounts
+        self._background = Background()
+        self._desks = {
+            account.name: Desk(context, account, self._background) for account in accounts
+        }
 
     async def announce(self) -> None:
-        """Tell the core that no jobs are known of: there is no queue here."""
-        for profile in self._context.own:
-            if self._context.profiles[profile].source == self._context.name:
-                await self._context.deliver(Message(id="", profile=profile, demand=0, waiting=0))
+        """Tell the core that no jobs are known of: there is no queue here.
+
+        It goes on until cancelled: what outlives a hook's call runs beside it.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._background.run)
+            for profile in self._profiles():
+                nursery.start_soon(self._announce, profile)
+
+    async def _announce(self, profile: str) -> None:
+        pause = 1.0
+        while True:
+            try:
+                return await self._context.deliver(
+                    Message(id="", profile=profile, demand=0, waiting=0)
+                )
+            except Unavailable as error:
+                await trio.sleep(max(pause, error.retry_after or 0.0))
+                pause = min(_LONGEST, pause * 2)
+
+    def _profiles(self) -> list[str]:
+        """Those whose runners are registered here."""
+        name, profiles = self._context.name, self._context.profiles
+        return [key for key in self._context.own if profiles[key].source == name]
 
     async def register(self, runner: Runner) -> Registration:
-        """Register a runner."""
-        raise Unavailable(f"{runner.name} cannot be registered by REST yet")
+        """Register a runner.
+
+        Raises:
+            Unavailable: It is not, or is not known to be, and the next one has another name.
+        """
+        own = self._context.own[runner.profile]
+        wanted = labels.of_profile(self._context.profiles[runner.profile].labels)
+        desk = self._desks[self._accounts[own.connection].name]
+        async with desk.account.open():
+            with outcomes:
+                return await desk.register(runner.name, own.runner_group, wanted)
 
     async def unregister(self, runner: Runner) -> None:
-        """Remove a runner."""
-        await trio.lowlevel.checkpoint()
+        """Remove a runner, wherever it may be.
+
+        Where its machine stopped without a job that was told of, GitHub may have removed it since
+        that job is over; this is told to the core.
+
+        Raises:
+            Busy: It runs a job.
+            Unavailable: It may be there.
+        """
+        jobless = (
+            runner.machine is not None and runner.machine.state == "stopped" and not runner.job
+        )
+        busy = runner.registration is not None and bool(runner.registration.busy)
+        places = self._places(runner)
+        gone = []
+        for account in places:
+            async with account.open():
+                with outcomes:
+                    # One that was busy had its job: nothing to be learnt by waiting
+                    desk = self._desks[account.name]
+                    gone.append(await desk.remove(runner, patient=jobless and not busy))
+        if jobless and gone and all(gone):
+            self._context.registration_changed(Registration(name=runner.name, gone=True))
 
     async def registrations(self) -> list[Registration]:
-        """Every runner of this scaler."""
-        await trio.lowlevel.checkpoint()
-        return []
+        """Every runner of this scaler that is registered by REST.
+
+        Raises:
+            Unavailable: Some account could not be asked.
+        """
+        found: dict[str, Registration] = {}
+        for desk in self._used():
+            with outcomes:
+                found.update((each.name, each) for each in await desk.registrations())
+        return list(found.values())
 
     async def reserve(self, runner: Runner, reservation: Reservation | None) -> None:
-        """Reserve a runner, or take it back."""
-        raise Unavailable(f"{runner.name} cannot be reserved yet")
+        """Reserve a runner, or take it back.
+
+        Raises:
+            Busy: It runs a job.
+            Refused: GitHub does not accept the labels.
+            Unavailable: It is not reserved.
+        """
+        places = self._places(runner)
+        if not places and reservation is not None:
+            raise Unavailable(f"{runner.name} is registered nowhere")
+        for account in places[:1]:
+            async with account.open():
+                with outcomes:
+                    if reservation is None:
+                        await self._desks[account.name].take_back(runner)
+                    else:
+                        await self._reserve(self._desks[account.name], runner, reservation)
+
+    async def _reserve(self, desk: Desk, runner: Runner, reservation: Reservation) -> None:
+        told = runner.registration is not None and runner.registration.busy
+        if told or desk.listing.is_busy(runner.name):
+            raise Busy(f"{runner.name} runs a job")
+        try:
+            await desk.reserve(runner, labels.of_reservation(reservation))
+        except GitHubError as error:
+            if error.kind is not Kind.BUG:
+                raise
+            # What is in the labels was not our choice: no fault of the plugin
+            raise Refused("labels-refused", str(error)) from None
+
+    def _places(self, runner: Runner) -> list[Account]:
+        return place_of(self._accounts, self._context.own.get(runner.profile), runner)
+
+    def _used(self) -> list[Desk]:
+        """The accounts that profiles use, and those where runners are left."""
+        names = {self._context.own[key].connection for key in self._profiles()}
+        for runner in self._context.view().runners:
+            if runner.source == self._context.name and runner.registration is not None:
+                ref = runner.registration.ref
+                names |= {one.name for one in self._accounts if number_in(one, ref) is not None}
+        return [desk for name, desk in self._desks.items() if name in names]

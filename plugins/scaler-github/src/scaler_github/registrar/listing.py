@@ -1,0 +1,133 @@
+"""The list of one account's runners: read at most so often, and never taken for newer than it is.
+
+The core takes a runner for gone when two lists lack it. One list that is told twice is not two: so
+what the last two lists do not both lack is told, and of a list that is told again only the names.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+import trio
+
+from scaler_github.client import GitHubError
+from scaler_github.client.runners import RestRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from scaler_github.registrar.background import Background
+
+
+@dataclass(eq=False)
+class _Flight:
+    """A list that is being read.
+
+    Attributes:
+        journal: What became of runners since it began, as far as it was done here: one that was
+            registered, or None where one was removed.
+    """
+
+    began: float
+    journal: dict[str, RestRunner | None] = field(default_factory=dict)
+    over: trio.Event = field(default_factory=trio.Event)
+    landed: bool = False
+    error: GitHubError | None = None
+
+
+class Listing:
+    """The runners of one account, by name.
+
+    Args:
+        read: Reads them all.
+        timeout: How old a list may be, in seconds.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[dict[str, RestRunner]]],
+        timeout: float,
+        background: Background,
+    ) -> None:
+        self._read = read
+        self._timeout = timeout
+        self._background = background
+        self._read_at = -math.inf
+        self._told = False
+        self._last: dict[str, RestRunner] = {}
+        self._before: dict[str, RestRunner] = {}
+        self._flight: _Flight | None = None
+
+    async def runners(self) -> list[RestRunner]:
+        """All of them; without `status` and `busy` where that is no news.
+
+        Raises:
+            GitHubError: They could not be read.
+        """
+        if trio.current_time() >= self._read_at + self._timeout:
+            await self._refresh()
+        else:
+            await trio.lowlevel.checkpoint()
+        last = self._last.values()
+        found = [_unknown(each) for each in last] if self._told else list(last)
+        self._told = True
+        found += [_unknown(one) for name, one in self._before.items() if name not in self._last]
+        return found
+
+    def is_busy(self, name: str) -> bool:
+        """Whether the last list says that a runner is busy."""
+        known = self._last.get(name)
+        return known is not None and bool(known.busy)
+
+    def added(self, name: str, number: int) -> None:
+        """A runner was registered from here."""
+        runner = RestRunner(id=number, name=name)
+        self._last[name] = runner
+        if self._flight is not None:
+            self._flight.journal[name] = runner
+
+    def removed(self, name: str) -> None:
+        """A runner is gone."""
+        self._last.pop(name, None)
+        self._before.pop(name, None)
+        if self._flight is not None:
+            self._flight.journal[name] = None
+
+    async def _refresh(self) -> None:
+        """Read them, or wait for the reading that is under way."""
+        while True:
+            flight = self._flight
+            if flight is None:
+                flight = self._flight = _Flight(trio.current_time())
+                if not self._background.start(self._fly, flight):
+                    await self._fly(flight)
+            await flight.over.wait()
+            if flight.error is not None:
+                raise GitHubError(flight.error.verdict)
+            if flight.landed:
+                return
+            # It was broken off, since the service ends: then it is read within the call
+
+    async def _fly(self, flight: _Flight) -> None:
+        try:
+            found = await self._read()
+            for name, runner in flight.journal.items():
+                if runner is None:
+                    found.pop(name, None)
+                else:
+                    found.setdefault(name, runner)
+            self._before, self._last = self._last, found
+            self._read_at, self._told = flight.began, False
+            flight.landed = True
+        except GitHubError as error:
+            flight.error = error
+        finally:
+            self._flight = None
+            flight.over.set()
+
+
+def _unknown(runner: RestRunner) -> RestRunner:
+    return msgspec.structs.replace(runner, status="", busy=None)
