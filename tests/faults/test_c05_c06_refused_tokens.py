@@ -103,11 +103,9 @@ async def test_c05_one_renewal_for_three_callers(autojump_clock: MockClock, faul
         assert {each.route for each in refused} == {"poll", "delete-message", "acquire"}
 
 
-async def test_c05_tokens_expire_every_hour(
-    autojump_clock: MockClock, faults: Faults, flow: str
-) -> None:
+async def test_c05_tokens_expire_every_hour(autojump_clock: MockClock, faults: Faults) -> None:
     """GitHub's tokens last an hour: each is renewed once in it."""
-    async with faults(flow=flow) as world, world.scaler():
+    async with faults(flow="offered") as world, world.scaler():
         for _ in range(4):
             await trio.sleep(2 * HOUR - 120)
             world.queue(2, run_time=60)
@@ -122,11 +120,9 @@ async def test_c05_tokens_expire_every_hour(
 # --- C6
 
 
-async def test_c06_renewal_404_for_a_day(
-    autojump_clock: MockClock, faults: Faults, flow: str
-) -> None:
+async def test_c06_renewal_404_for_a_day(autojump_clock: MockClock, faults: Faults) -> None:
     # (a long tick, since nothing here is found by looking: it is most of a simulated day's cost)
-    async with faults(flow=flow, tick="10m") as world, world.scaler():
+    async with faults(tick="10m") as world, world.scaler():
         await world.listens()
         world.simulator.faults.add("refresh-session", status=404, times=None)
         for _ in range(8):

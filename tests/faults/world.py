@@ -90,7 +90,7 @@ resources = {{ memory = "4G", vcpus = 2 }}
 """
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Said:
     """A report that differed from the one before it."""
 
@@ -190,29 +190,31 @@ class World:
         await trio.lowlevel.checkpoint()
 
     async def _watch(self, running: Running) -> None:
-        last: dict[tuple[str, str], tuple[bool, str]] = {}
+        last: dict[tuple[str, str], Report] = {}
+        known = None
         view = running.view()
         while True:
             for each in view.reports:
-                key, now = (each.plugin, each.profile), (each.ok, each.text)
-                self.oracle.said("report", f"{each.text} {plain(dict(each.facts))}")
-                if last.get(key) != now:
-                    last[key] = now
-                    at = trio.current_time()
-                    self.oracle.tell(f"report of {each.plugin} ({each.profile}): {now}")
-                    self.said.append(
-                        Said(
-                            at=at,
-                            plugin=each.plugin,
-                            profile=each.profile,
-                            ok=each.ok,
-                            text=each.text,
-                        )
-                    )
-            for event in view.events:
+                before = last.get((each.plugin, each.profile))
+                if each is not before:
+                    last[each.plugin, each.profile] = each
+                    self._heard(each, before)
+            for event in reversed(view.events):  # the newest first
+                if event is known:
+                    break
                 self.oracle.said("event", event.text)
-            self.oracle.said("view", repr((view.profiles, view.waiting)))
+            known = view.events[-1] if view.events else None
+            for text in (*view.waiting.values(), *(each.why for each in view.profiles.values())):
+                self.oracle.said("view", text)
             view = await running.next_view(view)
+
+    def _heard(self, report: Report, before: Report | None) -> None:
+        if before is None or report.facts != before.facts or report.text != before.text:
+            self.oracle.said("report", f"{report.text} {plain(dict(report.facts))}")
+        if before is None or (report.ok, report.text) != (before.ok, before.text):
+            now = (report.plugin, report.profile, report.ok, report.text)
+            self.oracle.tell(f"report: {now}")
+            self.said.append(Said(trio.current_time(), *now))
 
     # -- what is asked for
 
