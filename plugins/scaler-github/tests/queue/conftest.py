@@ -28,6 +28,8 @@ QUICK = Pace(
     unheard=0.1,
     farewell=1.0,
     leftover=0.02,
+    person=0.02,
+    ended=(0.0, 0.02, 0.02),
     request=0.2,
 )
 

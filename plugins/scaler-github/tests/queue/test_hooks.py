@@ -201,9 +201,9 @@ async def test_what_github_does_not_understand_is_a_fault(world: World) -> None:
 
 
 async def test_check_without_services_finds_all_well(world: World) -> None:
-    findings = await world.github.check() + await world.queue.check()
-    assert all(finding.ok for finding in findings)
-    assert "will be made" in findings[-1].text
+    [finding] = await world.queue.check()
+    assert finding.ok
+    assert "will be made" in finding.text
     assert world.sim.scale_sets == []
     world.sim.create_scale_set("linux", ["linux", "extra"])
     [finding] = await world.queue.check()

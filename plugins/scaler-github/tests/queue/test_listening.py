@@ -158,15 +158,6 @@ async def test_a_ceiling_that_goes_to_and_fro_between_two_polls_is_noticed(world
         nursery.cancel_scope.cancel()
 
 
-async def test_labels_of_a_scale_set_that_exists_are_set(world: World) -> None:
-    world.sim.create_scale_set("linux", ["linux", "old"])
-    async with world.running():
-        await world.listening()
-        labels = [label["name"] for label in world.sim.scale_set("linux").labels]
-        assert labels == ["linux", "extra"]
-        assert len(world.sim.scale_sets) == 1
-
-
 async def test_runner_group_that_is_missing_is_named_until_it_is_there(world: World) -> None:
     world.own["linux"] = ActionsQueue.ProfileConfig(scale_set="big set", runner_group="Zoo")
     world.build()

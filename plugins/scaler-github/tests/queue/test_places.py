@@ -100,7 +100,7 @@ def made(world: World) -> Listener:
         "linux",
         name="linux",
         group="default",
-        web="",
+        scope=world.account.scope,
         alarms=world.queue._alarms,
         pace=world.pace,
     )

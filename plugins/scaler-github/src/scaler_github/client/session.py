@@ -32,14 +32,18 @@ class QueueSession:
 
     Attributes:
         statistics: As last told by the session itself.
+        told: When it was asked for these, on trio's clock.
         renewals: How many times it was renewed.
     """
 
-    def __init__(self, actions: Actions, scale_set_id: int, session: types.Session) -> None:
+    def __init__(
+        self, actions: Actions, scale_set_id: int, session: types.Session, told: float
+    ) -> None:
         self._actions = actions
         self.scale_set_id = scale_set_id
         self._session = session
         self.statistics = session.statistics or types.Statistics()
+        self.told = told
         self.renewals = 0
         self._lost = False
         self._lock = trio.Lock()
@@ -51,6 +55,7 @@ class QueueSession:
         Raises:
             GitHubError: CONFLICT: another one holds it; GONE: there is no such scale set.
         """
+        asked = trio.current_time()
         session = await actions.create_session(scale_set_id, owner)
         try:
             _check(session)
@@ -61,8 +66,8 @@ class QueueSession:
                 # Half a session keeps the next one from being opened
                 await actions.delete_session(scale_set_id, session.session_id)
             text = f"the session of scale set {scale_set_id} is not usable: {error}"
-            raise GitHubError(Verdict(Kind.RETRY, text)) from None
-        return cls(actions, scale_set_id, session)
+            raise GitHubError(Verdict(Kind.RETRY, text, status=200)) from None
+        return cls(actions, scale_set_id, session, asked)
 
     @property
     def id(self) -> str:
@@ -143,6 +148,17 @@ class QueueSession:
         token = (await self._renew(session)).message_queue_access_token
         return await acquire(self.scale_set_id, request_ids, token)
 
+    async def renew(self) -> bool:
+        """Renew it though its token is good, for the statistics in the answer; whether they came.
+
+        Raises:
+            SessionLost: Open another session.
+            GitHubError: Any other failure.
+        """
+        before = self.told
+        await self._renew(self._current())
+        return self.told > before
+
     async def _authorised(
         self,
         what: str,
@@ -187,6 +203,7 @@ class QueueSession:
             if current is not refused:
                 return current
             try:
+                asked = trio.current_time()
                 renewed = await self._actions.refresh_session(self.scale_set_id, self.id)
                 _check(renewed)
             except GitHubError as error:
@@ -197,7 +214,8 @@ class QueueSession:
                 text = f"the renewed session of scale set {self.scale_set_id}: {error}"
                 raise self._gone(Verdict(Kind.GONE, text)) from None
             self._session = renewed
-            self.statistics = renewed.statistics or self.statistics
+            if renewed.statistics is not None:
+                self.statistics, self.told = renewed.statistics, asked
             self.renewals += 1
             return renewed
 

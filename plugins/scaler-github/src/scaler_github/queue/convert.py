@@ -28,10 +28,15 @@ _TEXT, _ID, _LABELS = 200, 100, 50
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a message's number belongs to: elsewhere the same number is another message."""
+    """What a message's number belongs to: elsewhere the same number is another message.
+
+    Attributes:
+        scope: `Scope.place`: scale sets are numbered in each anew.
+    """
 
     scale_set: int
     host: str
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Cursor:
         return {
             "scale_set": self.place.scale_set,
             "host": self.place.host,
+            "scope": self.place.scope,
             "message": self.message,
             "recent": [list(one) for one in self.recent],
         }
@@ -79,12 +85,13 @@ class _Stored(types.Wire, rename=None, frozen=True):
     scale_set: int
     host: str
     message: Annotated[int, msgspec.Meta(ge=0)]
+    scope: str = ""
     recent: tuple[tuple[int, str], ...] = ()
 
     @property
     def place(self) -> Place:
         """Where it was received."""
-        return Place(self.scale_set, self.host)
+        return Place(self.scale_set, self.host, self.scope)
 
 
 def _read(stored: object) -> _Stored | None:
@@ -133,6 +140,11 @@ def to_job(wire: types.JobMessage, web: str) -> Job | None:
         result=wire.result[:_TEXT],
         url=f"{web}/{repository}/actions/runs/{run}" if repository and run else "",
     )
+
+
+def to_offered(wire: types.JobMessage, web: str) -> Job | None:
+    """A job of the list of acquirable jobs, whatever it calls itself there."""
+    return to_job(msgspec.structs.replace(wire, message_type="JobAvailable"), web)
 
 
 def to_message(

@@ -18,18 +18,21 @@ from scaler import Unavailable
 from scaler_github.client import Backoff, GitHubError, Kind, QueueSession, SessionLost, Unreadable
 from scaler_github.client.retry import repeat
 from scaler_github.queue import scaleset
+from scaler_github.queue.adoption import Foreign, Kept, Wanted
 from scaler_github.queue.convert import Place, to_statistics_message
 from scaler_github.queue.delivery import Delivery, Unhandled
 from scaler_github.queue.leftover import Leftover
+from scaler_github.queue.state import QueueState
 from scaler_github.queue.waits import Pace, Waits
 
 if TYPE_CHECKING:
     from scaler import Context
-    from scaler_github.client import Actions, QueueMessage
-    from scaler_github.client.types import ScaleSet, Statistics
+    from scaler_github.client import Actions, QueueMessage, Scope
+    from scaler_github.client.types import ScaleSet
+    from scaler_github.queue.adoption import Adopt
     from scaler_github.queue.alarms import Alarms
 
-LABELS = "labels"  # the alarm's name
+LABELS, FOREIGN = "labels", "scale set"  # the alarms' names
 QUICK_STEPS = 3  # after failures that tell what to do next, until a poll succeeds
 
 
@@ -41,10 +44,10 @@ class Listener:
     """Listens to the scale set of one profile.
 
     Args:
+        name, group, adopt: As the settings have them.
+        scope: Its account's.
         alarms: Where to tell what a person should look at.
-
-    Attributes:
-        session: The open session, for acquiring jobs; None while there is none.
+        state: Where to note how the queue is, for others.
     """
 
     def __init__(
@@ -54,8 +57,10 @@ class Listener:
         *,
         name: str,
         group: str,
-        web: str,
+        scope: Scope,
         alarms: Alarms,
+        adopt: Adopt = "same",
+        state: QueueState | None = None,
         poll_timeout: float = 50.0,
         pace: Pace | None = None,
     ) -> None:
@@ -63,21 +68,23 @@ class Listener:
         self._profile = profile
         self._name = name
         self._group = group
+        self._scope = scope
+        self._adopt: Adopt = adopt
+        self.state = state or QueueState()
         self._poll_timeout = poll_timeout
         self._pace = pace or Pace()
         self._waits = Waits(context, profile, self._pace)
         self._alarms = alarms
-        self._delivery = Delivery(context, profile, web, self._waits, self._pace, alarms)
+        self._delivery = Delivery(context, profile, scope.web, self._waits, self._pace, alarms)
         self._backoff = Backoff(self._pace.first, self._pace.largest)
         self._scale_set: ScaleSet | None = None
         self._known = trio.Event()
-        self.session: QueueSession | None = None
         self._told: tuple[str, int] | None = None  # the session whose statistics were delivered
         self._heard = 0.0
-        self._statistics: Statistics | None = None
         self._trouble: tuple[Kind, int] | None = None
         self._quick = 0  # steps since the last good poll that waited for nothing
-        self._leftover = Leftover(context, profile)
+        self._leftover = Leftover(context, profile, scope.place)
+        self._kept = Kept(context, profile)
 
     @property
     def labels(self) -> list[str]:
@@ -109,13 +116,13 @@ class Listener:
         try:
             if self._scale_set is None:
                 await self._find_scale_set(actions)
-            elif self.session is None:
+            elif (session := self.state.session) is None:
                 await self._open(actions, self._scale_set)
             else:
-                return await self._listen(self.session, deletions)
+                return await self._listen(session, deletions)
         except GitHubError as error:
             return self._failed(error)
-        except Unhandled as error:
+        except (Unhandled, Unavailable) as error:
             self._report(str(error), ok=False)
             return random.uniform(*self._pace.garbage)
         except Exception as error:
@@ -127,7 +134,7 @@ class Listener:
     def _failed(self, error: GitHubError) -> float:
         lost = isinstance(error, SessionLost)
         if lost:
-            self.session = None
+            self.state.lost()
         elif isinstance(error, Unreadable):
             if self._backoff.failures == 0:
                 self._context.log.warning("%s: %s", self._profile, error)
@@ -139,6 +146,9 @@ class Listener:
             self._context.log.warning("%s: %s; going on at once", self._profile, error)
             return error.wait
         pause = self._backoff.after(error)
+        if isinstance(error, Foreign):
+            pause = self._pace.person
+            self._alarms.tell(self._profile, FOREIGN, str(error))
         broken = error.kind is Kind.RETRY and not error.verdict.status
         if self._backoff.failures == 1 and broken:
             pause = error.wait  # a lost connection: again at once, the first time
@@ -157,11 +167,10 @@ class Listener:
 
     async def _find_scale_set(self, actions: Actions) -> None:
         labels = self.labels
-        found = await self._waits.until_stopping(
-            lambda: scaleset.ensure(actions, self._name, self._group, labels)
-        )
+        found = await self._waits.until_stopping(lambda: self._ensure(actions, labels))
         if found is None:
             return
+        self._alarms.over(self._profile, FOREIGN)
         if missing := scaleset.missing_labels(labels, found):
             text = (
                 f"GitHub did not take the labels {', '.join(missing)} of scale set {self._name}: "
@@ -172,7 +181,20 @@ class Listener:
         else:
             self._alarms.over(self._profile, LABELS)
         self._scale_set = found
+        self.state.scale_set = found.id
         self._known.set()
+
+    async def _ensure(self, actions: Actions, labels: list[str]) -> ScaleSet:
+        wanted = Wanted(
+            profile=self._profile,
+            setting=f"profiles.{self._profile}.{self._context.name}",
+            scope=self._scope.place,
+            name=self._name,
+            group=await scaleset.group_id(actions, self._group),
+            labels=tuple(labels),
+            adopt=self._adopt,
+        )
+        return await scaleset.ensure(actions, wanted, self._kept)
 
     async def _open(self, actions: Actions, scale_set: ScaleSet) -> None:
         owner = f"scaler-{self._context.scaler}"
@@ -184,7 +206,9 @@ class Listener:
                 grace=self._pace.farewell / 2,
             )
         except GitHubError as error:
-            if error.kind not in (Kind.RETRY, Kind.WAIT):  # else it may be open
+            if error.kind is Kind.RETRY:  # it may be open
+                self._leftover.unanswered()
+            else:
                 await self._leftover.refused(scale_set.id)
             if error.kind is Kind.GONE:
                 self._forget_scale_set()
@@ -193,7 +217,8 @@ class Listener:
                 raise
             if await self._leftover.close(actions, scale_set.id):
                 return
-            if self._leftover.may_be_ours():
+            self.state.refused(left=self._leftover.may_be_ours())
+            if not self.state.rival:
                 text = f"waiting for the session that a crash left at scale set {self._name} to end"
                 self._report(text, ok=False)
                 await self._waits.pause(self._pace.leftover)
@@ -204,18 +229,18 @@ class Listener:
             )
             raise GitHubError(replace(error.verdict, text=text)) from None
         if session is not None:
-            self.session = session
+            self.state.opened(session)
             self._heard = trio.current_time()
             await self._leftover.opened(scale_set.id, session.id)
 
     def _forget_scale_set(self) -> None:
         self._context.log.warning("%s: the scale set %s is gone", self._profile, self._name)
-        self._scale_set = None
+        self._scale_set = self.state.scale_set = None
         self._known = trio.Event()
 
     async def _listen(self, session: QueueSession, deletions: trio.Nursery) -> float:
         await self._tell_statistics(session)
-        place = Place(session.scale_set_id, session.host)
+        place = self._place(session)
         after = (await self._delivery.cursor(place)).message
         if self._told != (session.id, session.renewals):
             return 0  # renewed meanwhile: its place may be another one
@@ -238,8 +263,10 @@ class Listener:
     async def _received(
         self, session: QueueSession, place: Place, message: QueueMessage, deletions: trio.Nursery
     ) -> float:
-        self._statistics = message.statistics or self._statistics
+        self.state.came()
         news = await self._delivery.deliver(place, message)
+        if message.statistics is not None:
+            self.state.count(message.statistics, self.state.heard)
         self._went_well()
         deletions.start_soon(self._delete, session, message.id)
         if not news:
@@ -251,7 +278,7 @@ class Listener:
 
     def _nothing_came(self, session: QueueSession) -> None:
         now = trio.current_time()
-        counts = self._statistics or session.statistics
+        counts = self.state.counts or session.statistics
         if not counts.waiting:
             self._heard = now
         elif now - self._heard >= self._pace.unheard:
@@ -268,15 +295,20 @@ class Listener:
         now = (session.id, session.renewals)
         if self._told == now:
             return
-        place = Place(session.scale_set_id, session.host)
+        place = self._place(session)
         moved = await self._delivery.moved(place)
         if moved:
             self._context.log.info("%s: its jobs come from a new place: %s", self._profile, place)
-        record = to_statistics_message(self._profile, place, *now, session.statistics, moved=moved)
-        await self._delivery.hand_over(record, "what GitHub told with the session")
-        self._statistics = session.statistics
+        counts, told = session.statistics, session.told
+        if moved or told >= self.state.counted:  # else the core knows what is newer
+            record = to_statistics_message(self._profile, place, *now, counts, moved=moved)
+            await self._delivery.hand_over(record, "what GitHub told with the session")
+            self.state.count(counts, told)
         self._told = now
         self._listening()
+
+    def _place(self, session: QueueSession) -> Place:
+        return Place(session.scale_set_id, session.host, self._scope.place)
 
     async def _delete(self, session: QueueSession, message_id: int) -> None:
         try:
@@ -289,9 +321,10 @@ class Listener:
             self._context.log.exception("%s: message %d stays", self._profile, message_id)
 
     async def _close(self, actions: Actions) -> None:
-        session, self.session = self.session, None
+        session = self.state.session
         if session is None:
             return
+        self.state.lost()
         try:
             with trio.fail_after(self._pace.farewell):
                 backoff = Backoff(self._pace.first)
@@ -304,7 +337,7 @@ class Listener:
         self._report("stopped")
 
     def _listening(self) -> None:
-        counts = self._statistics
+        counts = self.state.counts
         self._report(
             "listening",
             scale_set=0 if self._scale_set is None else self._scale_set.id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import trio
 
@@ -16,6 +16,7 @@ from scaler_github.queue import scaleset
 from scaler_github.queue.alarms import Alarms
 from scaler_github.queue.listener import Listener
 from scaler_github.queue.runners import Runners
+from scaler_github.queue.state import QueueState
 from scaler_github.queue.waits import Pace
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ _NOT_THESE = {Kind.BUG, Kind.GONE, Kind.CONFLICT, Kind.EXISTS, Kind.BUSY}
 
 
 class ActionsQueue:
-    """Brings the jobs of a scale set per profile, and registers their runners."""
+    """Brings the jobs of a scale set per profile, and registers their runners.
+
+    Attributes:
+        states: How each profile's queue is, by the profile's key.
+    """
 
     @dataclass(frozen=True)
     class Config:
@@ -50,17 +55,21 @@ class ActionsQueue:
                 where it is left out.
             runner_group: The runner group that it belongs to.
             connection: Which account of `[plugins.github.connections]`; the first where left out.
+            adopt: What of that name is there and was not made here is taken over: one with the
+                same labels, any, or none.
         """
 
         scale_set: str = ""
         runner_group: str = "default"
         connection: str = ""
+        adopt: Literal["same", "any", "never"] = "same"
 
     def __init__(self, context: Context[Config, ProfileConfig], pace: Pace | None = None) -> None:
         self._context = context
         self._pace = pace or Pace()
         self._alarms = Alarms(context)
         self._listeners: dict[str, Listener] = {}
+        self.states = {profile: QueueState() for profile in context.own}
         self._check_names()
 
     def _check_names(self) -> None:
@@ -92,7 +101,8 @@ class ActionsQueue:
         accounts.check({f"profiles.{key}.{name}.connection": each.connection for key, each in own})
         return accounts
 
-    def _account(self, profile: str) -> Account:
+    def account(self, profile: str) -> Account:
+        """The account that a profile's scale set belongs to."""
         return self._accounts[self._context.own[profile].connection]
 
     @hookimpl
@@ -105,8 +115,10 @@ class ActionsQueue:
                 profile,
                 name=self._scale_set(profile),
                 group=own.runner_group,
-                web=accounts[own.connection].scope.web,
+                scope=accounts[own.connection].scope,
+                adopt=own.adopt,
                 alarms=self._alarms,
+                state=self.states[profile],
                 poll_timeout=self._context.config.poll_timeout,
                 pace=self._pace,
             )
@@ -114,14 +126,14 @@ class ActionsQueue:
         }
         async with trio.open_nursery() as nursery:
             for profile, listener in self._listeners.items():
-                account = self._account(profile)
+                account = self.account(profile)
                 nursery.start_soon(_listen, listener, account, name=f"listener of {profile}")
             task_status.started()
 
     @hookimpl
     async def acquire_jobs(self, profile: Profile, jobs: list[Job]) -> list[Job]:
         """Acquire jobs with the session's token; those that the answer names are ours."""
-        session = self._listener(profile.name).session
+        session = self._listener(profile.name).state.session
         if session is None:
             raise Unavailable(f"profile {profile.name} has no session now", 5)
         wanted = {int(job.ref): job for job in jobs if job.ref.isascii() and job.ref.isdigit()}
@@ -141,7 +153,7 @@ class ActionsQueue:
     async def register_runner(self, runner: Runner) -> Registration:
         """Register a runner with the profile's scale set."""
         scale_set = await self._listener(runner.profile).scale_set_id()
-        async with self._account(runner.profile).open() as account:
+        async with self.account(runner.profile).open() as account:
             with outcomes:
                 return await self._runners(account).register(scale_set, runner.name)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scaler_github.client import DEFAULT_GROUP, Actions, GitHubError, Kind, Verdict
+from scaler_github.queue.adoption import check, has_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scaler_github.client.types import ScaleSet
+    from scaler_github.queue.adoption import Kept, Wanted
 
 
 def wanted_labels(name: str, labels: Sequence[str]) -> list[str]:
@@ -42,20 +44,39 @@ async def group_id(actions: Actions, name: str) -> int:
     return group.id
 
 
-async def ensure(actions: Actions, name: str, group: str, labels: Sequence[str]) -> ScaleSet:
-    """The scale set of this name in this group, with these labels."""
-    number = await group_id(actions, group)
-    found = await actions.find_scale_set(name, number)
+async def ensure(actions: Actions, wanted: Wanted, kept: Kept) -> ScaleSet:
+    """The scale set of this name in this group, with these labels; it is ours from then on.
+
+    Raises:
+        Foreign: There is one, and it is not ours to take.
+        Exception: That one is being made could not be kept; it was not made then.
+    """
+    found = await actions.find_scale_set(wanted.name, wanted.group)
     if found is None:
-        try:
-            return await actions.create_scale_set(name, number, labels)
-        except GitHubError as error:
-            if error.verdict.status not in (400, 409):
-                raise
-            # Made a moment ago, perhaps by a call of ours whose answer was lost
-            found = await actions.find_scale_set(name, number)
-            if found is None:
-                raise
-    if {label.name.lower() for label in found.labels} != {label.lower() for label in labels}:
-        found = await actions.update_scale_set(found.id, name, number, labels)
+        found = await _make(actions, wanted, kept)
+    check(found, await kept.load(), wanted)
+    if not has_labels(found, wanted.labels):
+        found = await actions.update_scale_set(found.id, wanted.name, wanted.group, wanted.labels)
+    await kept.ours(wanted, found.id)
     return found
+
+
+async def _make(actions: Actions, wanted: Wanted, kept: Kept) -> ScaleSet:
+    """A new scale set, or the one that GitHub says is there by now.
+
+    Whoever does not learn what became of it looks for it the next time, and knows it again.
+    """
+    await kept.making(wanted)
+    try:
+        made = await actions.create_scale_set(wanted.name, wanted.group, wanted.labels)
+    except GitHubError as error:
+        # Made a moment ago, perhaps by a call of ours whose answer was lost
+        exists = error.kind is Kind.EXISTS or error.verdict.status in (400, 409)
+        found = await actions.find_scale_set(wanted.name, wanted.group) if exists else None
+        if found is not None:
+            return found
+        if error.kind is not Kind.RETRY:
+            await kept.not_made(wanted)
+        raise
+    await kept.ours(wanted, made.id)
+    return made

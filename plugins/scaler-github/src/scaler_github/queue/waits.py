@@ -29,6 +29,8 @@ class Pace:
         alarm: A message that could not be handled is shown for at least so long, and then until
             a message is handled well.
         unheard: After so long without a message, though jobs wait, the cursor is doubted.
+        person: Between looks at what only a person can mend.
+        ended: Before each look whether GitHub removes a runner by itself that had its job.
         leftover: Between tries to open a session while one of ours, of which a crash took the id,
             has yet to expire.
         farewell: For closing the session.
@@ -43,6 +45,8 @@ class Pace:
     lowered: float = 0.1
     alarm: float = 3600.0
     unheard: float = 300.0
+    person: float = 60.0
+    ended: tuple[float, ...] = (0.0, 5.0, 5.0)
     leftover: float = 2.0
     farewell: float = 10.0
     request: float = 20.0
