@@ -128,7 +128,11 @@ class Context(Generic[C, P]):
         return await self._core.ceiling_changed(profile, seen)
 
     def registration_changed(self, registration: Registration) -> None:
-        """A registration came online, became busy or free, or is gone: tell as soon as known."""
+        """A registration came online, became busy or free, or is gone: tell as soon as known.
+
+        `gone` is told only where the other side removed it by itself, also from within
+        `unregister_runner`: a runner whose machine has stopped, too, has had its job then.
+        """
         _on_loop(self._core.registration_changed, self.name, registration)
 
     def machine_changed(self, machine: Machine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -90,7 +91,7 @@ async def test_orders_of_three_events_of_two_runners(world: World, autojump_cloc
             first = world.engine.state.next_id
             jobs += 2
             await world.deliver(2)
-            await world.until(lambda first=first: settled(first), 60)
+            await world.until(partial(settled, first), 60)
             for which, step in (*order, *order):
                 runner = "" if step == "assigned" else f"linux.{first + which}@host"
                 await world.deliver(2, world.job(jobs + which, step, runner))
