@@ -176,7 +176,7 @@ class Desk:
         try:
             await labels.put(self.runners, number, wanted)
         except BaseException as error:
-            del self._reserved[runner.name]
+            self._reserved.pop(runner.name, None)
             kind = error.kind if isinstance(error, GitHubError) else None
             if kind is Kind.GONE:
                 raise Unavailable(f"GitHub knows no runner {runner.name} any more") from None

@@ -1,0 +1,271 @@
+"""Reservations as labels: all three, or none within 5 s (C27)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from scaler import Busy, Refused, Reservation, Unavailable
+
+World = Any
+Reserve = Callable[..., Reservation]
+WANTED = ["reserved-for:u-1", "reserved-since:1700000000", "reserved-by:acme/web/actions/runs/77"]
+
+
+async def test_reserved_and_taken_back(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    before = world.calls()
+    await world.github.reserve_runner(runner, reserve())
+    assert world.calls() - before == 1
+    assert world.labels() == ["self-hosted", "bench", *WANTED]
+    await world.github.reserve_runner(runner, None)
+    assert world.labels() == ["self-hosted", "bench"]
+    await world.github.reserve_runner(runner, None)
+
+
+async def test_by_name_where_its_number_is_not_known(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    await world.registered()
+    await world.github.reserve_runner(world.runner(), reserve())
+    assert world.reserved() == WANTED
+    await world.github.reserve_runner(world.runner(), None)
+    assert world.reserved() == []
+
+
+async def test_an_older_reservation_does_not_stay(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    await world.github.reserve_runner(runner, reserve("u-0", run_id="1"))
+    await world.github.reserve_runner(runner, reserve("U-1"))
+    assert sorted(world.reserved()) == sorted([WANTED[0].replace("u", "U"), *WANTED[1:]])
+    await world.github.reserve_runner(runner, reserve("u-1"))  # GitHub keeps how it was written
+    assert len(world.reserved()) == 3
+
+
+@pytest.mark.parametrize(
+    "unique_id", ["a/b", "ä ö", "50%", "x?y#z", "a,b", "..", "reserved-for:x", "+"]
+)
+async def test_odd_names_are_taken_back_too(
+    world: World, reserve: Reserve, unique_id: str, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    await world.github.reserve_runner(runner, reserve(unique_id))
+    assert f"reserved-for:{unique_id}" in world.labels()
+    await world.github.reserve_runner(runner, None)
+    assert world.reserved() == []
+
+
+async def test_the_calls_of_a_reserved_job(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    """With two for a selector's artifact it may be five."""
+    runner = await world.stopped()
+    world.sim.bring_online(runner.name)
+    [job] = world.sim.queue_jobs(labels=["bench", "reserved-for:u-1"])
+    await world.github.reserve_runner(runner, reserve())
+    assert job.runner_name == runner.name
+    world.sim.finish_job(job)
+    await world.github.unregister_runner(runner)
+    assert world.core.told
+    assert world.calls() == 3
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+async def test_c27_a_label_that_fails_leaves_none(
+    world: World, reserve: Reserve, failing: int, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    world.sim.options.fail_labels = [failing]
+    began = trio.current_time()
+    with pytest.raises(Unavailable, match="500 to label runner"):
+        await world.github.reserve_runner(runner, reserve())
+    assert trio.current_time() - began < 5
+    assert world.labels() == ["self-hosted", "bench"]
+    await world.github.reserve_runner(runner, reserve())
+    assert world.reserved() == WANTED
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("rest-labels", {"status": 502}),
+        ("rest-labels", {"kind": "drop"}),
+        ("rest-delete-label", {"status": 502}),
+        ("rest-delete-label", {"kind": "lose"}),
+        ("rest-delete-label", {"status": 204, "body": ""}),
+    ],
+    ids=str,
+)
+async def test_c27_what_fails_once_more_is_mended_all_the_same(
+    world: World, reserve: Reserve, more: tuple[str, Any], autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    world.sim.options.fail_labels = [2]
+    world.sim.faults.add(more[0], **more[1])
+    began = trio.current_time()
+    with pytest.raises(Unavailable):
+        await world.github.reserve_runner(runner, reserve())
+    assert trio.current_time() - began < 5
+    assert world.reserved() == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "lose"}, {"kind": "truncate"}, {"fields": {"labels": None}}, {"kind": "hang"}],
+    ids=str,
+)
+async def test_c27_an_answer_that_is_lost_leaves_none(
+    world: World, reserve: Reserve, fault: dict[str, Any], autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    world.sim.faults.add("rest-add-labels", **fault)
+    with pytest.raises(Unavailable), trio.fail_after(10):
+        await world.github.reserve_runner(runner, reserve())
+    assert world.labels() == ["self-hosted", "bench"]
+
+
+async def test_c27_a_label_that_is_left_out_is_no_success(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    labels = [{"name": name} for name in ["self-hosted", *WANTED[:2]]]
+    world.sim.faults.add("rest-add-labels", fields={"labels": labels})
+    with pytest.raises(Unavailable, match="not put every label"):
+        await world.github.reserve_runner(runner, reserve())
+    assert world.reserved() == []
+
+
+async def test_c27_what_takes_effect_late_is_taken_back(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    world.sim.faults.add("rest-add-labels", delay=8.0)
+    async with world.running():
+        with pytest.raises(Unavailable, match="not answered within 4 s"):
+            await world.github.reserve_runner(runner, reserve())
+        await trio.sleep(5)
+        assert world.reserved() == WANTED
+        await trio.sleep(15)
+        assert world.reserved() == []
+
+
+async def test_c27_a_reservation_that_was_made_since_stays(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    world.sim.faults.add("rest-add-labels", delay=8.0)
+    async with world.running():
+        with pytest.raises(Unavailable):
+            await world.github.reserve_runner(runner, reserve("late"))
+        mine = reserve("u-1", since=1800000000.0)
+        await world.github.reserve_runner(runner, mine)
+        await trio.sleep(30)
+        assert sorted(world.reserved()) == sorted(
+            ["reserved-for:u-1", "reserved-since:1800000000", WANTED[2]]
+        )
+
+
+async def test_c27_an_outage_is_outlasted(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    world.sim.options.fail_labels = [3]
+    async with world.running():
+        world.sim.faults.add("rest-labels", status=503, times=8)
+        with pytest.raises(Unavailable), trio.fail_after(10):
+            await world.github.reserve_runner(runner, reserve())
+        assert world.reserved() == WANTED[:2]
+        await trio.sleep(90)
+        assert world.reserved() == []
+        assert world.calls("rest-labels") == 9  # and then nobody asks any more
+        await trio.sleep(3600)
+        assert world.calls("rest-labels") == 9
+
+
+async def test_c27_a_caller_that_leaves_leaves_none(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    wire = world.sim._front.handle
+
+    async def late(request: Any) -> Any:
+        answer = await wire(request)
+        await trio.sleep(1 if request.method == "POST" else 0)
+        return answer
+
+    world.sim._front.handle = late
+    with trio.move_on_after(0.5):
+        await world.github.reserve_runner(runner, reserve())
+    assert world.reserved() == []
+
+
+@pytest.mark.parametrize("told", ["registration", "list"])
+async def test_who_is_busy_is_not_reserved(
+    world: World, reserve: Reserve, told: str, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    if told == "list":
+        world.sim.bring_online(runner.name)
+        world.sim.queue_jobs(labels=["bench"])
+        await world.listed()
+        await world.listed()
+    else:
+        runner = replace(runner, registration=replace(runner.registration, busy=True))
+    with pytest.raises(Busy):
+        await world.github.reserve_runner(runner, reserve())
+    assert world.calls("rest-add-labels") == 0
+
+
+async def test_who_is_gone_is_not_reserved(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    world.sim.remove_agent(runner.name)
+    for each in (runner, world.runner()):
+        with pytest.raises(Unavailable, match=r"knows no runner bench\.1@host-1"):
+            await world.github.reserve_runner(each, reserve())
+        await world.github.reserve_runner(each, None)
+
+
+async def test_labels_that_github_does_not_take_are_refused(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    with pytest.raises(Refused) as caught:
+        await world.github.reserve_runner(runner, reserve("x" * 300))
+    assert caught.value.code == "labels-refused"
+    assert world.reserved() == []
+
+
+async def test_a_rate_limit_is_told_and_nothing_is_mended(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    world.sim.limit_secondarily(60)
+    with pytest.raises(Unavailable) as caught:
+        await world.github.reserve_runner(runner, reserve())
+    assert caught.value.retry_after is not None
+    assert math.isclose(caught.value.retry_after, 60, abs_tol=1)
+    assert world.calls("rest-labels") == 0
+
+
+async def test_the_last_calls_are_kept_for_runners(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    world.sim.limit_rate(500)
+    runner = await world.registered()
+    with pytest.raises(Unavailable, match="kept for runners"):
+        await world.listed()
+    await world.github.reserve_runner(runner, reserve())
+    await world.github.unregister_runner(runner)
+    assert world.calls("rest-runners") == 0
