@@ -18,11 +18,11 @@ from scaler_github.queue.listener import Listener
 from scaler_github.queue.runners import Runners
 from scaler_github.queue.state import QueueState
 from scaler_github.queue.waits import Pace
+from scaler_github.setup import ScaleSets, Wanted
 
 if TYPE_CHECKING:
     from scaler import Context, Job, Profile, Registration, Runner
     from scaler_github.account import Account, Accounts
-    from scaler_github.client import Actions
 
 POLL_TIMEOUT = Duration(50)
 # What GitHub answers about jobs that cannot be acquired, now or later
@@ -187,43 +187,36 @@ class ActionsQueue:
         except SettingsError as error:
             fix = "Add [plugins.github] with the url of an account and a token."
             return [Finding(ok=False, text=str(error), fix=fix)]
-        findings = []
+        findings, wanted = list[Finding](), dict[str, list[Wanted]]()
         for profile, own in self._context.own.items():
-            if own.connection not in github.accounts:
+            if own.connection in github.accounts:
+                wanted.setdefault(own.connection, []).append(self._wanted(profile))
+            else:
                 at = f"profiles.{profile}.{self._context.name}.connection"
-                findings.append(
-                    Finding(ok=False, text=f"{at}: {github.accounts.unknown(own.connection)}")
-                )
-                continue
-            async with github.accounts[own.connection].open() as account:
-                try:
-                    await account.credentials.admin()
-                except GitHubError:  # the check of github tells it, and how to mend it
-                    short = f"profile {profile}: could not be looked up, see github above"
-                    findings.append(Finding(ok=False, text=short))
-                    continue
-                findings.append(await self._look(account.actions, profile))
-        return findings
+                text = f"{at}: {github.accounts.unknown(own.connection)}"
+                fix = f"Set {at} to one that is there, or leave it out."
+                findings.append(Finding(ok=False, text=text, fix=fix))
+        found = dict[str, list[Finding]]()
 
-    async def _look(self, actions: Actions, profile: str) -> Finding:
+        async def look(name: str) -> None:
+            owner = f"scaler-{self._context.scaler}-check"
+            sets = ScaleSets(github.accounts[name], owner, self._listening)
+            found[name] = await sets.look(wanted[name])
+
+        async with trio.open_nursery() as nursery:
+            for name in wanted:
+                nursery.start_soon(look, name, name=f"check by {github.accounts[name]}")
+        return [*findings, *(each for name in wanted for each in found[name])]
+
+    def _wanted(self, profile: str) -> Wanted:
         own, name = self._context.own[profile], self._scale_set(profile)
-        try:
-            group = await scaleset.group_id(actions, own.runner_group)
-            found = await actions.find_scale_set(name, group)
-        except GitHubError as error:
-            text = f"profile {profile}: the scale set {name} could not be looked up: {error}"
-            return Finding(ok=False, text=text, fix=self._advice(profile, error))
-        if found is None:
-            text = f"profile {profile}: the scale set {name} does not exist yet; it will be made"
-            return Finding(ok=True, text=text)
-        labels = ", ".join(label.name for label in found.labels)
-        text = f"profile {profile}: scale set {name} is number {found.id}, with labels {labels}"
-        return Finding(ok=True, text=text)
+        labels = scaleset.wanted_labels(name, self._context.profiles[profile].labels)
+        table = f"profiles.{profile}.{self._context.name}"
+        return Wanted(profile, table, name, own.runner_group, labels, own.adopt)
 
-    def _advice(self, profile: str, error: GitHubError) -> str:
-        if error.kind is Kind.CREDENTIAL and not error.verdict.status:
-            return f"Set profiles.{profile}.{self._context.name}.runner_group."
-        return "Try again; if it stays so, ask GitHub, with the number of the request."
+    def _listening(self, profile: str) -> bool | None:
+        """Whether a profile's session is open; None while nobody listens at all."""
+        return self.states[profile].session is not None if self._listeners else None
 
     def _runners(self, account: Account) -> Runners:
         return Runners(account, self._pace.first)
