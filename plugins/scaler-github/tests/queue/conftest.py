@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 import trio
 
-from scaler import Context, Job, Message, Profile, Runner, RunnerState, SecretSource
+from scaler import Context, Job, Message, Profile, Registration, Runner, RunnerState, SecretSource
 from scaler_github.connection import GitHub
 from scaler_github.queue import ActionsQueue
 from scaler_github.queue.waits import Pace
@@ -44,6 +44,7 @@ class FakeCore:
         self.ceilings: dict[str, int] = {}
         self.siblings: dict[type[Any], Any] = {}
         self.deliver_hook: Callable[[Message], Any] | None = None
+        self.registrations: list[Registration] = []
         self.changed = trio.Event()
 
     def ring(self) -> None:
@@ -94,7 +95,9 @@ class FakeCore:
             await self.changed.wait()
         return self.ceiling(profile)
 
-    def registration_changed(self, plugin: str, registration: Any) -> None: ...
+    def registration_changed(self, plugin: str, registration: Registration) -> None:
+        self.registrations.append(registration)
+
     def machine_changed(self, plugin: str, machine: Any) -> None: ...
     def capacity_changed(self, plugin: str) -> None: ...
 

@@ -121,11 +121,11 @@ class Actions:
         response = await self._call("POST", path, what, body=list(request_ids), token=queue_token)
         return [] if _empty(response) else _list(response, int, what)
 
-    async def acquirable_jobs(self, scale_set_id: int) -> list[types.JobMessage]:
+    async def acquirable_jobs(self, scale_set_id: int) -> list[types.AcquirableJob]:
         """The jobs that wait to be acquired. Older and newer services do not know this call."""
         what = f"list the acquirable jobs of scale set {scale_set_id}"
         response = await self._call("GET", f"{_SETS}/{scale_set_id}/acquirablejobs", what)
-        return [] if _empty(response) else _list(response, types.JobMessage, what)
+        return [] if _empty(response) else _list(response, types.AcquirableJob, what)
 
     # Runners
 

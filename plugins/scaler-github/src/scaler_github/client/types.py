@@ -112,6 +112,12 @@ class JobMessage(Wire, frozen=True):
     result: str = ""
 
 
+class AcquirableJob(JobMessage, frozen=True):
+    """One entry of the list of acquirable jobs; what it is goes without saying."""
+
+    message_type: str = "JobAvailable"
+
+
 class Agent(Wire, frozen=True):
     """A registered runner."""
 

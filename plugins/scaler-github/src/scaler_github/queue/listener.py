@@ -305,6 +305,7 @@ class Listener:
             await self._delivery.hand_over(record, "what GitHub told with the session")
             self.state.count(counts, told)
         self._told = now
+        self.state.introduce()
         self._listening()
 
     def _place(self, session: QueueSession) -> Place:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import trio
 
-from scaler import Duration, Finding, SettingsError, Unavailable, hookimpl
+from scaler import Duration, Finding, Registration, SettingsError, Unavailable, hookimpl
 from scaler_github.client import GitHubError, Kind, SessionLost
 from scaler_github.connection import GitHub
 from scaler_github.outcomes import outcomes
@@ -21,7 +21,7 @@ from scaler_github.queue.waits import Pace
 from scaler_github.setup import ScaleSets, Wanted
 
 if TYPE_CHECKING:
-    from scaler import Context, Job, Profile, Registration, Runner
+    from scaler import Context, Job, Profile, Runner
     from scaler_github.account import Account, Accounts
 
 POLL_TIMEOUT = Duration(50)
@@ -159,12 +159,36 @@ class ActionsQueue:
 
     @hookimpl
     async def unregister_runner(self, runner: Runner) -> None:
-        """Remove a runner, by its id or by its name."""
+        """Remove a runner, by its id or by its name.
+
+        One whose machine stopped without a job that anyone told of may have had one all the same:
+        then GitHub removes it by itself, within a moment. Its removal by us would hide that.
+        """
         ref = runner.registration.ref if runner.registration else ""
-        for place in place_of(self._accounts, self._context.own.get(runner.profile), runner):
+        places = place_of(self._accounts, self._context.own.get(runner.profile), runner)
+        unused = places and ref and _stopped_without_a_job(runner)
+        if unused and await self._ended(places, runner.name):
+            gone = Registration(name=runner.name, ref=ref, gone=True)
+            self._context.registration_changed(gone)
+            return
+        for place in places:
             async with place.open() as account:
                 with outcomes:
                     await self._runners(account).remove(runner.name, ref)
+
+    async def _ended(self, places: list[Account], name: str) -> bool:
+        """Whether GitHub removes this runner by itself while it is looked at."""
+        for pause in self._pace.ended:
+            with trio.move_on_after(pause):
+                await self._context.stopping.wait()
+            if not [place for place in places if await self._is_there(place, name)]:
+                return True
+        return False
+
+    async def _is_there(self, place: Account, name: str) -> bool:
+        async with place.open() as account:
+            with outcomes:
+                return await self._runners(account).is_there(name)
 
     @hookimpl
     async def list_registrations(self) -> list[Registration]:
@@ -226,6 +250,10 @@ class ActionsQueue:
             return self._listeners[profile]
         except KeyError:
             raise Unavailable(f"nobody listens for profile {profile} yet", 5) from None
+
+
+def _stopped_without_a_job(runner: Runner) -> bool:
+    return runner.machine is not None and runner.machine.state == "stopped" and not runner.job
 
 
 async def _listen(listener: Listener, account: Account) -> None:

@@ -66,6 +66,10 @@ class Runners:
         else:
             await self._remove_by_name(name)
 
+    async def is_there(self, name: str) -> bool:
+        """Whether there is a runner of this name."""
+        return await self._repeat(partial(self._actions.agent_by_name, name)) is not None
+
     async def registrations(self, scaler: str) -> list[Registration]:
         """Every registration that carries this scaler's name."""
         return [

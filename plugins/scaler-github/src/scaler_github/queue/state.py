@@ -20,6 +20,7 @@ class QueueState:
     Attributes:
         scale_set: The number of its scale set; None while it is not known.
         session: The open session; None while there is none.
+        introduced: Whether the core was told what the session said as it was opened.
         counts: The totals that the core was told last; None before the first.
         counted: When these were true at GitHub, at the latest.
         heard: When the last message came.
@@ -28,6 +29,7 @@ class QueueState:
     def __init__(self) -> None:
         self.scale_set: int | None = None
         self.session: QueueSession | None = None
+        self.introduced = False
         self.counts: Statistics | None = None
         self.counted = -math.inf
         self.heard = -math.inf
@@ -53,7 +55,7 @@ class QueueState:
 
     def opened(self, session: QueueSession) -> None:
         """The session is open."""
-        self.session = session
+        self.session, self.introduced = session, False
         self._rival = self._left = False
         self._ring()
 
@@ -70,6 +72,11 @@ class QueueState:
             self._rival, self._left = not left, left
             self._ring()
 
+    def introduce(self) -> None:
+        """The core was told what the open session said."""
+        self.introduced = True
+        self._ring()
+
     def count(self, counts: Statistics, at: float) -> None:
         """The core was told these totals, which were true at `at` or later."""
         if at >= self.counted:
@@ -79,6 +86,7 @@ class QueueState:
     def came(self) -> None:
         """A message came."""
         self.heard = self.counted = trio.current_time()
+        self._ring()
 
     async def news(self) -> None:
         """Wait until something of this changes."""
