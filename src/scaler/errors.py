@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ExitCode(enum.IntEnum):
@@ -42,6 +46,22 @@ class Unavailable(Outcome):
     def __init__(self, text: str = "", retry_after: float | None = None) -> None:
         super().__init__(text)
         self.retry_after = retry_after
+
+
+class Incomplete(Unavailable):
+    """A list lacks what could not be asked: what it holds is known, what is missing says nothing.
+
+    Args:
+        listed: What there is for certain, as the hook would have answered it.
+        text: What could not be asked, for people.
+        retry_after: Seconds to wait before the next try, where the other side told.
+    """
+
+    def __init__(
+        self, listed: Sequence[Any], text: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(text, retry_after)
+        self.listed = list(listed)
 
 
 class Refused(Outcome):

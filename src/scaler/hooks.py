@@ -16,10 +16,11 @@ Kinds of delivery:
   failure is "unknown", never "empty".
 - **route**: exactly the plugin that the runner's ledger row names.
 
-Expected outcomes are exceptions: `Busy`, `NoRoom`, `Refused`, `Unavailable`. Anything else, a wrong
-type, or a missed deadline is a fault; after five in a row the core leaves that hook of that plugin
-alone for 60 s (all but `unregister_runner` and `destroy_runner`, which it repeats for ever, each
-runner with a backoff of its own). Past its deadline a call's outcome is unknown, and the core
+Expected outcomes are exceptions: `Busy`, `NoRoom`, `Refused`, `Unavailable`, and for a list of
+which a part could not be asked `Incomplete`, with what is known all the same. Anything else, a
+wrong type, or a missed deadline is a fault; after five in a row the core leaves that hook of that
+plugin alone for 60 s (all but `unregister_runner` and `destroy_runner`, which it repeats for ever,
+each runner with a backoff of its own). Past its deadline a call's outcome is unknown, and the core
 compensates. The core alone retries.
 """
 

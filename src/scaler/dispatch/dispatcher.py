@@ -17,7 +17,7 @@ import trio
 from scaler.dispatch.answers import wrong
 from scaler.dispatch.breaker import Breaker
 from scaler.dispatch.mailbox import Mailbox
-from scaler.errors import HookFault, Outcome, Refused, Unavailable
+from scaler.errors import HookFault, Incomplete, Outcome, Refused, Unavailable
 from scaler.hooks import contract, hook_names
 
 if TYPE_CHECKING:
@@ -37,10 +37,15 @@ UNBROKEN = frozenset({"unregister_runner", "destroy_runner"})
 
 @dataclass(frozen=True)
 class Gathered(Generic[R]):
-    """Every plugin's answer or failure, under its name. A failure is "unknown", never "empty"."""
+    """Every plugin's answer or failure, under its name. A failure is "unknown", never "empty".
+
+    Attributes:
+        partial: What a plugin that could not tell all did tell; it stands in `failures`, too.
+    """
 
     answers: dict[str, R] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
+    partial: dict[str, R] = field(default_factory=dict)
 
 
 @dataclass
@@ -163,10 +168,15 @@ class Dispatcher:
         impls = self._impls.get(hook.__name__, [])
         answers: dict[str, R] = {}
         failures: dict[str, Exception] = {}
+        partial: dict[str, R] = {}
 
         async def one(impl: _Impl) -> None:
             try:
                 answers[impl.plugin] = await self._call(hook, impl, kwargs)
+            except Incomplete as error:
+                failures[impl.plugin] = error
+                if not wrong(contract(hook), error.listed):
+                    partial[impl.plugin] = cast("R", error.listed)
             except (HookFault, Outcome) as error:
                 failures[impl.plugin] = error
 
@@ -180,6 +190,7 @@ class Dispatcher:
         return Gathered(
             {name: answers[name] for name in order if name in answers},
             {name: failures[name] for name in order if name in failures},
+            {name: partial[name] for name in order if name in partial},
         )
 
     # -- ask

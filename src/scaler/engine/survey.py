@@ -120,11 +120,13 @@ class Survey:
         gathered = await state.hooks.gather(SPEC.list_registrations)
         for plugin, listed in gathered.answers.items():
             await self._fold_registrations(plugin, listed, began)
+        for plugin, listed in gathered.partial.items():
+            await self._fold_registrations(plugin, listed, began, whole=False)
         self._complete["registrations"] = not gathered.failures
         return not gathered.failures
 
     async def _fold_registrations(
-        self, plugin: str, listed: list[Registration], began: float
+        self, plugin: str, listed: list[Registration], began: float, *, whole: bool = True
     ) -> None:
         state = self._state
         by_name = {registration.name: registration for registration in listed}
@@ -134,7 +136,7 @@ class Survey:
                 continue
             if registration is not None:
                 state.apply(row.runner.id, Seen(registration, listed=True))
-            else:
+            elif whole:
                 state.apply(row.runner.id, Unlisted())
         for name, registration in by_name.items():
             parsed = parse_runner_name(name, state.scaler)
@@ -151,10 +153,14 @@ class Survey:
         gathered = await state.hooks.gather(SPEC.list_machines)
         for plugin, listed in gathered.answers.items():
             await self._fold_machines(plugin, listed, began)
+        for plugin, listed in gathered.partial.items():
+            await self._fold_machines(plugin, listed, began, whole=False)
         self._complete["machines"] = not gathered.failures
         return not gathered.failures
 
-    async def _fold_machines(self, plugin: str, listed: list[Machine], began: float) -> None:
+    async def _fold_machines(
+        self, plugin: str, listed: list[Machine], began: float, *, whole: bool = True
+    ) -> None:
         state = self._state
         by_id = {machine.runner: machine for machine in listed if machine.runner is not None}
         async for row in self._rows():
@@ -164,7 +170,8 @@ class Survey:
             if row.told >= began:
                 continue
             if machine is None:
-                state.apply(row.runner.id, Unseen())
+                if whole:
+                    state.apply(row.runner.id, Unseen())
             elif machine != row.runner.machine or row.unseen is not None:
                 state.apply(row.runner.id, Provisioned(machine, listed=True))
         for runner_id, machine in by_id.items():
