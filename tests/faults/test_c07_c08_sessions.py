@@ -137,11 +137,6 @@ async def test_c08_session_with_something_missing(
             assert not [record for record in world.logged if record.exc_info]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="client/session.py raises it without a status, and the listener takes it for a lost"
-    " connection, which is tried again at once",
-)
 async def test_c08_backs_off_from_the_first_one_on(
     autojump_clock: MockClock, faults: Faults
 ) -> None:
