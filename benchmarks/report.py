@@ -21,6 +21,7 @@ import growth
 import hooks
 import ledger
 import plan
+import requests
 import start
 from bench import results
 
@@ -30,7 +31,7 @@ PAGES = (
     HERE / "plan.md",
     HERE.parent / "docs" / "explanation" / "transport.md",
 )
-SOURCES = ("burst", "plan", "start", "hooks", "ledger", "growth", "transport")
+SOURCES = ("burst", "plan", "start", "hooks", "ledger", "growth", "transport", "requests")
 NOTHING = "*No figures yet.*"
 BURST = ["flow", "jobs", "delay, ms", "**all started, s**", "min–max, s", "must, s",
          "hoped for, s", "floor, s", "listener, s", "listener ÷ scaler", "median job, s",
@@ -127,7 +128,7 @@ def _burst_aims(found: dict[str, Any]) -> list[Aim]:
     return aims
 
 
-def requests(found: dict[str, Any]) -> str:
+def _burst_requests(found: dict[str, Any]) -> str:
     """What was asked of GitHub, until all have started and until nothing is left."""
     kinds = ("JIT config", "acquire", "poll", "delete message", "remove runner")
     head = ["flow, jobs, delay", *kinds]
@@ -193,6 +194,16 @@ def _connected(found: dict[str, Any]) -> str:
     return results.table(CONNECTED, rows)
 
 
+def _per_job(found: dict[str, Any]) -> str:
+    shown = results.table(requests.HEAD, [requests.cells(row) for row in found["rows"]])
+    return f"{shown}\n\n{reached([Aim(*aim) for aim in requests.aims(found)], found)}"
+
+
+def _without_jobs(found: dict[str, Any]) -> str:
+    shown = results.table(requests.IDLE_HEAD, [requests.idle_cells(row) for row in found["idle"]])
+    return f"{shown}\n\n{reached([Aim(*aim) for aim in requests.idle_aims(found)], found)}"
+
+
 def _hooks(found: dict[str, Any]) -> str:
     counts = [str(count) for count in found["counts"]]
     rows = [
@@ -214,12 +225,14 @@ def _growth(found: dict[str, Any]) -> str:
 #: By the marker's name: whose results, and how they are shown.
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "burst": ("burst", burst),
-    "requests": ("burst", requests),
+    "requests": ("burst", _burst_requests),
     "plan": ("plan", _plan),
     "start": ("start", _starts),
     "hooks": ("hooks", _hooks),
     "ledger": ("ledger", _rows(ledger.HEAD, ledger.cells)),
     "growth": ("growth", _growth),
+    "requests per job": ("requests", _per_job),
+    "requests while idle": ("requests", _without_jobs),
     "transport": ("transport", _transport),
     "transport burst": ("transport", _connected),
     **{f"{n} machine": (n, machine) for n in SOURCES},

@@ -18,6 +18,8 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 def benchmark_scripts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the scripts import each other, as where they are started; forget them afterwards."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
+    # what others import by that name is not the script; it is put back afterwards
+    monkeypatch.delitem(sys.modules, "requests", raising=False)
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
@@ -39,6 +41,38 @@ def test_a_small_burst_comes_to_its_end(flow: str) -> None:
     row = burst.summary(case, [done])
     assert len(burst.cells(row)) == len(burst.HEAD)
     assert row["listener"] is None, "nobody measured five jobs"
+
+
+@pytest.mark.usefixtures("benchmark_scripts")
+async def test_requests_are_counted_by_job_and_by_where_they_go() -> None:
+    requests: Any = import_module("requests")
+    found = await requests.measure(requests.Sizes(single=2, burst=6, idle=1.5, hold=0.4))
+    rows = {row["what"]: row for row in found["rows"]}
+    alone = rows["one at a time, offered"]["asked"]
+    assert alone["REST API"] == {}
+    assert alone["Actions service"] == {"acquire": 2, "jitconfig": 2, "delete-agent": 2}
+    assert alone["message queue"]["poll"] == alone["message queue"]["delete-message"] > 2
+    many = rows["6 at once, assigned"]["asked"]
+    assert many["Actions service"] == {"jitconfig": 6, "delete-agent": 6}
+    assert many["message queue"]["poll"] < 18, "jobs that come at once are told at once"
+    reserved = rows["by REST, reserved, one at a time"]
+    assert reserved["asked"]["REST API"]["rest-add-labels"] == reserved["path"] == 2
+    assert reserved["asked"]["Actions service"] == reserved["asked"]["message queue"] == {}
+    waited = found["idle"][0]["asked"]["message queue"]["poll"]
+    assert 4000 < waited <= 9000, "a poll every 0.4 s"
+    assert all(len(requests.cells(row)) == len(requests.HEAD) for row in found["rows"])
+    assert all(len(requests.idle_cells(row)) == len(requests.IDLE_HEAD) for row in found["idle"])
+    wanted = {text: figure for text, figure, _, _ in requests.aims(found)}
+    assert min(wanted.values()) == 1 + requests.TO_COME
+
+
+@pytest.mark.usefixtures("benchmark_scripts")
+def test_how_often_an_hour_does_not_depend_on_where_counting_began() -> None:
+    requests: Any = import_module("requests")
+    assert requests.hourly([7.0, 57.0, 107.0], 120.0) == 72
+    assert requests.hourly([49.0, 99.0], 120.0) == 72
+    assert requests.hourly([5.0], 120.0) == 30
+    assert requests.hourly([], 120.0) == 0
 
 
 @pytest.mark.usefixtures("benchmark_scripts")
