@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from scaler import Unavailable
+from scaler import Registration, Unavailable
 from scaler_github.connection import GitHub
 
 World = Any
@@ -151,12 +151,13 @@ async def test_c28_ours_that_slipped_between_pages_are_asked_for(
 ) -> None:
     made(world, *(f"other-{number}" for number in range(99)))
     here = [await world.registered(number) for number in (1, 2, 3)]
-    gone = replace(here[0], id=9, name=world.name(9))
-    world.core.runners.append(gone)  # its number is another's: it does not count for it
+    elsewhere = Registration(name=world.name(9), ref="127.0.0.1:8/orgs/zoo/1")
+    world.core.runners.append(world.runner(9, registration=elsewhere))
+    world.core.runners.append(world.runner(8))
     made(world, *(f"more-{number}" for number in range(200)))
     world.sim.options.list_shift = 2
     assert set(await world.listed()) == {each.name for each in here}
-    assert world.calls("rest-runner") == 3
+    assert world.calls("rest-runner") == 2  # and the others by the list
 
 
 async def test_callers_share_one_reading_and_none_breaks_it(
@@ -234,9 +235,7 @@ async def test_what_was_done_meanwhile_counts(world: World, autojump_clock: Mock
         lists.append(set(await world.listed()))
 
     async with world.running():
-        # what is listed is what there was when the answer began its way
-        world.sim.faults.add("rest-runners", kind="slow")
-        world.sim.delays["rest-runners"] = 0
+        # What is listed is what there was when the answer began its way
         wire = world.sim._front.handle
 
         async def late(request: Any) -> Any:
@@ -254,6 +253,10 @@ async def test_what_was_done_meanwhile_counts(world: World, autojump_clock: Mock
             brief = await world.registered(4)
             await world.github.unregister_runner(brief)
         assert lists == [{old.name, new.name}]
+        # And a list that was begun before it was registered does not count against it
+        world.sim.options.list_delay = 60.0
+        await trio.sleep(31)
+        assert new.name in await world.listed()
 
 
 async def test_what_was_done_since_counts(world: World, autojump_clock: MockClock) -> None:

@@ -98,7 +98,7 @@ async def test_a_name_that_goes_on_existing_is_not_tried_for_ever(
     world: World, autojump_clock: MockClock
 ) -> None:
     world.sim.faults.add("rest-jitconfig", status=409, body={"message": "odd"}, times=None)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="is taken"):
         await world.github.register_runner(world.runner())
     assert world.calls("rest-jitconfig") == 1  # nobody is shown who has it
     await world.github.unregister_runner(world.runner())
@@ -218,5 +218,5 @@ async def test_what_github_does_not_understand_is_a_fault(
     world: World, autojump_clock: MockClock
 ) -> None:
     world.sim.faults.add("rest-jitconfig", status=422, body={"message": "labels are odd"})
-    with pytest.raises(GitHubError, match="422.*labels are odd"):
+    with pytest.raises(GitHubError, match=r"422.*labels are odd"):
         await world.github.register_runner(world.runner())

@@ -122,15 +122,19 @@ async def test_one_that_stays_is_removed_and_nothing_is_told(
     assert world.core.told == []
 
 
+@pytest.mark.parametrize("gone", [True, False])
 async def test_one_that_was_seen_busy_is_removed_at_once(
-    world: World, autojump_clock: MockClock
+    world: World, gone: bool, autojump_clock: MockClock
 ) -> None:
     runner = await world.stopped()
     runner = replace(runner, registration=replace(runner.registration, busy=True))
-    world.sim.remove_agent(runner.name)
+    if gone:
+        world.sim.remove_agent(runner.name)
+    began = trio.current_time()
     await world.github.unregister_runner(runner)
+    assert trio.current_time() - began < 1
     assert world.calls() == 2
-    assert world.core.told == [Registration(name=runner.name, gone=True)]
+    assert world.core.told == [Registration(name=runner.name, gone=True)] * gone
 
 
 async def test_nothing_is_told_of_one_whose_job_is_known(

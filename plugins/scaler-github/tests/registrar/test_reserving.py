@@ -103,6 +103,8 @@ async def test_c27_a_label_that_fails_leaves_none(
         ("rest-delete-label", {"status": 502}),
         ("rest-delete-label", {"kind": "lose"}),
         ("rest-delete-label", {"status": 204, "body": ""}),
+        ("rest-delete-label", {"status": 404}),
+        ("rest-delete-label", {"status": 404, "skip": 1}),
     ],
     ids=str,
 )
@@ -256,6 +258,16 @@ async def test_a_rate_limit_is_told_and_nothing_is_mended(
         await world.github.reserve_runner(runner, reserve())
     assert caught.value.retry_after is not None
     assert math.isclose(caught.value.retry_after, 60, abs_tol=1)
+    assert world.calls("rest-labels") == 0
+
+
+async def test_a_missing_right_is_told_and_nothing_is_mended(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    world.sim.faults.add("rest-add-labels", status=403)
+    with pytest.raises(Unavailable, match="403"):
+        await world.github.reserve_runner(runner, reserve())
     assert world.calls("rest-labels") == 0
 
 

@@ -154,7 +154,7 @@ class Desk:
                 if runner.source != self._context.name or number is None or runner.name in found:
                     continue
                 one = await self.runners.get(number, Purpose.ROUTINE)
-                if one is not None and one.name == runner.name:
+                if one is not None:
                     found[one.name] = one
             return found
 
