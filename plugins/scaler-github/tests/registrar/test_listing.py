@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from scaler import Registration, Unavailable
+from scaler import Registration, RunnerState, Unavailable
 from scaler_github.connection import GitHub
 
 World = Any
@@ -91,6 +92,24 @@ async def test_a_setting_says_how_long(world: World, autojump_clock: MockClock) 
     for _ in range(3):
         await world.listed()
     assert world.calls("rest-runners") == 3
+
+
+async def test_who_should_be_online_is_looked_for_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    """However long a list is kept: the core gives up who is not online in one from after then."""
+    monkeypatch.setattr(time, "time", lambda: 1.8e9 + trio.current_time())
+    world.config = {"api_cache_timeout": 600}
+    world.build()
+    runner = await world.registered(since=time.time() - 7, state=RunnerState.BOOTING)
+    await world.listed()
+    world.sim.bring_online(runner.name)
+    seen = []
+    while trio.current_time() < 500:
+        await trio.sleep(20)
+        if (await world.listed())[runner.name].online:
+            seen.append(trio.current_time())
+    assert seen == pytest.approx([240])  # start_timeout is over at 233
 
 
 async def test_c28_only_two_different_lists_make_a_runner_gone(

@@ -45,7 +45,7 @@ async def _follow(
         reads.append(answer)
         return {name: RestRunner(id=1, name=name, status="online", busy=False) for name in answer}
 
-    listing = Listing(read, TIMEOUT, Background())
+    listing = Listing(read, lambda: TIMEOUT, Background())
     for step, name, pause in steps:
         if step == "add":
             listing.added(name, 1)

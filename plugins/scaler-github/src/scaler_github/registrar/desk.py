@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from scaler import Registration, Secret, Unavailable
+from scaler import Registration, RunnerState, Secret, Unavailable
 from scaler_github.client import Backoff, GitHubError, Kind, Purpose, repeat
 from scaler_github.client.runners import RestRunners, Unusable
 from scaler_github.places import is_ours, number_in, to_ref
@@ -43,8 +43,7 @@ class Desk:
     def __init__(self, context: Context[Any, Any], account: Account, background: Background):
         self.account = account
         self.runners = RestRunners(account.rest, account.scope)
-        timeout = account.settings.api_cache_timeout
-        self.listing = Listing(self._read, timeout, background)
+        self.listing = Listing(self._read, self._oldest, background)
         self._context = context
         self._background = background
         self._reserved: dict[str, list[str]] = {}  # by name: the labels of those that are
@@ -149,14 +148,34 @@ class Desk:
             if complete:
                 return found
             # Other people's runners come and go while pages are turned: ours are asked for apart
-            for runner in self._context.view().runners:
-                number = self._number(runner)
-                if runner.source != self._context.name or number is None or runner.name in found:
-                    continue
-                one = await self.runners.get(number, Purpose.ROUTINE)
-                if one is not None:
-                    found[one.name] = one
+            for runner, number in self._here():
+                if runner.name not in found:
+                    one = await self.runners.get(number, Purpose.ROUTINE)
+                    if one is not None:
+                        found[one.name] = one
             return found
+
+    def _oldest(self) -> float:
+        """How old a list may be now.
+
+        Who should be online by now is given up unless a list shows it: one that was read since.
+        """
+        oldest, now = float(self.account.settings.api_cache_timeout), time.time()
+        for runner, _ in self._here():
+            profile = self._context.profiles.get(runner.profile)
+            if runner.state is RunnerState.BOOTING and profile is not None:
+                late = now - runner.since - profile.start_timeout
+                if late >= 0:
+                    oldest = min(oldest, late)
+        return oldest
+
+    def _here(self) -> list[tuple[Runner, int]]:
+        """The runners that the core knows of as registered here, with their numbers."""
+        return [
+            (runner, number)
+            for runner in self._context.view().runners
+            if runner.source == self._context.name and (number := self._number(runner)) is not None
+        ]
 
     def _is_ours(self, name: str) -> bool:
         scaler = name.rpartition("@")[2] if "@" in name else None

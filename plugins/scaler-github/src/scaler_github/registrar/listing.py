@@ -43,17 +43,17 @@ class Listing:
 
     Args:
         read: Reads them all.
-        timeout: How old a list may be, in seconds.
+        oldest: How old a list may be now, in seconds.
     """
 
     def __init__(
         self,
         read: Callable[[], Awaitable[dict[str, RestRunner]]],
-        timeout: float,
+        oldest: Callable[[], float],
         background: Background,
     ) -> None:
         self._read = read
-        self._timeout = timeout
+        self._oldest = oldest
         self._background = background
         self._read_at = -math.inf
         self._told = False
@@ -67,7 +67,7 @@ class Listing:
         Raises:
             GitHubError: They could not be read.
         """
-        if trio.current_time() >= self._read_at + self._timeout:
+        if trio.current_time() >= self._read_at + self._oldest():
             await self._refresh()
         else:
             await trio.lowlevel.checkpoint()
