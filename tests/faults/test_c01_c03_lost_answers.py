@@ -123,11 +123,6 @@ async def test_c02_body_cut_at_every_offset(autojump_clock: MockClock, faults: F
         await world.settled()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="client/message.py takes the request's id from x-github-request-id alone, and the"
-    " queue names it activityid (classify.py knows both)",
-)
 async def test_c02_told_with_the_request(autojump_clock: MockClock, faults: Faults) -> None:
     async with faults() as world, world.scaler():
         await at_work(world, run_time=20)

@@ -64,3 +64,17 @@ def test_a_person_is_waited_for_from_the_third_refusal_in_a_row(kind: Kind) -> N
     assert pauses[6:] == [60, 60]
     backoff.reset()
     assert backoff.after(fault(kind)) == 2
+
+
+async def test_all_of_it_ends_before_whoever_waits_gives_up(autojump_clock: object) -> None:
+    async def hang() -> None:
+        await trio.sleep(30)
+        raise fault(Kind.RETRY)
+
+    began = trio.current_time()
+    with pytest.raises(GitHubError) as caught:
+        await repeat(hang)
+    assert caught.value.kind is Kind.RETRY
+    assert trio.current_time() - began == pytest.approx(45)
+    with pytest.raises(GitHubError, match="within 10 s"):
+        await repeat(hang, within=10)

@@ -82,8 +82,9 @@ class Watch:
                 wrong.append(f"{prefix}{account.token.problem}")
             if days_left(account.rest.expires, account.rest.exchange.clock.now()) is not None:
                 texts.append(f"{prefix}{self._ending(account)}")
-            if shut := account.limits.shut_for():
-                wrong.append(f"{prefix}GitHub's rate limit: {shut:.0f} s to wait")
+            if until := seen.get("waits_until"):
+                when = time.strftime("%H:%M", time.gmtime(until))
+                wrong.append(f"{prefix}GitHub's rate limit: all calls wait until {when} UTC")
         if facts == self._told:
             return
         self._told = facts
@@ -96,6 +97,9 @@ class Watch:
             "signed_in_as": "a GitHub App" if account.token.is_app else "a token",
             **account.limits.facts(),
         }
+        if shut := account.limits.shut_for():
+            # To the minute: what is shown is not to change with every look
+            facts["waits_until"] = math.ceil((account.rest.exchange.clock.now() + shut) / 60) * 60
         if account.rest.expires is not None:
             facts["token_expires"] = account.rest.expires
         if account.token.problem:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from scaler_github.client import types, urls
-from scaler_github.client.classify import GitHubError, Kind, Verdict, classify
+from scaler_github.client.classify import GitHubError, Kind, Verdict, classify, request_id
 from scaler_github.client.exchange import send
 from scaler_github.client.transport import Request, authorization
 
@@ -269,8 +269,8 @@ def _empty(response: Response) -> bool:
 
 
 def _unreadable(what: str, why: str, response: Response) -> GitHubError:
-    request = response.headers.get("x-github-request-id", response.headers.get("activityid", ""))
-    told = f" (request {request[:80]})" if request else ""
+    request = request_id(response.headers)
+    told = f" (request {request})" if request else ""
     text = f"GitHub's answer to {what} is not readable: {why}{told}"
     return GitHubError(Verdict(Kind.RETRY, text, status=response.status))
 

@@ -151,7 +151,7 @@ def classify(response: Response, what: str, *, secret: bool = False, now: float 
         wait, told = _clamp(UNTOLD_WAIT if seconds is None else seconds), seconds is not None
     elif kind is Kind.RETRY and "retry-after" in response.headers:
         wait = _clamp(_retry_after(response.headers, now) or 0.0)
-    request_id = _request_id(response.headers)
+    request = request_id(response.headers)
     detail = "" if secret else _shown(response.body, type_name, message)
     text = f"GitHub answered {status} to {what}"
     if kind is Kind.WAIT:
@@ -162,9 +162,9 @@ def classify(response: Response, what: str, *, secret: bool = False, now: float 
         text += f": {missing}"
     if 300 <= status < 400:
         text += ": it has moved; look whether url names it as GitHub does now"
-    if request_id:
-        text += f" (request {request_id})"
-    return Verdict(kind, text, wait, request_id, status, type_name, told, row)
+    if request:
+        text += f" (request {request})"
+    return Verdict(kind, text, wait, request, status, type_name, told, row)
 
 
 def _error(body: bytes) -> tuple[str, str]:
@@ -194,7 +194,8 @@ def _shown(body: bytes, type_name: str, message: str) -> str:
     return "".join(c for c in " ".join(text.split()) if c.isprintable())[:_LONGEST_TEXT]
 
 
-def _request_id(headers: Mapping[str, str]) -> str:
+def request_id(headers: Mapping[str, str]) -> str:
+    """The number by which GitHub's support finds a request; the services name it differently."""
     for name in ("x-github-request-id", "activityid", "x-vss-e2eid"):
         if value := "".join(c for c in headers.get(name, "") if c.isascii() and c.isprintable()):
             return value[:80]

@@ -51,6 +51,7 @@ class _Window:
     limit: int
     remaining: int
     ends: float  # trio's clock
+    resets_at: int  # GitHub's
 
     @property
     def reserve(self) -> int:
@@ -101,7 +102,8 @@ class Limits:
         known = self._window(resource)
         if known is not None and abs(known.ends - ends) < 5:
             remaining = min(remaining, known.remaining)  # answers overtake each other
-        self._windows[resource] = _Window(limit, remaining, ends)
+        resets_at = int(headers["x-ratelimit-reset"])
+        self._windows[resource] = _Window(limit, remaining, ends, resets_at)
 
     def succeeded(self) -> None:
         """A call was let through."""
@@ -129,22 +131,17 @@ class Limits:
         return replace(verdict, wait=wait)
 
     def facts(self) -> dict[str, Any]:
-        """For people: what is left of each resource, and how long nobody may call."""
-        now = trio.current_time()
-        shut = {key: until - now for key, (until, _) in self._shut.items() if until > now}
+        """For people: what is left of each resource, and until when (Unix seconds)."""
         told: dict[str, Any] = {}
         for resource in sorted(self._windows):
             if (window := self._window(resource)) is not None:
                 told[resource] = {
                     "limit": window.limit,
                     "remaining": window.remaining,
-                    "resets_in": round(window.ends - now),
+                    "resets_at": window.resets_at,
                     "reserve": window.reserve,
                 }
-        facts: dict[str, Any] = {"rate_limits": told} if told else {}
-        if shut:
-            facts["waiting"] = round(max(shut.values()))
-        return facts
+        return {"rate_limits": told} if told else {}
 
     def shut_for(self) -> float:
         """Seconds until some resource may be called again; 0 where all may."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from scaler_github.client import types
-from scaler_github.client.classify import GitHubError, Kind, Verdict
+from scaler_github.client.classify import GitHubError, Kind, Verdict, request_id
 
 if TYPE_CHECKING:
     from scaler_github.client.transport import Response
@@ -88,7 +88,7 @@ def read_message(response: Response, what: str) -> QueueMessage:
 
 
 def _unreadable(response: Response, what: str, error: ValueError) -> Unreadable:
-    request = response.headers.get("x-github-request-id", "")[:80]
+    request = request_id(response.headers)
     size = len(response.body)
     text = f"the answer to {what} is no message ({size} bytes): {error}"
     if request:

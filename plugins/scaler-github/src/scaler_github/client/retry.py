@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from scaler_github.client.classify import GitHubError, Kind
+from scaler_github.client.classify import GitHubError, Kind, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,6 +17,7 @@ T = TypeVar("T")
 # Of the first pause: 5 s, doubling to a minute, while another one holds the session; a minute for
 # a missing right or a token that is refused again and again, since a person must act
 _CONFLICT, _CONFLICT_MOST, _PERSON = 5.0, 60.0, 60.0
+_WITHIN = 45.0  # the core waits a minute for what is asked for a runner
 _REFUSALS = 3  # in a row, until it is a person's business
 
 
@@ -68,6 +69,7 @@ async def repeat(
     *,
     attempts: int = 3,
     patience: float = 10.0,
+    within: float = _WITHIN,
     backoff: Backoff | None = None,
 ) -> T:
     """Make a call that may be made twice, until it succeeds or trying again is of no use.
@@ -76,14 +78,19 @@ async def repeat(
 
     Args:
         patience: The longest pause that is waited out; a longer one raises at once.
+        within: Seconds for all of it: whoever waits for the outcome has a deadline, too.
     """
     backoff = backoff or Backoff()
-    while True:
-        try:
-            return await call()
-        except GitHubError as error:
-            pause = backoff.after(error)
-            hopeless = error.kind not in {Kind.RETRY, Kind.WAIT}
-            if hopeless or backoff.failures >= attempts or error.wait > patience:
-                raise
-            await trio.sleep(min(pause, patience))
+    last: GitHubError | None = None
+    with trio.move_on_after(within):
+        while True:
+            try:
+                return await call()
+            except GitHubError as error:
+                last = error
+                pause = backoff.after(error)
+                hopeless = error.kind not in {Kind.RETRY, Kind.WAIT}
+                if hopeless or backoff.failures >= attempts or error.wait > patience:
+                    raise
+                await trio.sleep(min(pause, patience))
+    raise last or GitHubError(Verdict(Kind.RETRY, f"GitHub did not answer within {within:g} s"))

@@ -103,7 +103,7 @@ class Reread:
                 return False
             self.problem = ""
             self._seen = stamp
-            changed = text is not None and text != self._text
+            changed = text is not None and self._text is not None and text != self._text
             self._text = text if text is not None else self._text
             return changed
 
