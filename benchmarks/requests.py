@@ -31,7 +31,7 @@ from scaler.hooks import SPEC
 from scaler_github.testing import Exchange, Simulator
 
 WORK = 0.05  # seconds of a job
-LINGER = 3.0  # seconds that a registration outlives its job, where that is looked at
+LINGER = 3.0  # seconds that GitHub keeps a registration after its job, in one row
 MOST_REST, MOST_ON_PATH, POLLS_AN_HOUR = 5, 3, 72
 # What select-runner will ask about the artifact that proves whose job it is: not there yet
 TO_COME = 2
@@ -181,7 +181,7 @@ async def by_rest(jobs: int, *, reserved: bool, linger: float = 0.0) -> Row:
     """One job after another, on runners that were registered by REST."""
     what = "by REST, reserved, one at a time" if reserved else "by REST, one at a time"
     if linger:
-        what += f"; GitHub keeps the registration for {linger:g} s"
+        what += f", registered for {linger:g} s more"
     async with place(source=REST, target=1, vanish_delay=linger) as here:
         await here.until(here.ready, "a runner is online")
         await here.quiet()
@@ -294,11 +294,11 @@ def aims(found: dict[str, Any]) -> list[tuple[str, float, float, str]]:
     for one in found["rows"]:
         if one["reserved"]:
             calls = sum(one["asked"][BASES[0]].values()) / one["jobs"] + TO_COME
-            text = f"{one['what']}, REST, with the {TO_COME} that are to come"
-            wanted.append((text, calls, MOST_REST, "requests a job"))
+            text = f"{one['what']}, REST and the {TO_COME} to come"
+            wanted.append((text, calls, MOST_REST, "a job"))
             path = one["path"] / one["jobs"] + TO_COME
-            text = f"{one['what']}, while someone waits, with the same {TO_COME}"
-            wanted.append((text, path, MOST_ON_PATH, "requests a job"))
+            text = f"{one['what']}, while someone waits and the {TO_COME} to come"
+            wanted.append((text, path, MOST_ON_PATH, "a job"))
     return wanted
 
 
