@@ -85,10 +85,10 @@ class Watch:
             if until := seen.get("waits_until"):
                 when = time.strftime("%H:%M", time.gmtime(until))
                 wrong.append(f"{prefix}GitHub's rate limit: all calls wait until {when} UTC")
-        if facts == self._told:
-            return
-        self._told = facts
         line = "; ".join([*wrong, *texts]) or "connected"
+        if (line, facts) == self._told:
+            return
+        self._told = line, facts
         self._context.report(line, ok=not wrong, connections=facts)
 
     def _facts(self, account: Account) -> dict[str, Any]:
