@@ -19,7 +19,8 @@ for it) and `faults`::
         # leaving the world judges: I1 to I5, I7, I8, and what `recovers` saw
 
 `faults(...)` takes the settings (`target`, `most`, `acquirable`, `tick`, `github`: more lines of
-`[plugins.github]`, `more`: more lines of the profile and below), how long things take in machines
+`[plugins.github]`, `credential`: its token or app, `profile`: more lines of the profile, `more`:
+more lines of its part for the queue, and below), how long things take in machines
 (`times=Times(boot=60)`), `failures={"route": 12}` where a route may fail more often in 10 s (see
 `oracle.FAILURES`), and whatever `Simulator` and its `Options` take. One `seed` is one run.
 
@@ -74,7 +75,7 @@ tick = "{tick}"
 
 [plugins.github]
 url = "{url}"
-token = {{ env = "{token}" }}
+{credential}
 {github}
 [plugins.actions-queue]
 {acquirable}
@@ -85,6 +86,7 @@ labels = ["self-hosted-image:linux"]
 target_count = {target}
 max_count = {most}
 resources = {{ memory = "4G", vcpus = 2 }}
+{profile}
 [profiles.linux.actions-queue]
 {more}
 """
@@ -116,6 +118,8 @@ class World:
         tick: str = "30s",
         github: str = "",
         more: str = "",
+        profile: str = "",
+        credential: str = f'token = {{ env = "{TOKEN}" }}',
         plugins: dict[str, type[Any]] | None = None,
         times: Times | None = None,
         failures: dict[str, int] | None = None,
@@ -140,6 +144,8 @@ class World:
             "most": most,
             "tick": tick,
             "more": more,
+            "profile": profile,
+            "credential": credential,
             "github": github,
         }
         self._format["acquirable"] = "[plugins.acquirable-jobs]\n" if acquirable else ""
@@ -153,7 +159,7 @@ class World:
         """Write the settings."""
         path = self.folder / "scaler.toml"
         others = "".join(f"[plugins.{name}]\n" for name in self._plugins if name != "vm")
-        values = {"name": NAME, "token": TOKEN, "plugins": others, **self._format}
+        values = {"name": NAME, "plugins": others, **self._format}
         path.write_text(SETTINGS.format(folder=self.folder, url=self.simulator.url, **values))
         return path
 
