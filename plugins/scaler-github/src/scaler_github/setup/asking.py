@@ -9,17 +9,20 @@ import msgspec
 import trio
 
 from scaler_github.client import AppToken, GitHubError, Kind, Purpose, urls
+from scaler_github.client.classify import classify
+from scaler_github.client.exchange import send
 from scaler_github.client.limits import CORE
 from scaler_github.client.rest import bearer
 from scaler_github.client.transport import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Mapping
 
     from scaler_github.account import Account
     from scaler_github.client.transport import Response
 
 DEADLINE = 10.0  # seconds for one call
+ACCEPT = "application/vnd.github+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,41 +68,40 @@ class Asker:
         It goes round the limits, which are the credential's.
         """
         self.calls += 1
-        request = Request(
-            "GET", urls.join(self._rest.api, path), {"Accept": "application/vnd.github+json"}
-        )
+        request = Request("GET", urls.join(self._rest.api, path), {"Accept": ACCEPT})
         response = await self._account.transport.call(request, deadline=DEADLINE)
         return Answer(response.status, response.headers, _object(response.body))
 
     async def get(self, path: str, what: str, **query: str | int) -> Answer:
         """Read something, with the account's token."""
-        return await self._ask("GET", urls.join(path, "", query), what, self._rest.token)
+        return await self._ask("GET", urls.join(path, "", query), what)
 
     async def post(self, path: str, what: str, resource: str = CORE) -> Answer:
         """Make something; what is made is not in the answer, which may be a secret."""
-        made = await self._ask("POST", path, what, self._rest.token, resource)
+        made = await self._ask("POST", path, what, resource)
         return Answer(made.status, made.headers, {}, made.text, made.kind, made.wait)
 
     async def get_as_app(self, path: str, what: str) -> Answer:
-        """Read something as the App itself."""
-        token = self._account.token
+        """Read something as the App itself. It has limits of its own, which nobody keeps."""
+        token, exchange = self._account.token, self._rest.exchange
         assert isinstance(token, AppToken)
-
-        async def signed(refused: str | None = None) -> str:
-            del refused  # the first answer told GitHub's clock: another one is another JWT
-            return await token.signed()
-
-        return await self._ask("GET", path, what, signed)
-
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        what: str,
-        token: Callable[..., Awaitable[str]],
-        resource: str = CORE,
-    ) -> Answer:
         response = None
+        for _ in range(2):  # the first answer tells GitHub's clock, by which the next is signed
+            try:
+                request = _request("GET", urls.join(self._rest.api, path), await token.signed())
+                self.calls += 1
+                response = await send(exchange.transport, request, what, deadline=DEADLINE)
+            except GitHubError as error:
+                return _judged(error, None)
+            exchange.clock.heard(response.headers)
+            if response.status != 401:
+                break
+        assert response is not None
+        verdict = classify(response, what, now=exchange.clock.now())
+        return _judged(GitHubError(verdict), response)
+
+    async def _ask(self, method: str, path: str, what: str, resource: str = CORE) -> Answer:
+        token, exchange, response = self._rest.token, self._rest.exchange, None
         try:
             sent = trio.current_time()
             first = await token()
@@ -109,26 +111,32 @@ class Asker:
                 if another != first:
                     sent = trio.current_time()
                     response = await self._send(method, path, what, another, resource)
-            self._rest.exchange.checked(response, what, sent=sent)
+            exchange.checked(response, what, sent=sent)
         except GitHubError as error:
-            verdict = error.verdict
-            if response is None:
-                return Answer(text=str(error), kind=error.kind, wait=error.wait)
-            headers, told = response.headers, _object(response.body)
-            return Answer(response.status, headers, told, str(error), verdict.kind, verdict.wait)
+            return _judged(error, response)
         return Answer(response.status, response.headers, _object(response.body))
 
     async def _send(self, method: str, path: str, what: str, token: str, resource: str) -> Response:
-        headers = {
-            **bearer(token),
-            "Accept": "application/vnd.github+json",
-            "X-GitHub-Api-Version": urls.REST_VERSION,
-        }
-        request = Request(method, urls.join(self._rest.api, path), headers)
+        request = _request(method, urls.join(self._rest.api, path), token)
         self.calls += 1
         return await self._rest.exchange.send(
             request, what, purpose=Purpose.ROUTINE, resource=resource, deadline=DEADLINE
         )
+
+
+def _request(method: str, url: str, token: str) -> Request:
+    accept = {"Accept": ACCEPT, "X-GitHub-Api-Version": urls.REST_VERSION}
+    return Request(method, url, {**bearer(token), **accept})
+
+
+def _judged(error: GitHubError, response: Response | None) -> Answer:
+    """What came, with its verdict; which may be a success after all."""
+    verdict = error.verdict
+    if response is None:
+        return Answer(text=str(error), kind=error.kind, wait=error.wait)
+    told = _object(response.body)
+    text = str(error)
+    return Answer(response.status, response.headers, told, text, verdict.kind, verdict.wait)
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

@@ -76,7 +76,7 @@ class _Look:
             await self._see_groups()
         self._add(*way.clock(self.account.rest.exchange.clock.ahead))
         if not required_missing(self.found):
-            self._add(*owner.scarce(self.account.limits.facts()))
+            self._add(*self._scarce())
 
     async def _reach(self) -> Finding:
         self._doing = f"reaching {self._where.api}"
@@ -160,9 +160,8 @@ class _Look:
     def _broken(self, answer: Answer) -> bool:
         """Whether it says nothing, since it never came or was not asked for: that is told then."""
         if answer.kind is Kind.WAIT:
-            facts = self.account.limits.facts()
-            if not answer.status and owner.scarce(facts) and not facts.get("waiting"):
-                self._add(*owner.scarce(facts))
+            if not answer.status and not self.account.limits.shut_for() and self._scarce():
+                self._add(*self._scarce())
             else:
                 fix = "Wait; look what else calls GitHub with this credential."
                 self._add(wrong(f"GitHub's rate limit is used up: {answer.text}", fix))
@@ -171,3 +170,6 @@ class _Look:
             return False
         self._add(wrong(f"{self._doing}: {answer.text}", registering.AGAIN))
         return True
+
+    def _scarce(self) -> list[Finding]:
+        return owner.scarce(self.account.limits.facts(), self.account.rest.exchange.clock.now())

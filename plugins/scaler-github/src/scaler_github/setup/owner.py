@@ -109,12 +109,18 @@ def permissions(where: Where, answer: Answer) -> list[Finding]:
     return [unseen(f"whether Actions is on in {scope} is not told")]
 
 
-def scarce(told: object) -> list[Finding]:
-    """Whether so few REST calls are left that only runners get them; `Limits.facts()`."""
+def scarce(told: object, now: float) -> list[Finding]:
+    """Whether so few REST calls are left that only runners get them.
+
+    Args:
+        told: `Limits.facts()`.
+        now: Unix seconds.
+    """
     core = told.get("rate_limits", {}).get("core") if isinstance(told, dict) else None
     if not core or core["remaining"] > core["reserve"]:
         return []
-    left, most, minutes = core["remaining"], core["limit"], max(1, round(core["resets_in"] / 60))
+    left, most = core["remaining"], core["limit"]
+    minutes = max(1, round((core["resets_at"] - now) / 60))
     return [
         useful(
             f"{left} of {most} REST calls are left for the next {minutes} min: they are kept for "
