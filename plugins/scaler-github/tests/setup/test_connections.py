@@ -290,7 +290,8 @@ async def test_few_calls_are_left_to_the_runners(
 ) -> None:
     sim.add_token("ghp_good", ["admin:org"])
     sim.limit_rate(20, "ghp_good")
-    [_, _, warned] = await lines(checked.build(sim.url, "ghp_good"), told, sim, most=2)
+    [*_, warned, rest] = await lines(checked.build(sim.url, "ghp_good"), told, sim, most=2)
+    assert rest.startswith("unseen looking at organization acme was left out")
     assert warned.startswith("warn 19 of 5000 REST calls are left")
     sim.limit_rate(0, "ghp_good")
     [_, wrong] = await lines(checked.build(sim.url, "ghp_good"), told, sim, most=2)

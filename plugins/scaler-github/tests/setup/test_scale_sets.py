@@ -70,6 +70,13 @@ async def test_labels_that_differ(
         assert word.lower() in said.lower()
 
 
+async def test_one_that_is_never_taken_over(checked: Checked, sim: Simulator, told: Told) -> None:
+    sim.create_scale_set("linux", ["linux", "x64"])
+    checked.queue_own = {"linux": Own(adopt="never")}
+    [said] = told(await checked.build(sim.url, sim.token).queue.check())
+    assert "only if this scaler made it (profiles.linux.actions-queue.adopt)" in said
+
+
 async def test_labels_differ_by_more_than_their_case(
     checked: Checked, sim: Simulator, told: Told
 ) -> None:

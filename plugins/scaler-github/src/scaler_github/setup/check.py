@@ -12,7 +12,7 @@ from scaler_github.client import GitHubError, Kind, TransportError, urls
 from scaler_github.client.limits import REGISTRATION
 from scaler_github.setup import owner, registering, signin, way
 from scaler_github.setup.asking import Answer, Asker
-from scaler_github.setup.findings import required_missing, wrong
+from scaler_github.setup.findings import required_missing, unseen, wrong
 from scaler_github.setup.rights import Signed
 from scaler_github.setup.where import Where
 
@@ -162,6 +162,7 @@ class _Look:
         if answer.kind is Kind.WAIT:
             if not answer.status and not self.account.limits.shut_for() and self._scarce():
                 self._add(*self._scarce())
+                self._add(unseen(f"{self._doing} was left out: it can wait until then"))
             else:
                 fix = "Wait; look what else calls GitHub with this credential."
                 self._add(wrong(f"GitHub's rate limit is used up: {answer.text}", fix))

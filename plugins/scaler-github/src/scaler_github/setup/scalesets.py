@@ -57,6 +57,8 @@ def present(wanted: Wanted, found: ScaleSet, session: str = "") -> list[Finding]
     there = [label.name for label in found.labels]
     told = f"{_plural('label', there)} {', '.join(there)}" if there else "no labels"
     after = f"; {session}" if session else ""
+    if wanted.adopt == "never":
+        after += f"; it is used only if this scaler made it ({wanted.table}.adopt)"
     known = f"scale set {found.name or wanted.name} is number {found.id}"
     return [well(f"{wanted}: {known}, with {told}{after}"), *_differing(wanted, there)]
 
