@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from scaler import Unavailable
@@ -101,6 +102,9 @@ async def test_a_name_that_goes_on_existing_is_not_tried_for_ever(
     with pytest.raises(Unavailable, match="is taken"):
         await world.github.register_runner(world.runner())
     assert world.calls("rest-jitconfig") == 1  # nobody is shown who has it
+    with pytest.raises(Unavailable, match="does not show it yet"):
+        await world.github.unregister_runner(world.runner())
+    await trio.sleep(121)
     await world.github.unregister_runner(world.runner())
 
 
@@ -139,6 +143,83 @@ async def test_c22_what_cannot_be_looked_for_is_removed_when_the_core_asks(
     with pytest.raises(Unavailable, match="register runner"):
         await world.github.register_runner(world.runner())
     assert names(world) == [world.name()]
+    await world.github.unregister_runner(world.runner())
+    assert world.sim.agents == []
+
+
+async def lost(world: World, **fault: Any) -> None:
+    world.sim.faults.add("rest-jitconfig", **fault)
+    with pytest.raises(Unavailable):
+        await world.github.register_runner(world.runner())
+
+
+@pytest.mark.parametrize("sim_options", [{"list_delay": 60.0}])
+async def test_c22_what_is_not_shown_yet_is_not_taken_for_gone(
+    world: World, autojump_clock: MockClock
+) -> None:
+    await lost(world, kind="lose")
+    for _ in range(6):
+        with pytest.raises(Unavailable, match="does not show it yet") as caught:
+            await world.github.unregister_runner(world.runner())
+        assert names(world) == [world.name()]
+        assert caught.value.retry_after == 10
+        await trio.sleep(10)
+    await world.github.unregister_runner(world.runner())
+    assert world.sim.agents == []
+
+
+@pytest.mark.parametrize("sim_options", [{"list_delay": 60.0}])
+@pytest.mark.parametrize(
+    "fault", [None, {"fields": {"encoded_jit_config": "x"}}, {"status": 403}, {"status": 422}]
+)
+async def test_c22_what_was_never_registered_is_gone_at_once(
+    world: World, fault: Any, autojump_clock: MockClock
+) -> None:
+    await lost(world, kind="drop")
+    if fault is not None:
+        world.sim.faults.add("rest-jitconfig", **fault)
+    await world.github.unregister_runner(world.runner())
+    assert world.sim.agents == []
+    assert world.calls("rest-jitconfig") == 2
+    assert world.core.told == []
+    await world.github.unregister_runner(world.runner())
+    assert world.calls("rest-jitconfig") == 2  # it is known now
+
+
+@pytest.mark.parametrize("sim_options", [{"list_delay": 60.0}])
+async def test_c22_a_second_answer_that_is_lost_is_no_answer_either(
+    world: World, autojump_clock: MockClock
+) -> None:
+    await lost(world, kind="drop")
+    world.sim.faults.add("rest-jitconfig", kind="lose")
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await world.github.unregister_runner(world.runner())
+    assert names(world) == [world.name()]
+    await trio.sleep(61)
+    await world.github.unregister_runner(world.runner())
+    assert world.sim.agents == []
+
+
+async def test_c22_after_long_lists_are_enough(world: World, autojump_clock: MockClock) -> None:
+    await lost(world, kind="drop")
+    await trio.sleep(121)
+    await world.github.unregister_runner(world.runner())
+    assert world.calls("rest-jitconfig") == 1
+
+
+async def test_c22_a_caller_that_left_has_no_answer_either(
+    world: World, autojump_clock: MockClock
+) -> None:
+    world.sim.options.list_delay = 60.0
+    world.sim.delays["rest-jitconfig"] = 5.0
+    with trio.move_on_after(1):
+        await world.github.register_runner(world.runner())
+    await trio.sleep(10)
+    assert names(world) == [world.name()]
+    with pytest.raises(Unavailable, match="not show it yet"):
+        await world.github.unregister_runner(world.runner())
+    await trio.sleep(61)
     await world.github.unregister_runner(world.runner())
     assert world.sim.agents == []
 

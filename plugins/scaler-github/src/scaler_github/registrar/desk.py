@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 from functools import partial
@@ -17,11 +18,11 @@ from scaler_github.registrar import labels
 from scaler_github.registrar.listing import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from scaler import Context, Runner
     from scaler_github.account import Account
-    from scaler_github.client.runners import RestRunner
+    from scaler_github.client.runners import RestJitConfig, RestRunner
     from scaler_github.registrar.background import Background
 
 WORK_FOLDER = "_work"
@@ -29,6 +30,9 @@ WORK_FOLDER = "_work"
 CONFIG_LASTS = 45 * 60.0
 # A runner whose machine stopped is looked for so long, in case GitHub removes it by itself
 LOOKS = (0.0, 5.0, 5.0)
+# GitHub's lists show a new runner after so many seconds at the latest
+SHOWN = 120.0
+_SHOWN_SOON = 10.0  # until it is looked for again
 # Labels that were not put as a whole are gone after so many seconds, unless GitHub is ill
 _MENDED = 5.0
 _QUICK = 0.25  # the first pause meanwhile
@@ -46,6 +50,8 @@ class Desk:
         self.listing = Listing(self._read, self._oldest, background)
         self._context = context
         self._background = background
+        # When a runner was asked for without an answer (yet), and how to ask again
+        self._unanswered: dict[str, tuple[float, Callable[[], Awaitable[RestJitConfig]]]] = {}
         self._reserved: dict[str, list[str]] = {}  # by name: the labels of those that are
 
     # Registered and removed
@@ -54,6 +60,7 @@ class Desk:
         """Register a runner and answer its just-in-time configuration."""
         number = await self.runners.group_id(group)
         generate = partial(self.runners.generate_jit_config, name, number, wanted, WORK_FOLDER)
+        self._unanswered[name] = trio.current_time(), generate
         try:
             try:
                 made = await generate()
@@ -64,11 +71,15 @@ class Desk:
                 await self._remove_leftover(name)
                 made = await generate()
         except GitHubError as error:
-            if error.kind is Kind.RETRY:
+            known = error.kind is not Kind.RETRY
+            if not known:
                 # It exists now, or may exist, and nobody has a configuration for it
                 with suppress(GitHubError):  # the core has it removed again, and goes on trying
-                    await self._remove_useless(name, error)
+                    known = await self._remove_useless(name, error)
+            if known:
+                del self._unanswered[name]
             raise
+        del self._unanswered[name]
         self.listing.added(name, made.runner.id)
         return Registration(
             name=name,
@@ -87,14 +98,16 @@ class Desk:
             raise Unavailable(f"the name {name} is taken by a runner that runs a job")
         await repeat(partial(self.runners.delete, found.id))
 
-    async def _remove_useless(self, name: str, error: GitHubError) -> None:
+    async def _remove_useless(self, name: str, error: GitHubError) -> bool:
+        """Remove what nobody has a configuration for; whether it was there, and is gone."""
         number = error.number if isinstance(error, Unusable) else None
         if number is None:
             found = await self.runners.by_name(name)
             if found is None or found.busy:
-                return
+                return False
             number = found.id
         await self.runners.delete(number)
+        return True
 
     async def remove(self, runner: Runner, *, patient: bool = False) -> bool:
         """Remove a runner, by its number where that is known.
@@ -108,11 +121,33 @@ class Desk:
         self._reserved.pop(runner.name, None)
         gone = patient and await self._goes(runner)
         if not gone:
-            number = await self._find(runner)
+            number = await self._find(runner) or await self._hidden(runner.name)
             # Never repeated: what a second call does not find may have been removed by the first
             gone = number is None or not await self.runners.delete(number)
         self.listing.removed(runner.name)
+        self._unanswered.pop(runner.name, None)
         return gone
+
+    async def _hidden(self, name: str) -> int | None:
+        """The number of a runner that no list shows, though it may have been registered.
+
+        New runners are shown late. But their names are taken at once: where the name is free, the
+        runner is not there. The one that is registered to see this is the one to be removed.
+        """
+        since, generate = self._unanswered.get(name, (-math.inf, None))
+        if generate is None or trio.current_time() > since + SHOWN:
+            return None
+        try:
+            return (await generate()).runner.id
+        except GitHubError as error:
+            if isinstance(error, Unusable) and error.number is not None:
+                return error.number
+            if error.kind is Kind.EXISTS:
+                text = f"{name} is registered, but GitHub does not show it yet"
+                raise Unavailable(text, _SHOWN_SOON) from None
+            if error.kind in {Kind.RETRY, Kind.WAIT, Kind.REFRESH}:
+                raise
+            return None  # that way nothing can be learnt
 
     async def _goes(self, runner: Runner) -> bool:
         """Whether it is gone by itself, or is so soon."""
