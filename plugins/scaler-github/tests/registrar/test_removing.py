@@ -111,10 +111,14 @@ async def test_what_lists_do_not_show_yet_is_not_gone(
     assert world.sim.agents == []
 
 
+@pytest.mark.parametrize("fault", [None, {"status": 404, "act": True}], ids=str)
 async def test_one_that_stays_is_removed_and_nothing_is_told(
-    world: World, autojump_clock: MockClock
+    world: World, fault: Any, autojump_clock: MockClock
 ) -> None:
+    """Also where GitHub does not know it any more: the connection may have sent that call twice."""
     runner = await world.stopped()
+    if fault is not None:
+        world.sim.faults.add("rest-delete-runner", **fault)
     began = trio.current_time()
     await world.github.unregister_runner(runner)
     assert trio.current_time() - began == pytest.approx(10)

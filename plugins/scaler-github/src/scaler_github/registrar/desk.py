@@ -122,8 +122,9 @@ class Desk:
         gone = patient and await self._goes(runner)
         if not gone:
             number = await self._find(runner) or await self._hidden(runner.name)
-            # Never repeated: what a second call does not find may have been removed by the first
-            gone = number is None or not await self.runners.delete(number)
+            absent = number is None or not await self.runners.delete(number)
+            # It was there a moment ago: a call whose answer was lost on the way has removed it
+            gone = absent and not patient
         self.listing.removed(runner.name)
         self._unanswered.pop(runner.name, None)
         return gone
