@@ -86,10 +86,12 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> list[World]:
         return connection
 
     async def write(self: Writer, changes: Changes) -> None:
+        # Before anybody else has a turn: the thread writes in the order that it is asked in
+        failed = any(world.ledger_fails for world in worlds)
+        error = None if failed else self._transaction([_Entry(dict(changes))])
         await trio.lowlevel.cancel_shielded_checkpoint()
-        if any(world.ledger_fails for world in worlds):
+        if failed:
             raise sqlite3.OperationalError("database or disk is full")
-        error = self._transaction([_Entry(dict(changes))])
         if error is not None:
             raise error
         await trio.lowlevel.checkpoint_if_cancelled()

@@ -27,7 +27,10 @@ WINDOW = 10.0  # seconds in which failures of one route are counted
 # all, and a good answer starts anew. Half of that at every turn would be 8 in 10 s.
 FAILURES = 8
 # What is asked for each runner may fail for each of them, and twice as often: to look, and to act
-PER_RUNNER = {"jitconfig", "get-agent", "list-agents", "delete-agent"}
+PER_RUNNER = {
+    *("jitconfig", "get-agent", "list-agents", "delete-agent"),
+    *("rest-jitconfig", "rest-runner", "rest-runners", "rest-delete-runner"),
+}
 POLLS = 72 + 8  # an hour without news: one in 50 s, and some that a change of the ceiling ended
 
 

@@ -105,7 +105,17 @@ def test_what_was_done_from_here_shows_nothing(start: RunnerState, order: tuple[
         assert not works(before, row)
     assert not row.served
     if order[0] is STOP:
-        assert row.failed
+        assert after(Unregistered(), row=row).failed
+
+
+def test_a_stop_is_no_failure_until_it_is_known_that_it_had_no_job() -> None:
+    row = after(STOP, row=starting(RunnerState.BOOTING))
+    assert row.suspect
+    assert not row.failed
+    assert came_to_nothing(row, after(Unregistered(), row=row))
+    for told in (JobStarted("j1"), JobDone("j1", "ok")):  # late, but it comes
+        late = after(told, row=row)
+        assert not came_to_nothing(late, after(Unregistered(), row=late))
 
 
 def test_whatever_the_order_it_had_its_job_or_not_but_not_both() -> None:
@@ -128,7 +138,6 @@ def test_a_job_that_was_told_of_is_not_found_out(told: Fact) -> None:
 
 def test_what_says_busy_had_a_job_though_its_machine_stopped() -> None:
     row = after(STOP, row=starting(RunnerState.BOOTING))
-    assert row.failed
     said = after(Refused(), row=row)
     assert works(row, said)
     assert not said.failed
@@ -148,19 +157,23 @@ def test_a_list_that_shows_it_busy_shows_that_starting_works() -> None:
 
 def test_who_stops_unused_is_told_from_who_ends_otherwise() -> None:
     booting, idle = starting(RunnerState.BOOTING), starting(RunnerState.IDLE)
+
+    def judged(row: Row, *facts: Fact, now: float = 0.0) -> tuple[Row, Row]:
+        row = after(*facts, row=row, now=now)
+        return row, after(Unregistered(), row=row, now=now)
+
     for row in (booting, idle):
-        assert stopped_unused(row, after(STOP, row=row, now=599), 599)
-    assert stopped_unused(booting, after(STOP, row=booting, now=600), 600)
-    old = after(STOP, row=idle, now=600)  # it was well for long
-    assert came_to_nothing(idle, old)
-    assert not stopped_unused(idle, old, 600)
+        assert stopped_unused(*judged(row, STOP, now=599))
+    assert stopped_unused(*judged(booting, STOP, now=600))
+    old = judged(idle, STOP, now=600)  # it was well for long
+    assert came_to_nothing(*old)
+    assert not stopped_unused(*old)
     away = after(Unseen(), row=after(Unseen(), row=booting, now=200), now=200)
-    gone = after(Unseen(), row=away, now=240)
-    assert stopped_unused(away, gone, 240)
+    assert stopped_unused(*judged(away, Unseen(), now=240))
     for fact in (Removed(), Retire("surplus"), JobDone("j1", "ok")):
-        assert not stopped_unused(booting, after(fact, row=booting), 0)
+        assert not stopped_unused(*judged(booting, fact))
     served = after(JobStarted("j1"), row=idle)
-    assert not stopped_unused(served, after(STOP, row=served), 0)
+    assert not stopped_unused(*judged(served, STOP))
 
 
 def stops(*times: tuple[float, float]) -> Halt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from scaler.model.halt import stop
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 LONGEST = 60.0  # seconds until the next try, at most
 FORGIVEN = 600.0  # seconds without a failure after which counting starts anew
+PENDING = 15.0  # seconds that a profile waits for the answer whether a runner had its job
 AVOIDED = 60.0  # seconds for which a room that failed a profile is its last choice
 
 
@@ -45,6 +47,12 @@ class Backoffs:
             backoff = Backoff(failures, now + wait, text, now)
         self.profiles[profile] = backoff
         return backoff
+
+    def suspect(self, profile: str, text: str, now: float) -> None:
+        """A machine stopped, and whether that is a failure is being asked: wait for the answer."""
+        last = self.profiles.get(profile) or Backoff(0, now, "", -math.inf)
+        until = max(last.until, now + PENDING)
+        self.profiles[profile] = Backoff(last.failures, until, text, last.at)
 
     def stopped(self, profile: str, text: str, now: float, born: float) -> Halt:
         """A machine stopped without a job; the count now."""

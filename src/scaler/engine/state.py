@@ -16,7 +16,7 @@ from scaler.hooks import SPEC
 from scaler.ledger.ledger import Transaction
 from scaler.model.demand import Demand
 from scaler.model.evolve import evolve
-from scaler.model.lifecycle import advance, came_to_nothing, stopped_unused, works
+from scaler.model.lifecycle import advance, came_to_nothing, is_suspect, stopped_unused, works
 from scaler.model.names import parse_runner_name, runner_name
 from scaler.model.plan import Plan
 from scaler.model.row import Fact, Row
@@ -179,8 +179,11 @@ class State:
             self.backoffs.worked(row.runner.profile)
             if row.served and not before.served:
                 self._served(row)
+        if is_suspect(before, row):
+            text = f"{row.runner.name} stopped, and whether it had its job is being asked"
+            self.backoffs.suspect(row.runner.profile, text, now)
         if came_to_nothing(before, row):
-            self.start_failed(row, row.runner.reason, unused=stopped_unused(before, row, now))
+            self.start_failed(row, row.runner.reason, unused=stopped_unused(before, row))
         return row
 
     def by_name(self, name: str) -> Row | None:
@@ -234,7 +237,8 @@ class State:
         `unused`: its machine started, and stopped again without a job.
         """
         runner = row.runner
-        now = self.clock.now()
+        # (a stop is judged later, and counts from when it was)
+        now = row.entered if row.suspect else self.clock.now()
         told = error.retry_after if isinstance(error, Unavailable) else None
         backoff = self.backoffs.failed(runner.profile, text, now, row.born, told or 0.0)
         if isinstance(error, NoRoom) or (error is not None and runner.registration is not None):
@@ -244,7 +248,7 @@ class State:
         until = max(backoff.until, halt.until if halt is not None else 0.0)
         self.event(
             f"{runner.name} came to nothing ({backoff.failures} in a row),"
-            f" next try in {until - now:g} s: {text}",
+            f" next try in {max(0.0, until - self.clock.now()):g} s: {text}",
             profile=runner.profile,
             runner=runner.id,
             level=logging.WARNING,

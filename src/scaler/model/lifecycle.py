@@ -46,10 +46,14 @@ def came_to_nothing(before: Row, row: Row) -> bool:
     return row.failed and not before.failed
 
 
-def stopped_unused(before: Row, row: Row, now: float) -> bool:
-    """Whether its machine has just stopped by itself, early and without ever having had a job."""
-    idle = before.runner.state is RunnerState.IDLE and now - before.entered >= STEADY
-    return came_to_nothing(before, row) and stopped(row) and not idle
+def stopped_unused(before: Row, row: Row) -> bool:
+    """Whether it was just found that its machine stopped early, without ever having had a job."""
+    return came_to_nothing(before, row) and row.suspect and not row.steady
+
+
+def is_suspect(before: Row, row: Row) -> bool:
+    """Whether its machine has just stopped without a job that anybody told of."""
+    return row.suspect and not before.suspect and not row.unregistered
 
 
 def works(before: Row, row: Row) -> bool:
@@ -121,7 +125,9 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
         case Refused():
             return _refused(row, now)
         case Unregistered():
-            return _cleaned(evolve(row, unregistered=True, config=None), now)
+            failed = row.failed or (row.suspect and _jobless(row))
+            row = evolve(row, unregistered=True, config=None, failed=failed)
+            return _cleaned(row, now)
         case Destroyed():
             return _cleaned(evolve(row, destroyed=True, config=None), now)
         case Tick(profile):
@@ -168,7 +174,12 @@ def _give_up(row: Row, reason: str, now: float, *, idle_too: bool = True) -> Row
     """
     state = row.runner.state
     waiting = state in _STARTING or (idle_too and state is RunnerState.IDLE)
-    return _retire(evolve(row, failed=row.failed or (_jobless(row) and waiting)), reason, now)
+    if _jobless(row) and waiting:
+        steady = state is RunnerState.IDLE and now - row.entered >= STEADY
+        # A stop says nothing yet: a job's messages may be late, or never come
+        verdict = {"suspect": True, "steady": steady} if stopped(row) else {"failed": True}
+        row = evolve(row, **verdict)
+    return _retire(row, reason, now)
 
 
 def _jobless(row: Row) -> bool:
@@ -188,7 +199,7 @@ def _weighed(row: Row) -> Row:
     machine that stops after that, since it is being destroyed.
     """
     if row.removed and stopped(row) and _jobless(row) and not row.unregistered:
-        return evolve(row, served=True, failed=False)
+        return evolve(row, served=True, suspect=False, failed=False)
     return row
 
 
@@ -306,6 +317,8 @@ def _unseen(row: Row, now: float) -> Row:
 
 
 def _job_started(row: Row, job: str, now: float) -> Row:
+    if row.suspect and not row.runner.job and job:
+        row = _with(evolve(row, suspect=False, served=True), job=job)
     if row.runner.state in (RunnerState.RETIRING, RunnerState.HELD) or row.done:
         return row
     registration = row.runner.registration
@@ -316,7 +329,7 @@ def _job_started(row: Row, job: str, now: float) -> Row:
 
 
 def _job_done(row: Row, fact: JobDone, now: float) -> Row:
-    row = evolve(row, done=True, result=fact.result)
+    row = evolve(row, done=True, result=fact.result, suspect=False)
     if fact.job and row.runner.job != fact.job:
         row = _with(row, job=fact.job)
     reason = f"its job ended: {fact.result or 'no result known'}"
@@ -331,7 +344,7 @@ def _refused(row: Row, now: float) -> Row:
         return row
     row = evolve(row, refused=now)
     if row.forced or stopped(row):  # its machine goes all the same
-        return evolve(row, served=True, failed=False) if _jobless(row) else row
+        return evolve(row, served=True, suspect=False, failed=False) if _jobless(row) else row
     registration = row.runner.registration or Registration(name=row.runner.name)
     row = _with(row, registration=evolve(registration, online=True, busy=True))
     return _enter(evolve(row, idle_again=None), RunnerState.BUSY, "it is still running a job", now)

@@ -38,6 +38,9 @@ class Row:
         idle_again, offline: Since when a list says that it is not busy, or not online, any more.
         listed: When a complete list last told about its registration, while it boots.
         failed: It ended by itself, or was given up, before it had a job.
+        suspect: Its machine stopped, and nobody told of a job: what the other side says of its
+            registration decides whether it failed.
+        steady: It had been idle for long when its machine stopped.
         removed: The other side removed its registration, and nobody here did.
         served: It had a job that nobody told of: what else it ended in shows it.
         told: When a fact last came first-hand: a list that began before then may not contradict it.
@@ -60,6 +63,8 @@ class Row:
     offline: float | None = None
     listed: float | None = None
     failed: bool = False
+    suspect: bool = False
+    steady: bool = False
     removed: bool = False
     served: bool = False
     told: float = 0.0

@@ -103,11 +103,11 @@ def test_every_row_of_the_table_decides_a_case(name: str) -> None:
     [
         (
             {"x-accepted-oauth-scopes": "admin:org", "x-oauth-scopes": "repo, workflow"},
-            "wanted one of the scopes admin:org, the token has repo, workflow",
+            "wanted the scope admin:org, the token has repo, workflow",
         ),
         (
-            {"x-accepted-oauth-scopes": "admin:org", "x-oauth-scopes": ""},
-            "wanted one of the scopes admin:org, the token has none",
+            {"x-accepted-oauth-scopes": "admin:org, repo", "x-oauth-scopes": ""},
+            "wanted one of the scopes admin:org, repo, the token has none",
         ),
         (
             {"x-accepted-github-permissions": "organization_self_hosted_runners=write"},
@@ -156,7 +156,7 @@ def test_nothing_of_a_secret_answer_is_shown() -> None:
     [
         ("https://github.com/a", ("admin:org", "organization_self_hosted_runners: write")),
         ("https://github.com/a/b", ("repo", "administration: write")),
-        ("https://github.com/enterprises/a", ("manage_runners:enterprise", "enterprise_")),
+        ("https://github.com/enterprises/a", ("manage_runners:enterprise", "no other will do")),
     ],
 )
 def test_missing_rights_are_named(url: str, rights: tuple[str, ...]) -> None:

@@ -131,7 +131,9 @@ def _token(
     if settings.app is not None:
         app = settings.app
         key = Reread(app.private_key.reveal, limiter=limiter)
-        return AppToken(app.client_id, app.installation_id, key, api, exchange)
+        # What the App itself asks for is counted apart from what its installation does
+        own = Exchange(exchange.transport, Limits(), exchange.clock)
+        return AppToken(app.client_id, app.installation_id, key, api, own)
     assert settings.token is not None, "the settings were checked"
     source = settings.token
     return PersonalToken(

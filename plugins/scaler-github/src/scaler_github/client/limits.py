@@ -100,7 +100,7 @@ class Limits:
         resource = headers.get("x-ratelimit-resource", CORE)
         ends = trio.current_time() + min(max(left, 0.0), LONGEST_WAIT)
         known = self._window(resource)
-        if known is not None and abs(known.ends - ends) < 5:
+        if known is not None and known.limit == limit and abs(known.ends - ends) < 5:
             remaining = min(remaining, known.remaining)  # answers overtake each other
         resets_at = int(headers["x-ratelimit-reset"])
         self._windows[resource] = _Window(limit, remaining, ends, resets_at)

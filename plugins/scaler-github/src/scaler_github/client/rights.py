@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _RIGHTS = {
     "organization": ("admin:org", "organization_self_hosted_runners: write"),
     "repository": ("repo", "administration: write"),
-    "enterprise": ("manage_runners:enterprise", "enterprise_self_hosted_runners: write"),
+    "enterprise": ("manage_runners:enterprise", ""),
 }
 _LONGEST = 200
 
@@ -21,21 +21,9 @@ _LONGEST = 200
 def missing_right(scope: Scope) -> str:
     """What a token needs to register runners with a scope."""
     classic, fine = _RIGHTS[scope.kind]
+    if not fine:
+        return f"it takes a classic token with the scope {classic}, and no other will do"
     return f"a classic token needs the scope {classic}, a fine-grained one the permission {fine}"
-
-
-def grant(scope: Scope, *, app: bool) -> str:
-    """How to give the right to register runners with a scope."""
-    classic, fine = _RIGHTS[scope.kind]
-    if app:
-        return (
-            f"In the App's settings, give it the permission {fine}, then accept the change "
-            "where it is installed."
-        )
-    return (
-        f"Give the token that right, or make another: a classic one with the scope {classic}, or a "
-        f"fine-grained one of {scope.name.partition('/')[0]} with the permission {fine}."
-    )
 
 
 def missing(headers: Mapping[str, str]) -> str:
@@ -49,7 +37,8 @@ def missing(headers: Mapping[str, str]) -> str:
     if scopes := _clean(headers.get("x-accepted-oauth-scopes", "")):
         has = headers.get("x-oauth-scopes")
         own = "" if has is None else f", the token has {_clean(has) or 'none'}"
-        told.append(f"wanted one of the scopes {scopes}{own}")
+        words = "one of the scopes" if "," in scopes else "the scope"
+        told.append(f"wanted {words} {scopes}{own}")
     if permissions := _clean(headers.get("x-accepted-github-permissions", "")):
         told.append(f"wanted the permission {permissions}")
     return "; ".join(told)

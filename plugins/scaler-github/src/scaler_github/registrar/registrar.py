@@ -8,6 +8,7 @@ import trio
 
 from scaler import Busy, Message, Refused, Registration, Unavailable
 from scaler_github.client import GitHubError, Kind
+from scaler_github.gathered import gathered
 from scaler_github.outcomes import outcomes
 from scaler_github.places import number_in, place_of
 from scaler_github.registrar import labels
@@ -100,13 +101,9 @@ class Registrar:
         """Every runner of this scaler that is registered by REST.
 
         Raises:
-            Unavailable: Some account could not be asked.
+            Incomplete: Some account could not be asked.
         """
-        found: dict[str, Registration] = {}
-        for desk in self._used():
-            with outcomes:
-                found.update((each.name, each) for each in await desk.registrations())
-        return list(found.values())
+        return await gathered([desk.registrations for desk in self._used()])
 
     async def reserve(self, runner: Runner, reservation: Reservation | None) -> None:
         """Reserve a runner, or take it back.
