@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
@@ -102,7 +104,7 @@ class FakeCore:
     def capacity_changed(self, plugin: str) -> None: ...
 
     def view(self) -> Any:
-        raise NotImplementedError
+        return SimpleNamespace(jobs=[replace(job, profile="linux") for job in self.jobs])
 
     async def next_view(self, after: Any) -> Any:
         raise NotImplementedError

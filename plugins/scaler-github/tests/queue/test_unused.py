@@ -85,10 +85,10 @@ async def test_one_of_a_scope_that_is_not_in_the_settings_any_more_is_not_said_t
     world: World,
 ) -> None:
     async with world.running():
-        runner = await made(world)
-        ref = runner.registration.ref.replace("acme", "zoo")
-        elsewhere = replace(runner, registration=replace(runner.registration, ref=ref))
-        await world.queue.unregister_runner(elsewhere)
+        made_here = await world.queue.register_runner(world.runner())
+        made_there = replace(made_here, ref=made_here.ref.replace("acme", "zoo"))
+        runner = world.runner(registration=made_there, machine=STOPPED)
+        await world.queue.unregister_runner(runner)
     assert gone(world) == []
 
 

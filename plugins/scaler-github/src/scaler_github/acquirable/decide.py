@@ -100,11 +100,12 @@ class Schedule:
         """After a look.
 
         Args:
-            changed: It told something that was not known.
+            changed: It saw something that was not known.
             again: It could not be finished, or wants a second one that says the same.
             wait: What GitHub told to wait, from `began` on.
         """
-        pause = APART if changed else min(max(self.interval, APART), self.pause * 2)
+        vain = not changed and (again or self.again or self.odd_since < math.inf)
+        pause = min(max(self.interval, APART), self.pause * 2) if vain else APART
         barred = began + wait
         return replace(self, looked=began, fresh=False, again=again, pause=pause, barred=barred)
 

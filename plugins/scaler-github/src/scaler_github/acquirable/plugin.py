@@ -33,7 +33,8 @@ class AcquirableJobs:
 
         def __post_init__(self) -> None:
             if self.interval < APART:
-                raise ValueError(f"interval: found {self.interval}, wanted {Duration(APART)} or more")
+                least = Duration(APART)
+                raise ValueError(f"interval: found {self.interval}, wanted {least} or more")
 
     def __init__(self, context: Context[Config, None]) -> None:
         self._context = context

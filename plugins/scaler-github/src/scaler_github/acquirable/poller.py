@@ -122,7 +122,7 @@ class Poller:
         self._report(text or self._text(), ok=not text)
 
     async def _tell(self, began: float, scale_set: int, seen: Seen) -> tuple[bool, bool]:
-        """Deliver what is news; whether there was any, and whether another look should follow."""
+        """Deliver what is news; whether any was seen, and whether another look should follow."""
         state = self._state
         self._found = len(seen.jobs)
         if state.scale_set != scale_set or not state.is_ours(trio.current_time()):
@@ -139,7 +139,7 @@ class Poller:
             self._before = began, look
         known = {job.id for job in self._jobs()}
         if counts is None and known.issuperset(job.id for job in seen.jobs):
-            return False, again
+            return again, again  # less is news, too, though it is not told yet
         await self._deliver(scale_set, counts, seen.jobs)
         if counts is not None:
             state.count(counts, began)
