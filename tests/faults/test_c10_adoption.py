@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import trio
 from tests.faults.conftest import Faults
@@ -110,7 +112,11 @@ async def test_c10_there_when_we_make_ours(
 @pytest.mark.parametrize("adopt", TAKEN)
 @pytest.mark.parametrize("kind", ["lose", "truncate"])
 async def test_c10_the_answer_was_lost(
-    autojump_clock: MockClock, faults: Faults, flow: str, adopt: str, kind: str
+    autojump_clock: MockClock,
+    faults: Faults,
+    flow: str,
+    adopt: str,
+    kind: Literal["lose", "truncate"],
 ) -> None:
     """It was made all the same: ours, and not made twice."""
     async with faults(flow=flow, more=adopting(adopt)) as world:
