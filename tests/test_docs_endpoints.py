@@ -63,7 +63,12 @@ class Recording(httpx.AsyncBaseTransport):
         self._learn(request, body)
         return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=body)
 
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
     def _note(self, request: httpx.Request, status: int) -> None:
+        if "authorization" not in request.headers:  # what is asked before a token is shown
+            return
         scheme, _, token = request.headers["authorization"].partition(" ")
         base, path, query = self._based(request.url)
         names = frozenset(key for key, _ in parse_qsl(query, keep_blank_values=True))

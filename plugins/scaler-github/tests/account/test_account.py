@@ -192,7 +192,7 @@ async def test_a_replaced_token_is_used_within_seconds(
     await trio.sleep(11)
     assert await bench.account.token() == "ghp_two, longer"
     await bench.account.limits.admit("GET")  # another credential
-    assert bench.core.reports[-1][:2] == ("connected", True)
+    assert bench.core.reports[-1][:2] == ("organization acme, by a token", True)
 
 
 async def test_a_file_that_cannot_be_read_is_told_and_the_token_goes_on(
@@ -212,7 +212,7 @@ async def test_a_file_that_cannot_be_read_is_told_and_the_token_goes_on(
     assert caplog.text.count("cannot be read any more") == 1
     bench.write("ghp_one")
     await trio.sleep(11)
-    assert bench.core.reports[-1][:2] == ("connected", True)
+    assert bench.core.reports[-1][:2] == ("organization acme, by a token", True)
 
 
 async def test_an_end_that_is_near_is_warned_of_once_a_day(
@@ -228,7 +228,7 @@ async def test_an_end_that_is_near_is_warned_of_once_a_day(
     nursery.start_soon(bench.watch.run)
     await trio.sleep(60)
     assert "expires" not in caplog.text
-    assert bench.core.reports[-1][:2] == ("connected", True)
+    assert bench.core.reports[-1][:2] == ("organization acme, by a token", True)
     for day in range(2):
         await trio.sleep(DAY)
         assert caplog.text.count("the token expires in") == day + 1

@@ -13,7 +13,6 @@ from scaler import Secret
 from scaler_github.account import App, Connection
 from scaler_github.connection import GitHub
 from scaler_github.testing import Simulator
-from scaler_github.testing.rates import ANONYMOUS, CORE
 
 Checked = Any
 Told = Callable[[Any], list[str]]
@@ -201,11 +200,6 @@ async def test_github_itself_tells_no_version(checked: Checked, sim: Simulator, 
     assert first.endswith(" answers")
 
 
-def of_apps(sim: Simulator) -> None:
-    """What the App itself asks counts on a budget as large as its installation's."""
-    sim._site.budgets.of(ANONYMOUS, CORE).limit = 5000
-
-
 class Installed:
     """An App, installed for the simulator's organization."""
 
@@ -223,7 +217,6 @@ def installed(
     rights = ["organization_self_hosted_runners=write", "metadata=read"]
     sim.add_app("Iv1.a", 42, rights, account="acme", public_key=public(0))
     sim.add_app("Iv1.a", 43, rights, account="other", public_key=public(0))
-    of_apps(sim)
     return Installed(private)
 
 
@@ -238,7 +231,6 @@ async def test_an_app_without_the_permission(
     checked: Checked, sim: Simulator, told: Told, private: Callable[[int], Secret]
 ) -> None:
     sim.add_app("Iv1.b", 44, ["metadata=read"], account="acme")
-    of_apps(sim)
     app = App("Iv1.b", 44, private(0))
     *_, wrong = await lines(checked.build(sim.url, app=app), told, sim)
     for word in ("not accessible by integration", "Self-hosted runners", "installations/44"):

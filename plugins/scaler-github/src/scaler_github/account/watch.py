@@ -85,7 +85,7 @@ class Watch:
             if until := seen.get("waits_until"):
                 when = time.strftime("%H:%M", time.gmtime(until))
                 wrong.append(f"{prefix}GitHub's rate limit: all calls wait until {when} UTC")
-        line = "; ".join([*wrong, *texts]) or "connected"
+        line = "; ".join([*wrong, *texts, *map(_way_in, () if wrong else self._accounts)])
         if (line, facts) == self._told:
             return
         self._told = line, facts
@@ -105,3 +105,8 @@ class Watch:
         if account.token.problem:
             facts["problem"] = account.token.problem
         return facts
+
+
+def _way_in(account: Account) -> str:
+    prefix = f"{account}: " if account.name else ""
+    return f"{prefix}{account.scope}, by {'a GitHub App' if account.token.is_app else 'a token'}"

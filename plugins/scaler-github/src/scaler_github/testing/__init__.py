@@ -7,8 +7,8 @@ from scaler_github.testing.history import Exchange
 from scaler_github.testing.options import Options
 from scaler_github.testing.rates import RateLimit
 from scaler_github.testing.records import Agent, Job, Message, ScaleSet, Session
-from scaler_github.testing.simulator import DEFAULT_TOKEN, Simulator
-from scaler_github.testing.tokens import Lifetimes
+from scaler_github.testing.simulator import Simulator
+from scaler_github.testing.tokens import DEFAULT_TOKEN, Lifetimes
 
 __all__ = [
     "DEFAULT_TOKEN",

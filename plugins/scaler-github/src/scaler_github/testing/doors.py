@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from scaler_github.testing import rates
-from scaler_github.testing.rights import ALL_RIGHTS
+from scaler_github.testing.rights import ALL_RIGHTS, of_scope
 from scaler_github.testing.site import App
+from scaler_github.testing.tokens import DEFAULT_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,6 +29,8 @@ class Doors:
     def add_scope(self, scope: str) -> str:
         """Another organisation, repository or enterprise; returns its config URL."""
         self._site.world.scopes.append(scope.strip("/"))
+        if (more := of_scope(scope)) == ALL_RIGHTS:
+            self._site.tokens.add_person(DEFAULT_TOKEN, more)
         return f"{self._site.origin}/{scope.strip('/')}"
 
     def add_runner_group(self, name: str) -> int:

@@ -82,3 +82,9 @@ def refusal(person: Token, need: Need, where: Place) -> RestRefusal:
         f"Resource not accessible by {whose}",
         x_accepted_github_permissions=need.permission,
     )
+
+
+def of_scope(scope: str) -> frozenset[str]:
+    """The OAuth scopes that managing runners of a scope takes, and few more."""
+    few = frozenset({"admin:org", "repo", "read:user"})
+    return ALL_RIGHTS if scope.strip("/").startswith("enterprises/") else few

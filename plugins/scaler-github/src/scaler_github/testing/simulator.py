@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
-from scaler_github.testing import messages
+from scaler_github.testing import messages, rights
 from scaler_github.testing.actions import ActionsService
 from scaler_github.testing.control import Control
 from scaler_github.testing.doors import Doors
@@ -22,7 +22,7 @@ from scaler_github.testing.rest_apps import RestApps
 from scaler_github.testing.rest_runners import RestRunners
 from scaler_github.testing.site import Site
 from scaler_github.testing.state import World
-from scaler_github.testing.tokens import Lifetimes, TokenStore
+from scaler_github.testing.tokens import DEFAULT_TOKEN, Lifetimes, TokenStore
 
 if TYPE_CHECKING:
     import ssl
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from scaler_github.testing.guests import Guests
     from scaler_github.testing.records import Agent, Job, Message, ScaleSet, Session
 
-#: The personal access token that every simulator accepts.
-DEFAULT_TOKEN = "ghp_simulator0000000000000000000000000000"
 T = TypeVar("T")
 
 
@@ -65,7 +63,7 @@ class Simulator(Doors):
         faults: `Faults`: `sim.faults.add("poll", times=3, status=500)`.
         history: `History` of the requests that came.
         rate: the hourly budget of `token`; others: `rate_of`.
-        token: a personal access token with all rights.
+        token: a personal access token that may manage runners.
     """
 
     def __init__(
@@ -84,7 +82,7 @@ class Simulator(Doors):
         self._world = World(scope.strip("/"), self.options)
         self._tokens = TokenStore(self._world.now, lifetimes or Lifetimes())
         self._site = Site(self._world, self._tokens)
-        self.token = self.add_token(DEFAULT_TOKEN)
+        self.token = self.add_token(DEFAULT_TOKEN, rights.of_scope(scope))
         self.delays: dict[str, float] = {}
         self.history = History()
         self.faults = Faults(self._world.now, lambda: self._front.names)

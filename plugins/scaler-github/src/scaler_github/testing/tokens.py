@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: Kinds of tokens that expire.
 INSTALLATION, REGISTRATION, ADMIN, QUEUE = "installation", "registration", "admin", "queue"
 #: The kind of a personal access token, and the two forms of it.
+#: The personal access token that every simulator accepts.
+DEFAULT_TOKEN = "ghp_simulator0000000000000000000000000000"
 PERSON = "person"
 Form = Literal["classic", "fine-grained"]
 CLASSIC: Form = "classic"
