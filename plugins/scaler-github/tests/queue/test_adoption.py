@@ -205,6 +205,16 @@ async def test_what_github_refuses_to_make_leaves_no_claim(world: World) -> None
         assert "scale_set/linux" not in world.core.store
 
 
+async def test_one_that_was_made_between_our_look_and_our_making_is_not_ours(world: World) -> None:
+    world.own["linux"] = ActionsQueue.ProfileConfig(adopt="never")
+    world.build()
+    world.sim.delays["create-scale-set"] = 0.1
+    async with world.running():
+        await world.sim.wait_for(lambda: world.sim.count("create-scale-set") == 1)
+        world.sim.create_scale_set("linux", ["linux", "extra"])
+        await world.core.until(lambda: alarmed(world))
+
+
 async def test_nothing_is_made_that_cannot_be_kept(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -170,13 +170,64 @@ async def test_jobs_that_cannot_be_acquired_are_left_out(world: World) -> None:
         foreign = Job(id="99", state="offered", ref="99")
         sim.expire_tokens("queue")
         assert await world.queue.acquire_jobs(profile, [jobs[0], foreign]) == [jobs[0]]
-        sim.faults.add("acquire", status=400)
-        assert await world.queue.acquire_jobs(profile, [jobs[1]]) == []
         sim.faults.add("acquire", status=503)
         with pytest.raises(Unavailable):
             await world.queue.acquire_jobs(profile, [jobs[1]])
         sim.faults.add("acquire", status=204, body="")
         assert await world.queue.acquire_jobs(profile, [jobs[1]]) == []
+
+
+@pytest.mark.parametrize("sim_options", [{"flow": "offered"}])
+@pytest.mark.parametrize("status", [400, 404, 409, 422])
+async def test_a_refusal_to_give_jobs_is_believed_the_third_time(world: World, status: int) -> None:
+    """The queue tells of a job once: one that was refused by mistake would wait for ever."""
+    sim = world.sim
+    profile = world.profiles["linux"]
+    async with world.running():
+        await world.listening()
+        sim.queue_jobs("linux")
+        [job] = await world.core.until(lambda: world.core.jobs)
+        sim.faults.add("acquire", status=status, times=5)
+        for _ in range(2):
+            with pytest.raises(Unavailable, match=str(status)):
+                await world.queue.acquire_jobs(profile, [job])
+        assert await world.queue.acquire_jobs(profile, [job]) == []
+        assert sim.count("acquire") == 3
+        for _ in range(2):  # and counted anew then
+            with pytest.raises(Unavailable):
+                await world.queue.acquire_jobs(profile, [job])
+        assert await world.queue.acquire_jobs(profile, [job]) == [job]
+
+
+@pytest.mark.parametrize("sim_options", [{"flow": "offered"}])
+async def test_one_job_that_is_refused_does_not_spoil_it_for_the_others(world: World) -> None:
+    sim = world.sim
+    profile = world.profiles["linux"]
+    async with world.running():
+        await world.listening()
+        sim.queue_jobs("linux", 3)
+        jobs = await world.core.until(lambda: len(world.core.jobs) == 3 and world.core.jobs)
+        sim.faults.add("acquire", status=400, times=3)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await world.queue.acquire_jobs(profile, jobs)
+        sim.faults.add("acquire", status=400)  # for the first of them alone
+        assert await world.queue.acquire_jobs(profile, jobs) == jobs[1:]
+
+
+@pytest.mark.parametrize("sim_options", [{"flow": "offered"}])
+async def test_acquiring_whose_answer_is_lost_is_told_by_the_queue(world: World) -> None:
+    sim, core = world.sim, world.core
+    async with world.running():
+        await world.listening()
+        sim.queue_jobs("linux")
+        [job] = await core.until(lambda: core.jobs)
+        sim.faults.add("acquire", kind="lose")
+        with pytest.raises(Unavailable):
+            await world.queue.acquire_jobs(world.profiles["linux"], [job])
+        assert sim.count("acquire") == 1
+        await core.until(lambda: (job.id, "assigned") in core.states())
+        assert await world.queue.acquire_jobs(world.profiles["linux"], [job]) == []
 
 
 async def test_hooks_before_the_scale_set_is_known_are_unavailable(world: World) -> None:

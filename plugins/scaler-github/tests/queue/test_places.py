@@ -210,6 +210,40 @@ async def test_a_session_whose_id_a_crash_took_is_waited_for_in_short_steps(
             assert sim.scale_set("linux").session is not lost
 
 
+async def test_a_session_whose_opening_was_not_answered_is_waited_for_in_short_steps(
+    world: World,
+) -> None:
+    """It may be open, and then it is in the way until GitHub ends it: no rival's."""
+    sim = world.sim
+    world.pace = replace(world.pace, first=60.0, largest=60.0)
+    world.build()
+    sim.faults.add("create-session", kind="lose")
+    async with world.running():
+        await world.core.until(lambda: any("a crash left" in one[1] for one in world.core.reports))
+        assert not world.queue.states["linux"].rival
+        assert world.queue.states["linux"].is_ours(trio.current_time())
+        sim.end_session("linux")
+        await world.listening()
+        assert sim.count("delete-session") == 0
+
+
+@pytest.mark.parametrize(
+    ("route", "calls"),
+    [("create-session", 1), ("find-scale-set", 1), ("create-scale-set", 1)],
+)
+async def test_a_step_that_fails_is_not_repeated_within_itself(
+    world: World, route: str, calls: int
+) -> None:
+    """Trying again is the listener's business alone, at its own pace."""
+    world.pace = replace(world.pace, first=60.0, largest=60.0)
+    world.build()
+    world.sim.faults.add(route, status=503, times=None)
+    async with world.running():
+        await world.core.until(lambda: any("503" in report[1] for report in world.core.reports))
+        await trio.sleep(0.05)
+        assert world.sim.count(route) == calls
+
+
 async def test_a_rivals_session_is_not_taken_for_a_leftover_after_a_clean_stop(
     world: World,
 ) -> None:

@@ -116,6 +116,13 @@ def has_labels(found: ScaleSet, labels: Sequence[str]) -> bool:
     return _lower(label.name for label in found.labels) == _lower(labels)
 
 
+def was_making(kept: Own | None, wanted: Wanted) -> bool:
+    """Whether just this one was being made, and what became of it is not known."""
+    if kept is None or not kept.making or kept.scope != wanted.scope:
+        return False
+    return (kept.name.lower(), kept.group) == (wanted.name.lower(), wanted.group)
+
+
 def check(found: ScaleSet, kept: Own | None, wanted: Wanted) -> None:
     """See that a scale set that was found by name and group is ours, or may be taken over.
 
@@ -123,15 +130,10 @@ def check(found: ScaleSet, kept: Own | None, wanted: Wanted) -> None:
         Foreign: It is not, and may not.
     """
     same = has_labels(found, wanted.labels)
-    if kept is not None and kept.scope == wanted.scope:
-        if found.id == kept.id:
-            return
-        made = kept.making and (kept.name.lower(), kept.group) == (
-            wanted.name.lower(),
-            wanted.group,
-        )
-        if made and same:  # by a call of ours whose answer was lost
-            return
+    if kept is not None and (kept.scope, kept.id) == (wanted.scope, found.id):
+        return
+    if same and was_making(kept, wanted):  # by a call of ours whose answer was lost
+        return
     if wanted.adopt == "any" or (wanted.adopt == "same" and same):
         return
     raise Foreign(Verdict(Kind.CREDENTIAL, refusal(found, wanted)))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import trio
 
 from scaler import Duration, Finding, Registration, SettingsError, Unavailable, hookimpl
-from scaler_github.client import GitHubError, Kind, SessionLost
+from scaler_github.client import GitHubError
 from scaler_github.connection import GitHub
 from scaler_github.outcomes import outcomes
 from scaler_github.places import is_ours, place_of
 from scaler_github.queue import scaleset
+from scaler_github.queue.acquiring import Acquirer
 from scaler_github.queue.alarms import Alarms
 from scaler_github.queue.listener import Listener
 from scaler_github.queue.runners import Runners
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from scaler_github.account import Account, Accounts
 
 POLL_TIMEOUT = Duration(50)
-# What GitHub answers about jobs that cannot be acquired, now or later
-_NOT_THESE = {Kind.BUG, Kind.GONE, Kind.CONFLICT, Kind.EXISTS, Kind.BUSY}
 
 
 class ActionsQueue:
@@ -69,6 +68,7 @@ class ActionsQueue:
         self._pace = pace or Pace()
         self._alarms = Alarms(context)
         self._listeners: dict[str, Listener] = {}
+        self._acquirers: dict[str, Acquirer] = {}
         self.states = {profile: QueueState() for profile in context.own}
         self._check_names()
 
@@ -140,13 +140,9 @@ class ActionsQueue:
         if not wanted:
             return []
         try:
-            acquired = set(await session.acquire_jobs(list(wanted)))
+            acquired = await self._acquirer(profile.name).acquire(session, list(wanted))
         except GitHubError as error:
-            if isinstance(error, SessionLost) or error.kind not in _NOT_THESE:
-                raise Unavailable(str(error), error.wait or None) from None
-            # They are someone else's by now, or no longer there; the queue tells if they come again
-            self._context.log.warning("%s: %s", profile.name, error)
-            return []
+            raise Unavailable(str(error), error.wait or None) from None
         return [job for number, job in wanted.items() if number in acquired]
 
     @hookimpl
@@ -241,6 +237,9 @@ class ActionsQueue:
     def _listening(self, profile: str) -> bool | None:
         """Whether a profile's session is open; None while nobody listens at all."""
         return self.states[profile].session is not None if self._listeners else None
+
+    def _acquirer(self, profile: str) -> Acquirer:
+        return self._acquirers.setdefault(profile, Acquirer(self._context, profile))
 
     def _runners(self, account: Account) -> Runners:
         return Runners(account, self._pace.first)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scaler_github.client import DEFAULT_GROUP, Actions, GitHubError, Kind, Verdict
-from scaler_github.queue.adoption import check, has_labels
+from scaler_github.queue.adoption import check, has_labels, was_making
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,17 +66,18 @@ async def _make(actions: Actions, wanted: Wanted, kept: Kept) -> ScaleSet:
 
     Whoever does not learn what became of it looks for it the next time, and knows it again.
     """
+    earlier = await kept.load()
     await kept.making(wanted)
     try:
         made = await actions.create_scale_set(wanted.name, wanted.group, wanted.labels)
     except GitHubError as error:
-        # Made a moment ago, perhaps by a call of ours whose answer was lost
         exists = error.kind is Kind.EXISTS or error.verdict.status in (400, 409)
-        found = await actions.find_scale_set(wanted.name, wanted.group) if exists else None
-        if found is not None:
-            return found
-        if error.kind is not Kind.RETRY:
+        # Else it was made by an earlier call of ours whose answer was lost, or may be by this one
+        if error.kind is not Kind.RETRY and not was_making(earlier, wanted):
             await kept.not_made(wanted)
-        raise
+        found = await actions.find_scale_set(wanted.name, wanted.group) if exists else None
+        if found is None:
+            raise
+        return found
     await kept.ours(wanted, made.id)
     return made
