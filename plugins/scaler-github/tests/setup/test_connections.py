@@ -227,6 +227,16 @@ async def test_an_app(checked: Checked, sim: Simulator, told: Told, installed: I
     assert said[-1] == "ok the GitHub App may register runners with organization acme"
 
 
+async def test_an_app_whose_installation_is_not_shown(
+    checked: Checked, sim: Simulator, told: Told, installed: Installed
+) -> None:
+    sim.faults.add("app-installation", status=404, times=None)
+    sim.faults.add("meta", status=404, body={"message": "Not Found"})
+    said = await lines(checked.build(sim.url, app=installed()), told, sim)
+    assert [line.partition(" ")[0] for line in said] == ["ok", "ok", "ok", "unseen", "ok"]
+    assert "permissions that are not shown" in said[1]
+
+
 async def test_an_app_without_the_permission(
     checked: Checked, sim: Simulator, told: Told, private: Callable[[int], Secret]
 ) -> None:

