@@ -80,10 +80,12 @@ class FakeSession:
     def __init__(self, name: str) -> None:
         self.id = name
         self.statistics = Statistics()
+        self.told = trio.current_time()
         self.renewals = 0
 
     async def renew(self) -> bool:
         self.renewals += 1
+        self.told = trio.current_time()
         return True
 
 

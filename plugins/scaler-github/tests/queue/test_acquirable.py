@@ -10,25 +10,25 @@ import pytest
 import trio
 
 from scaler import Duration, SettingsError
-from scaler_github.acquirable import AcquirableJobs, decide, poller
+from scaler_github.acquirable import AcquirableJobs, asking, decide, plugin, poller
 from scaler_github.queue import ActionsQueue
 
 World = Any
 
 
-def made(world: World) -> AcquirableJobs:
+def made(world: World, interval: float = 60.0) -> AcquirableJobs:
     world.core.siblings[ActionsQueue] = world.queue
-    context = world.context("acquirable-jobs", AcquirableJobs.Config(), {})
-    return AcquirableJobs(context)
+    config = AcquirableJobs.Config(interval=Duration(interval))
+    return AcquirableJobs(world.context("acquirable-jobs", config, {}))
 
 
 @asynccontextmanager
-async def both(world: World) -> AsyncIterator[None]:
+async def both(world: World, interval: float = 60.0) -> AsyncIterator[None]:
     """The queue and the looks beside it."""
-    plugin = made(world)
+    looks = made(world, interval)
     async with trio.open_nursery() as nursery:
         async with world.running():
-            await nursery.start(plugin.run_service)
+            await nursery.start(looks.run_service)
             yield
         nursery.cancel_scope.deadline = trio.current_time() + 5
     assert not nursery.cancel_scope.cancelled_caught, "it did not stop by itself"
@@ -38,6 +38,7 @@ async def both(world: World) -> AsyncIterator[None]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poller, "_CALM", 0.01)
     monkeypatch.setattr(decide, "APART", 0.05)
+    monkeypatch.setattr(plugin, "APART", 0.05)
 
 
 @pytest.mark.parametrize("sim_options", [{"flow": "offered", "silent": True}])
@@ -80,6 +81,25 @@ async def test_totals_that_the_queue_does_not_tell_are_told(world: World) -> Non
         await sim.wait_for(lambda: sim.count("get-scale-set") == 2)
 
 
+@pytest.mark.parametrize("sim_options", [{"silent": True, "statistics_on_get": False}])
+async def test_a_session_is_renewed_where_only_it_tells_totals(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the listener does not tell what it said once more, when newer totals are known."""
+    monkeypatch.setattr(asking, "RENEW", 0.3)
+    sim, core = world.sim, world.core
+    async with both(world, 0.1):
+        await world.listening()
+        sim.queue_jobs("linux", 3)
+        await sim.wait_for(lambda: sim.count("refresh-session") == 1)
+        await core.until(lambda: core.messages[-1].demand == 3)
+        sim.options.silent = False
+        sim.scale_set("linux").bell.ring()
+        await sim.wait_for(lambda: sim.count("delete-message") == 1)
+        await core.until(lambda: len(core.jobs) == 3)
+    assert len([each for each in core.messages if "/session/" in each.id]) == 1
+
+
 async def test_a_list_whose_entries_do_not_say_what_they_are(world: World) -> None:
     entry = {"runnerRequestId": 77, "requestLabels": None, "repositoryName": "widgets"}
     body = {"count": 1, "value": [entry]}
@@ -108,10 +128,10 @@ async def test_it_needs_the_queue(world: World) -> None:
     def sibling(plugin: str, cls: type[Any]) -> Any:
         raise LookupError(cls)
 
-    plugin = made(world)
+    looks = made(world)
     world.core.sibling = sibling
     with pytest.raises(SettingsError, match=r"acquirable-jobs: .*\[plugins\.actions-queue\]"):
-        await plugin.run_service(trio.TASK_STATUS_IGNORED)
+        await looks.run_service(trio.TASK_STATUS_IGNORED)
 
 
 def test_an_interval_that_would_tire_github_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ class Asker:
         self._account = account
         self._state = state
         self._trusted = False  # whether a scale set was ever shown with a total that is not 0
-        self._renewed = -math.inf
+        self._tried = -math.inf  # when a session was last renewed for that
         self.off = -math.inf
         self.refusal: GitHubError | None = None
 
@@ -86,8 +86,10 @@ class Asker:
             return True
         # A renewed session tells, too, in the queue's own words: now and then, where all is silent
         session, now = self._state.session, trio.current_time()
-        if session is not None and now >= max(self._renewed, self._state.heard) + RENEW:
-            self._renewed = now
+        if session is None:
+            return found is not None
+        if now >= max(self._tried, self._state.heard, session.told) + RENEW:
+            self._tried = now
             if await session.renew():
                 seen.counts, seen.trusted = session.statistics, True
         return found is not None
