@@ -108,7 +108,7 @@ class FakeCore:
             self.jobs.setdefault(job.id, replace(job, profile="linux"))
 
     def view(self) -> Any:
-        return SimpleNamespace(jobs=tuple(self.jobs.values()))
+        return SimpleNamespace(jobs=tuple(self.jobs.values()), runners=())
 
     def report(
         self, plugin: str, text: str, ok: bool, profile: str, facts: Mapping[str, Any]

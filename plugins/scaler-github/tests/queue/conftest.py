@@ -104,7 +104,9 @@ class FakeCore:
     def capacity_changed(self, plugin: str) -> None: ...
 
     def view(self) -> Any:
-        return SimpleNamespace(jobs=[replace(job, profile="linux") for job in self.jobs])
+        return SimpleNamespace(
+            jobs=[replace(job, profile="linux") for job in self.jobs], runners=()
+        )
 
     async def next_view(self, after: Any) -> Any:
         raise NotImplementedError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import trio
@@ -10,8 +11,9 @@ import trio
 from scaler import Duration, Finding, Registration, SettingsError, Unavailable, hookimpl
 from scaler_github.client import GitHubError
 from scaler_github.connection import GitHub
+from scaler_github.gathered import gathered
 from scaler_github.outcomes import outcomes
-from scaler_github.places import is_ours, place_of
+from scaler_github.places import is_ours, number_in, place_of
 from scaler_github.queue import scaleset
 from scaler_github.queue.acquiring import Acquirer
 from scaler_github.queue.alarms import Alarms
@@ -190,14 +192,18 @@ class ActionsQueue:
     async def list_registrations(self) -> list[Registration]:
         """All runners of this scaler that GitHub knows, but those of other sources."""
         accounts = self._accounts
-        used = dict.fromkeys(own.connection for own in self._context.own.values())
-        found: list[Registration] = []
-        for name in used or [""]:
-            async with accounts[name].open() as account:
-                with outcomes:
-                    found += await self._runners(account).registrations(self._context.scaler)
-        ours = {each.name: each for each in found if is_ours(self._context, each.name)}
-        return list(ours.values())
+        used = {own.connection for own in self._context.own.values()}
+        for runner in self._context.view().runners:
+            # Those of a profile that has changed its connection, or has left the settings, too
+            if runner.source == self._context.name and runner.registration is not None:
+                ref = runner.registration.ref
+                used |= {one.name for one in accounts if number_in(one, ref) is not None}
+        return await gathered([partial(self._registrations, accounts[name]) for name in used])
+
+    async def _registrations(self, account: Account) -> list[Registration]:
+        async with account.open():
+            found = await self._runners(account).registrations(self._context.scaler)
+        return [each for each in found if is_ours(self._context, each.name)]
 
     @hookimpl
     async def check(self) -> list[Finding]:
