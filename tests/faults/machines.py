@@ -102,7 +102,8 @@ class Machines(Guests):
                     raise ValueError(f"the config of {name} was used before")
                 box.online = agent  # now, since a job may start within the next call
                 self.simulator.bring_online(name)
-                await self.simulator.wait_for(lambda: self._over(agent), timeout=float("inf"))
+                if not agent.refused:  # GitHub refuses one that is too old, and it exits
+                    await self.simulator.wait_for(lambda: self._over(agent), timeout=float("inf"))
             box.online = None
             await trio.sleep(self.times.end)
             self.stop(box, "it powered off")
