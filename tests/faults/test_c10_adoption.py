@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import pytest
 import trio
@@ -12,6 +12,7 @@ from trio.testing import MockClock
 
 from scaler_github.testing.errors import Refusal
 
+Kind: TypeAlias = Literal["lose", "truncate"]
 SAME = ["linux", "self-hosted-image:linux"]
 EQUAL = {
     "same": SAME,
