@@ -50,7 +50,7 @@ async def mended(world: World, profile: str) -> None:
     await world.settled()
 
 
-@pytest.mark.parametrize("good,jobs", [(0, 3), (1, 1)], ids=["from the start", "later"])
+@pytest.mark.parametrize(("good", "jobs"), [(0, 3), (1, 1)], ids=["from the start", "later"])
 async def test_c29_jobs_wait(
     autojump_clock: MockClock, faults: Faults, flow: str, good: int, jobs: int
 ) -> None:
