@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 import pytest
 import trio
 from tests.faults.network import End, Network
+from tests.faults.recovery import RECOVERY, recoveries
+from tests.faults.recovery import pytest_terminal_summary as pytest_terminal_summary
 from tests.faults.world import World
 from trio.testing import MockClock
 
@@ -127,6 +129,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 
 @pytest.fixture
 def faults(
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     network: Network,
     one_time: None,
@@ -162,6 +165,7 @@ def faults(
                     error.add_note("\n".join(world.oracle.story))
                     raise
             nursery.cancel_scope.cancel()
+        request.node.user_properties += [(RECOVERY, each) for each in recoveries(world)]
         world.verdict()
 
     return make
