@@ -75,8 +75,7 @@ async def test_c29_jobs_wait(
         await mended(world, "linux")
 
 
-@pytest.mark.parametrize("target", [1, 3])
-@pytest.mark.parametrize("by", ["queue", "rest"])
+@pytest.mark.parametrize(("by", "target"), [("queue", 3), ("rest", 1)])
 async def test_c29_no_job_at_all(
     autojump_clock: MockClock, faults: Faults, by: str, target: int
 ) -> None:
