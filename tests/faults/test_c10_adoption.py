@@ -80,17 +80,9 @@ async def test_c10_there_before_us(
 
 
 RIVALS = [(adopt, labels) for adopt in TAKEN for labels in ("same", "others")]
-STOLEN = pytest.mark.xfail(
-    strict=True,
-    reason="queue/scaleset.py: _make takes an existing set of equal labels for the work of an"
-    " earlier call of ours, though none was under way",
-)
 
 
-@pytest.mark.parametrize(
-    ("adopt", "labels"),
-    [pytest.param(*each, marks=STOLEN if each == ("never", "same") else ()) for each in RIVALS],
-)
+@pytest.mark.parametrize(("adopt", "labels"), RIVALS)
 async def test_c10_there_when_we_make_ours(
     autojump_clock: MockClock, faults: Faults, flow: str, adopt: str, labels: str
 ) -> None:

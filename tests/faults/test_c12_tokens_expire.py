@@ -215,6 +215,7 @@ async def test_c12_one_renewal_for_all(
             await world.settled()
 
 
+@pytest.mark.parametrize("flow", ["assigned"])
 async def test_c12_installation_is_suspended(
     autojump_clock: MockClock, faults: Faults, flow: str, app: str, key: rsa.RSAPrivateKey
 ) -> None:
