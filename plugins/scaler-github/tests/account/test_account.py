@@ -16,6 +16,7 @@ from scaler import Context, Secret, SecretSource, SettingsError
 from scaler_github.account import Account, Accounts, App, Connection
 from scaler_github.account.watch import Watch, days_left, ending
 from scaler_github.client import Kind, Verdict
+from scaler_github.client.transport import Response
 
 DAY = 86400.0
 _PEM = serialization.Encoding.PEM
@@ -183,15 +184,15 @@ async def test_a_replaced_token_is_used_within_seconds(
 ) -> None:
     assert await bench.account.token() == "ghp_one"
     refusal = Verdict(Kind.WAIT, "limit", 3000, told=True)
-    bench.account.limits.refused(refusal, {"retry-after": "3000"}, 0.0)
+    bench.account.limits.refused(refusal, Response(403, {"retry-after": "3000"}, b"", 0.0))
     nursery.start_soon(bench.watch.run)
     await trio.sleep(1)
     assert bench.core.reports[-1][1] is False
-    assert "all calls wait until" in bench.core.reports[-1][0]
+    assert "all REST calls wait until" in bench.core.reports[-1][0]
     bench.write("ghp_two, longer")
     await trio.sleep(11)
     assert await bench.account.token() == "ghp_two, longer"
-    await bench.account.limits.admit("GET")  # another credential
+    bench.account.limits.check()  # another credential
     assert bench.core.reports[-1][:2] == ("organization acme, by a token", True)
 
 

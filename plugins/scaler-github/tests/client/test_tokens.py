@@ -5,7 +5,6 @@ from __future__ import annotations
 import email.utils
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +78,11 @@ class GitHub:
 
 
 class Bench:
-    def __init__(self, github: GitHub, text: Callable[[], str]) -> None:
+    def __init__(self, github: GitHub, text: str) -> None:
         self.github = github
         self.transport = Transport(handler=httpx.MockTransport(github), authorities=False)
         self.exchange = Exchange(self.transport)
-        self.token = AppToken("Iv23li", 42, Reread(text), API, self.exchange)
+        self.token = AppToken("Iv23li", 42, text, API, self.exchange)
         self.rest = Rest(API, self.exchange, self.token)
 
 
@@ -94,7 +93,7 @@ def clock_that_follows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_an_app_signs_in(autojump_clock: MockClock, key: rsa.RSAPrivateKey, pem: str) -> None:
-    bench = Bench(GitHub(key), lambda: pem)
+    bench = Bench(GitHub(key), pem)
     async with bench.transport:
         assert await bench.token() == "ghs_1"
         assert await bench.token() == "ghs_1"
@@ -110,7 +109,7 @@ async def test_an_app_signs_in(autojump_clock: MockClock, key: rsa.RSAPrivateKey
 async def test_installation_tokens_are_renewed_before_they_end_by_one_for_all(
     autojump_clock: MockClock, key: rsa.RSAPrivateKey, pem: str
 ) -> None:
-    bench = Bench(GitHub(key), lambda: pem)
+    bench = Bench(GitHub(key), pem)
     async with bench.transport:
         assert await bench.token() == "ghs_1"
         await trio.sleep(3600 - 310)
@@ -127,7 +126,7 @@ async def test_installation_tokens_are_renewed_before_they_end_by_one_for_all(
 async def test_a_wrong_clock_is_corrected_from_the_answers(
     autojump_clock: MockClock, key: rsa.RSAPrivateKey, pem: str, ahead: float
 ) -> None:
-    bench = Bench(GitHub(key, ahead), lambda: pem)
+    bench = Bench(GitHub(key, ahead), pem)
     async with bench.transport:
         assert await bench.token() == "ghs_1"
         assert len(bench.github.calls) == (1 if abs(ahead) < 60 else 2)
@@ -145,7 +144,7 @@ async def test_a_wrong_clock_is_corrected_from_the_answers(
 async def test_a_refused_app_fails_slowly(
     autojump_clock: MockClock, key: rsa.RSAPrivateKey, pem: str, status: int, says: str
 ) -> None:
-    bench = Bench(GitHub(key), lambda: pem)
+    bench = Bench(GitHub(key), pem)
     bench.github.status = [status] * 2 if status == 401 else [status]
     async with bench.transport:
         for _ in range(5):
@@ -158,10 +157,26 @@ async def test_a_refused_app_fails_slowly(
         assert await bench.token() == "ghs_1"
 
 
+async def test_a_limit_that_the_app_is_told_is_kept(
+    autojump_clock: MockClock, key: rsa.RSAPrivateKey, pem: str
+) -> None:
+    bench = Bench(GitHub(key), pem)
+    bench.github.status = [429]
+    async with bench.transport:
+        for _ in range(10):
+            with pytest.raises(GitHubError) as caught:
+                await bench.token()
+            assert caught.value.kind is Kind.WAIT
+            await trio.sleep(5)
+        assert len(bench.github.calls) == 1
+        await trio.sleep(15)
+        assert await bench.token() == "ghs_1"
+
+
 async def test_trouble_is_no_refusal(
     autojump_clock: MockClock, key: rsa.RSAPrivateKey, pem: str
 ) -> None:
-    bench = Bench(GitHub(key), lambda: pem)
+    bench = Bench(GitHub(key), pem)
     bench.github.status = [503]
     async with bench.transport:
         with pytest.raises(GitHubError) as caught:
@@ -173,7 +188,7 @@ async def test_trouble_is_no_refusal(
 async def test_a_refused_installation_token_is_replaced_once(
     autojump_clock: MockClock, key: rsa.RSAPrivateKey, pem: str
 ) -> None:
-    bench = Bench(GitHub(key), lambda: pem)
+    bench = Bench(GitHub(key), pem)
     bench.github.refused = {"ghs_1"}
     async with bench.transport:
         await bench.rest.call("GET", "x", "try")
@@ -191,7 +206,7 @@ async def test_an_unreadable_answer_is_tried_again_and_shows_no_token(
         return httpx.Response(201, json={"tokens": "ghs_secret"})
 
     exchange = Exchange(Transport(handler=httpx.MockTransport(odd), authorities=False))
-    token = AppToken("Iv23li", 42, Reread(lambda: pem), API, exchange)
+    token = AppToken("Iv23li", 42, pem, API, exchange)
     async with exchange.transport:
         with pytest.raises(GitHubError) as caught:
             await token()
@@ -205,7 +220,7 @@ async def test_what_is_no_key_is_said_without_showing_it(
 ) -> None:
     with pytest.raises(ValueError, match="wanted the PEM file") as told:
         check_key(text)
-    bench = Bench(GitHub(key), lambda: text)
+    bench = Bench(GitHub(key), text)
     async with bench.transport:
         with pytest.raises(GitHubError, match="private_key") as caught:
             await bench.token()
@@ -226,14 +241,16 @@ async def test_a_text_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
 
     source = Reread(read, lambda: file.stat().st_mtime_ns)
     assert await source.text() == "one"
-    assert not await source.look()
-    assert len(reads) == 1
+    await source.look()
+    assert (len(reads), source.changes) == (1, 0)
     file.write_text("")  # as it is being written
-    assert not await source.look()
+    await source.look()
     assert (await source.text(), source.problem) == ("one", "the file is empty")
     file.write_text("two")
-    assert await source.look()
-    assert (await source.text(), source.problem) == ("two", "")
+    await source.look(anyway=True)  # as after a refusal
+    assert (await source.text(), source.problem, source.changes) == ("two", "", 1)
+    await source.look()
+    assert source.changes == 1
 
 
 async def test_what_was_never_there_is_a_matter_for_a_person(autojump_clock: MockClock) -> None:

@@ -130,9 +130,9 @@ def _token(
 ) -> PersonalToken | AppToken:
     if settings.app is not None:
         app = settings.app
-        key = Reread(app.private_key.reveal, limiter=limiter)
         # What the App itself asks for is counted apart from what its installation does
         own = Exchange(exchange.transport, Limits(), exchange.clock)
+        key = app.private_key.reveal()
         return AppToken(app.client_id, app.installation_id, key, api, own)
     assert settings.token is not None, "the settings were checked"
     source = settings.token

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from scaler_github.client import PersonalToken
+
 if TYPE_CHECKING:
     from scaler import Context
     from scaler_github.account.account import Account, Accounts
@@ -43,6 +45,7 @@ class Watch:
         self._accounts = accounts
         self._told: object = None
         self._warned: dict[str, int] = {}
+        self._changes: dict[str, int] = {}
 
     async def run(self) -> None:
         """Look for ever."""
@@ -53,14 +56,18 @@ class Watch:
             await trio.sleep(LOOK)
 
     async def _look(self, account: Account) -> None:
-        problem = account.token.problem
-        if await account.token.look():
-            account.credentials.forget()
-            account.limits.forget()
-            self._context.log.warning("%s: the token was replaced, and is used now", account)
-        if account.token.problem and account.token.problem != problem:
-            text = "%s: the token cannot be read any more, the last one goes on: %s"
-            self._context.log.warning(text, account, account.token.problem)
+        token = account.token
+        if isinstance(token, PersonalToken):
+            problem = token.problem
+            await token.look()
+            if token.changes != self._changes.get(account.name, 0):
+                self._changes[account.name] = token.changes
+                account.credentials.forget()
+                account.limits.forget()
+                self._context.log.warning("%s: the token was replaced, and is used now", account)
+            if token.problem and token.problem != problem:
+                text = "%s: the token cannot be read any more, the last one goes on: %s"
+                self._context.log.warning(text, account, token.problem)
         left = days_left(account.rest.expires, account.rest.exchange.clock.now())
         if left is None:
             self._warned.pop(account.name, None)
@@ -78,13 +85,13 @@ class Watch:
             seen = self._facts(account)
             facts[account.name or "default"] = seen
             prefix = f"{account}: " if account.name else ""
-            if account.token.problem:
-                wrong.append(f"{prefix}{account.token.problem}")
+            if problem := seen.get("problem"):
+                wrong.append(f"{prefix}{problem}")
             if days_left(account.rest.expires, account.rest.exchange.clock.now()) is not None:
                 texts.append(f"{prefix}{self._ending(account)}")
-            if until := seen.get("waits_until"):
+            for which, until in seen.get("waits_until", {}).items():
                 when = time.strftime("%H:%M", time.gmtime(until))
-                wrong.append(f"{prefix}GitHub's rate limit: all calls wait until {when} UTC")
+                wrong.append(f"{prefix}GitHub's rate limit: {which} wait until {when} UTC")
         line = "; ".join([*wrong, *texts, *map(_way_in, () if wrong else self._accounts)])
         if (line, facts) == self._told:
             return
@@ -97,12 +104,17 @@ class Watch:
             "signed_in_as": "a GitHub App" if account.token.is_app else "a token",
             **account.limits.facts(),
         }
-        if shut := account.limits.shut_for():
+        waits = {_calls(key): left for key, left in account.limits.waits().items()}
+        for left in account.credentials.service_limits.waits().values():
+            waits["calls of the Actions service"] = left
+        if waits:
             # To the minute: what is shown is not to change with every look
-            facts["waits_until"] = math.ceil((account.rest.exchange.clock.now() + shut) / 60) * 60
+            now = account.rest.exchange.clock.now()
+            until = {which: math.ceil((now + left) / 60) * 60 for which, left in waits.items()}
+            facts["waits_until"] = until
         if account.rest.expires is not None:
             facts["token_expires"] = account.rest.expires
-        if account.token.problem:
+        if isinstance(account.token, PersonalToken) and account.token.problem:
             facts["problem"] = account.token.problem
         return facts
 
@@ -110,3 +122,7 @@ class Watch:
 def _way_in(account: Account) -> str:
     prefix = f"{account}: " if account.name else ""
     return f"{prefix}{account.scope}, by {'a GitHub App' if account.token.is_app else 'a token'}"
+
+
+def _calls(resource: str) -> str:
+    return f"REST calls ({resource})" if resource else "all REST calls"

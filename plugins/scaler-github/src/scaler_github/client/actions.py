@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -212,29 +211,20 @@ async def exchange(
     deadline: float = 30.0,
 ) -> Response:
     """One exchange with the service or the queue, unless a rate limit forbids it."""
-    await credentials.service_limits.admit(request.method)
+    credentials.service_limits.check()
     return await send(credentials.transport, request, what, poll=poll, deadline=deadline)
 
 
 def checked(
-    credentials: Credentials,
-    response: Response,
-    what: str,
-    *,
-    secret: bool = False,
-    sent: float = math.inf,
+    credentials: Credentials, response: Response, what: str, *, secret: bool = False
 ) -> Verdict:
-    """Raise GitHubError unless the answer is a success; a rate limit is then kept by all callers.
-
-    Args:
-        sent: When the call was sent, on trio's clock; without it, it counts as the latest.
-    """
+    """Raise GitHubError unless it is a success; a rate limit is kept by all callers from now on."""
     verdict = classify(response, what, secret=secret, now=time.time())
     if verdict.kind is Kind.OK:
         credentials.service_limits.succeeded()
         return verdict
     if verdict.kind is Kind.WAIT:
-        verdict = credentials.service_limits.refused(verdict, response.headers, sent)
+        verdict = credentials.service_limits.refused(verdict, response)
     raise GitHubError(verdict)
 
 

@@ -42,6 +42,7 @@ class Verdict:
         type: The service's exception type, where the answer named one.
         told: Whether GitHub told how long to wait; otherwise `wait` is a guess.
         row: The row of the table that decided.
+        step: Which step of signing in failed, where it was one.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class Verdict:
     type: str = ""
     told: bool = False
     row: str = ""
+    step: str = ""
 
 
 class GitHubError(Exception):

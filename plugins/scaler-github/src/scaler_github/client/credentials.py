@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from scaler_github.client.rest import Rest
 
+TOKEN, REGISTERING = "registration-token", "runner-registration"  # the steps, as errors name them
 _UNTOLD_LIFETIME = 1800.0  # of a token that does not say when it ends
 _REPLICATION_TRIES = 4
 
@@ -88,15 +89,13 @@ class Credentials:
             msgspec.json.encode({"url": self.scope.url, "runner_event": "register"}),
         )
         exchange = self.rest.exchange
-        sent = trio.current_time()
         response = await exchange.send(request, what)
         for _ in range(_REPLICATION_TRIES):
             if classify(response, what, secret=True).kind not in {Kind.REFRESH, Kind.CREDENTIAL}:
                 break
             await trio.sleep(self._pause)
-            sent = trio.current_time()
             response = await exchange.send(request, what)
-        self._must_succeed(response, what, sent)
+        self._must_succeed(response, what)
         try:
             found = types.read(response.body, types.AdminConnection)
             url = urls.check_base(found.url)
@@ -112,30 +111,30 @@ class Credentials:
         try:
             response = await self.rest.call("POST", path, what, secret=True, resource=REGISTRATION)
         except GitHubError as error:
-            raise self._hinted(error) from None
+            raise self._hinted(error, TOKEN) from None
         try:
             return types.read(response.body, types.RegistrationToken).token
         except ValueError:
             raise _unreadable(what, "no token in it") from None
 
-    def _must_succeed(self, response: Response, what: str, sent: float) -> None:
+    def _must_succeed(self, response: Response, what: str) -> None:
         try:
-            self.rest.exchange.checked(response, what, sent=sent, secret=True)
+            self.rest.exchange.checked(response, what, secret=True)
         except GitHubError as error:
-            raise self._hinted(error) from None
+            raise self._hinted(error, REGISTERING) from None
 
-    def _hinted(self, error: GitHubError) -> GitHubError:
-        """A refusal, with what a person should look at."""
-        verdict = error.verdict
+    def _hinted(self, error: GitHubError, step: str) -> GitHubError:
+        """A failure of a step, with what a person should look at where it is a refusal."""
+        verdict = replace(error.verdict, step=step)
         if error.kind not in {Kind.REFRESH, Kind.CREDENTIAL, Kind.GONE} or not verdict.status:
-            return error
+            return GitHubError(verdict)
         hint = missing_right(self.scope)
         if verdict.status == 401:
             hint = "the token is wrong or has expired"
         elif verdict.status == 404:  # also what GitHub says of what a token may not see
             hint = f"is the url right? {self.scope.url}; if so, {hint}"
         text = f"{verdict.text}: {hint}"
-        return GitHubError(Verdict(Kind.CREDENTIAL, text, 0.0, verdict.request_id, verdict.status))
+        return GitHubError(replace(verdict, kind=Kind.CREDENTIAL, text=text, wait=0.0))
 
 
 def _unreadable(what: str, why: str) -> GitHubError:

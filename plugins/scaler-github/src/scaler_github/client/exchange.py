@@ -39,21 +39,15 @@ class Exchange:
         Raises:
             GitHubError: No answer came, or it may not be asked now.
         """
-        async with self.limits.turns:
-            await self.limits.admit(request.method, purpose, resource)
+        async with self.limits.call(request.method, purpose, resource):
             response = await send(self.transport, request, what, deadline=deadline)
         self.clock.heard(response.headers)
         if response.status != 401:  # which is told the limits of those who have no credential
             self.limits.heard(response.headers, time.time())
         return response
 
-    def checked(
-        self, response: Response, what: str, *, sent: float, secret: bool = False
-    ) -> Verdict:
+    def checked(self, response: Response, what: str, *, secret: bool = False) -> Verdict:
         """The verdict of an answer that is a success.
-
-        Args:
-            sent: When the call was sent, on trio's clock.
 
         Raises:
             GitHubError: It is none; a rate limit is kept by all callers from now on.
@@ -63,7 +57,7 @@ class Exchange:
             self.limits.succeeded()
             return verdict
         if verdict.kind is Kind.WAIT:
-            verdict = self.limits.refused(verdict, response.headers, sent)
+            verdict = self.limits.refused(verdict, response)
         raise GitHubError(verdict)
 
 

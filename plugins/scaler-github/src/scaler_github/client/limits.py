@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import enum
 import math
-from collections import deque
+from collections import Counter, deque
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,9 @@ from scaler_github.client.classify import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
+
+    from scaler_github.client.transport import Response
 
 CORE = "core"
 REGISTRATION = "actions_runner_registration"
@@ -63,12 +66,13 @@ class Limits:
 
     def __init__(self) -> None:
         self._windows: dict[str, _Window] = {}
+        self._under_way: Counter[str] = Counter()  # calls by resource
         self._shut: dict[str, tuple[float, str]] = {}  # by resource, "" for all: until, why
         self._untold = 0  # limits in a row of which GitHub did not tell the end
+        self._closed_at = -math.inf
         self._spent: deque[tuple[float, int]] = deque()
         self._points = 0
-        self._closed_at = -math.inf
-        self.turns = trio.Semaphore(_AT_ONCE)
+        self._turns = trio.Semaphore(_AT_ONCE)
 
     def forget(self) -> None:
         """The credential is another one."""
@@ -76,19 +80,52 @@ class Limits:
         self._shut.clear()
         self._untold = 0
 
-    async def admit(
+    @asynccontextmanager
+    async def call(
         self, method: str, purpose: Purpose = Purpose.PROVISIONING, resource: str = CORE
-    ) -> None:
-        """Wait for the turn of a call, for seconds at most; count it.
+    ) -> AsyncIterator[None]:
+        """A call, made within the block; waits for its turn, for seconds at most.
 
         Raises:
             GitHubError: WAIT: not now; it tells how long.
         """
-        self._check(purpose, resource)
-        await self._turn(1 if method in _READS else 5, purpose)
-        self._check(purpose, resource)  # it may have been shut meanwhile
-        if (window := self._window(resource)) is not None:
-            window.remaining = max(0, window.remaining - 1)  # others are on their way, too
+        self.check(purpose, resource)
+        await self._spend(1 if method in _READS else 5, purpose)
+        with trio.move_on_after(_PATIENCE) as patience:
+            await self._turns.acquire()
+        if patience.cancelled_caught:
+            text = f"{_AT_ONCE} calls are under way with this credential, and none comes to its end"
+            raise GitHubError(Verdict(Kind.RETRY, text))
+        try:
+            self.check(purpose, resource)  # it may have been shut meanwhile
+            self._under_way[resource] += 1
+            try:
+                yield
+            finally:
+                self._under_way[resource] -= 1
+        finally:
+            self._turns.release()
+
+    def check(self, purpose: Purpose = Purpose.PROVISIONING, resource: str = CORE) -> None:
+        """Whether a call may be made now.
+
+        Raises:
+            GitHubError: WAIT: not now; it tells how long.
+        """
+        now = trio.current_time()
+        for key in ("", resource):
+            until, text = self._shut.get(key, (0.0, ""))
+            if until > now:
+                raise GitHubError(Verdict(Kind.WAIT, text, until - now, told=True))
+        window = self._window(resource)
+        if window is None:
+            return
+        kept = window.reserve if purpose is Purpose.ROUTINE else 0
+        if window.remaining - self._under_way[resource] <= kept:
+            wait = max(1.0, window.ends - now)
+            why = f"the last {kept} of {window.limit} are kept for runners" if kept else "all used"
+            text = f"GitHub's rate limit of this credential ({resource}): {why}; {wait:.0f} s left"
+            raise GitHubError(Verdict(Kind.WAIT, text, wait, told=True))
 
     def heard(self, headers: Mapping[str, str], now: float) -> None:
         """Learn from an answer. `now` is Unix seconds, for answers without a `Date`."""
@@ -109,16 +146,11 @@ class Limits:
         """A call was let through."""
         self._untold = 0
 
-    def refused(self, verdict: Verdict, headers: Mapping[str, str], sent: float) -> Verdict:
-        """GitHub said to wait: nobody calls until then. The verdict, with the time to wait.
-
-        Args:
-            sent: When the call was sent (trio's clock): those that were under way already when
-                another was refused say nothing new.
-        """
-        wait = verdict.wait
+    def refused(self, verdict: Verdict, response: Response) -> Verdict:
+        """GitHub said to wait: nobody calls until then. The verdict, with the time to wait."""
+        headers, wait = response.headers, verdict.wait
         if not verdict.told:
-            if sent > self._closed_at:
+            if response.sent > self._closed_at:  # else it was under way when another was refused
                 self._untold += 1
             wait = min(LONGEST_WAIT, UNTOLD_WAIT * 2.0 ** min(max(self._untold - 1, 0), 10))
         self._closed_at = trio.current_time()
@@ -143,36 +175,27 @@ class Limits:
                 }
         return {"rate_limits": told} if told else {}
 
-    def shut_for(self) -> float:
-        """Seconds until some resource may be called again; 0 where all may."""
+    def waits(self) -> dict[str, float]:
+        """Seconds until calls may be made again, by resource; `` for all calls."""
         now = trio.current_time()
-        return max((until - now for until, _ in self._shut.values() if until > now), default=0.0)
+        found = {key: until - now for key, (until, _) in self._shut.items() if until > now}
+        for resource in self._windows:
+            window = self._window(resource)
+            if window is not None and window.remaining <= 0:
+                found[resource] = max(found.get(resource, 0.0), window.ends - now)
+        return found
 
     def _window(self, resource: str) -> _Window | None:
         window = self._windows.get(resource)
         return window if window is not None and window.ends > trio.current_time() else None
 
-    def _check(self, purpose: Purpose, resource: str) -> None:
-        now = trio.current_time()
-        for key in ("", resource):
-            until, text = self._shut.get(key, (0.0, ""))
-            if until > now:
-                raise GitHubError(Verdict(Kind.WAIT, text, until - now, told=True))
-        window = self._window(resource)
-        if window is None:
-            return
-        kept = window.reserve if purpose is Purpose.ROUTINE else 0
-        if window.remaining <= kept:
-            wait = max(1.0, window.ends - now)
-            why = f"the last {kept} of {window.limit} are kept for runners" if kept else "all used"
-            text = f"GitHub's rate limit of this credential ({resource}): {why}; {wait:.0f} s left"
-            raise GitHubError(Verdict(Kind.WAIT, text, wait, told=True))
-
-    async def _turn(self, points: int, purpose: Purpose) -> None:
+    async def _spend(self, points: int, purpose: Purpose) -> None:
         """Wait until the minute's points allow it; only where there are limits at all."""
+        if not self._windows:
+            return
         most = _POINTS if purpose is Purpose.PROVISIONING else _POINTS - _POINTS // _SHARE
         began = trio.current_time()
-        while self._windows and self._points_now() + points > most:
+        while self._points_now() + points > most:
             wait = self._spent[0][0] + _MINUTE - trio.current_time()
             if trio.current_time() + wait > began + _PATIENCE:
                 text = f"GitHub allows {_POINTS} points of calls a minute, and they are spent"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import trio
 
-from scaler_github.client.classify import GitHubError
+from scaler_github.client.classify import GitHubError, Kind, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _EARLY = 60.0  # renewed this many seconds before it ends, where it lasts long enough
+_PATIENCE = 40.0  # seconds for one renewal, all its steps together
 _KEPT_AFTER_FAILURE = 30.0  # while the old one is good, a failed renewal is not repeated at once
 
 
@@ -87,7 +88,7 @@ class Renewed(Generic[T]):
             self._failure = None  # one that is cancelled has no outcome for those who wait
             made_from = self._made_from
             try:
-                lease = await self._renew()
+                lease = await self._within_patience()
                 if made_from == self._made_from:
                     self._lease = lease
                 return lease.value
@@ -99,6 +100,12 @@ class Renewed(Generic[T]):
                 return old.value  # it is good for a while yet: the next caller tries again
             finally:
                 self._flights += 1
+
+    async def _within_patience(self) -> Lease[T]:
+        """Renew, before the deadline of whoever waits for it breaks it off without an outcome."""
+        with trio.move_on_after(_PATIENCE):
+            return await self._renew()
+        raise GitHubError(Verdict(Kind.RETRY, f"GitHub gave no token within {_PATIENCE:g} s"))
 
     def _good(self, refused: T | None) -> Lease[T] | None:
         lease = self._lease

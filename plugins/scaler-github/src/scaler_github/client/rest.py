@@ -12,7 +12,7 @@ from scaler_github.client import types, urls
 from scaler_github.client.classify import GitHubError, Kind, Verdict
 from scaler_github.client.limits import CORE, Purpose
 from scaler_github.client.tokens import token_expiry
-from scaler_github.client.transport import Request, authorization
+from scaler_github.client.transport import CALL_DEADLINE, Request, authorization
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from scaler_github.client.transport import Response
 
 _EMPTY = "application/vnd.github.v3+json"  # of a call without a body, as GitHub's own client does
+_IDS = (int, str, type(None))  # what an entry may be known by
 _REFUSED = 60.0  # seconds for which a refused token is not tried again
 _PAGE = 100  # GitHub's largest
 _MOST_PAGES = 1000
@@ -66,6 +67,39 @@ class Rest:
         Raises:
             GitHubError: It did not succeed.
         """
+        response, error = await self.attempt(
+            method,
+            path,
+            what,
+            query=query,
+            body=body,
+            purpose=purpose,
+            resource=resource,
+            secret=secret,
+        )
+        if error is not None:
+            raise error
+        assert response is not None, "what did not fail was answered"
+        return response
+
+    async def attempt(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
+        purpose: Purpose = Purpose.PROVISIONING,
+        resource: str = CORE,
+        secret: bool = False,
+        deadline: float = CALL_DEADLINE,
+    ) -> tuple[Response | None, GitHubError | None]:
+        """As `call`, for whoever wants to see the answer of a call that failed, too.
+
+        Returns:
+            The answer, where one came, and the failure, where it is one.
+        """
 
         def request(token: str) -> Request:
             return Request(
@@ -80,23 +114,32 @@ class Rest:
                 b"" if body is None else msgspec.json.encode(body),
             )
 
-        token = await self.token()
-        self._not_refused(token)
-        sent = trio.current_time()
-        response = await self._send(request(token), what, purpose, resource)
-        if response.status == 401:
-            another = await self.token(refused=token)
-            if another != token:
-                token, sent = another, trio.current_time()
-                response = await self._send(request(token), what, purpose, resource)
+        async def send(token: str) -> Response:
+            return await self.exchange.send(
+                request(token), what, purpose=purpose, resource=resource, deadline=deadline
+            )
+
+        response: Response | None = None
+        token = ""
         try:
-            self.exchange.checked(response, what, sent=sent, secret=secret)
+            token = await self.token()
+            self._not_refused(token)
+            response = await send(token)
+            if response.status == 401:
+                another = await self.token(refused=token)
+                if another != token:
+                    token = another
+                    response = await send(token)
+            self.exchange.checked(response, what, secret=secret)
         except GitHubError as error:
-            if error.kind is Kind.REFRESH:
+            if response is not None and error.kind is Kind.REFRESH:
                 self._refused = token, trio.current_time() + _REFUSED, error.verdict
-            raise
+            return response, error
         self._refused = None
-        return response
+        # Only now it is known whose answer it was
+        told = response.headers.get("github-authentication-token-expiration", "")
+        self.expires = token_expiry(told) if told else None
+        return response, None
 
     def _not_refused(self, token: str) -> None:
         """GitHub bars who comes with a bad token again and again: one is tried once a minute."""
@@ -178,13 +221,6 @@ class Rest:
                 return found, totals == {len(found)}
         raise _incomplete(what, f"more than {_MOST_PAGES} pages")
 
-    async def _send(self, request: Request, what: str, purpose: Purpose, resource: str) -> Response:
-        response = await self.exchange.send(request, what, purpose=purpose, resource=resource)
-        if 200 <= response.status < 300:  # only then it was this token's
-            told = response.headers.get("github-authentication-token-expiration", "")
-            self.expires = token_expiry(told) if told else None
-        return response
-
 
 def bearer(token: str, scheme: str = "Bearer") -> dict[str, str]:
     """The header that carries a token; GitHubError (CREDENTIAL) where it cannot."""
@@ -203,7 +239,7 @@ def _page(response: Response, key: str, what: str) -> tuple[list[dict[str, Any]]
     total = plain.get("total_count") if isinstance(plain, dict) else None
     if not isinstance(entries, list) or not isinstance(total, int):
         raise _incomplete(what, f"no list of {key} in it")
-    if not all(isinstance(entry, dict) for entry in entries):
+    if not all(isinstance(each, dict) and isinstance(each.get("id"), _IDS) for each in entries):
         raise _incomplete(what, f"its {key} are not what they should be")
     return entries, total
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,29 +11,63 @@ if TYPE_CHECKING:
 
     from scaler_github.client.urls import Scope
 
-# By kind of scope: of a classic token, of a fine-grained token or an App
-_RIGHTS = {
-    "organization": ("admin:org", "organization_self_hosted_runners: write"),
-    "repository": ("repo", "administration: write"),
-    "enterprise": ("manage_runners:enterprise", ""),
-}
 _LONGEST = 200
+_SSO = re.compile(r"required; *url=(https?://[\x21-\x7e]{1,300})")
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What registering runners takes.
+
+    Attributes:
+        scope: Of a classic token.
+        permission: Of a fine-grained token or an App, to write, as GitHub's API names it; empty
+            where they will not do.
+        title: That permission as GitHub's pages name it.
+    """
+
+    scope: str
+    permission: str = ""
+    title: str = ""
+
+
+#: By kind of scope.
+RIGHTS = {
+    "organization": Right("admin:org", "organization_self_hosted_runners", "Self-hosted runners"),
+    "repository": Right("repo", "administration", "Administration"),
+    "enterprise": Right("manage_runners:enterprise"),
+}
 
 
 def missing_right(scope: Scope) -> str:
     """What a token needs to register runners with a scope."""
-    classic, fine = _RIGHTS[scope.kind]
-    if not fine:
-        return f"it takes a classic token with the scope {classic}, and no other will do"
-    return f"a classic token needs the scope {classic}, a fine-grained one the permission {fine}"
+    right = RIGHTS[scope.kind]
+    if not right.permission:
+        return f"it takes a classic token with the scope {right.scope}, and no other will do"
+    return (
+        f"a classic token needs the scope {right.scope}, a fine-grained one the permission "
+        f"{right.permission}: write"
+    )
+
+
+def single_sign_on(headers: Mapping[str, str]) -> str | None:
+    """Whether the organization demands that the token be authorised for its single sign-on.
+
+    Returns:
+        The page for it, empty where none is told; None where it is not demanded.
+    """
+    told = headers.get("x-github-sso", "")
+    if not told.startswith("required"):
+        return None
+    found = _SSO.match(told)
+    # Its query is for one person, and ends within the hour
+    return found[1].partition("?")[0] if found else ""
 
 
 def missing(headers: Mapping[str, str]) -> str:
     """What an answer's headers say is missing; empty where they say nothing."""
-    sso = headers.get("x-github-sso", "")
-    if sso.startswith("required"):
-        url = _clean(sso.partition("url=")[2]).partition("?")[0]  # its query is for one person
-        where = f": open {url}" if url.startswith("https://") else ""
+    if (page := single_sign_on(headers)) is not None:
+        where = f": open {page}" if page else ""
         return f"the token is not authorised for this organisation's single sign-on{where}"
     told = []
     if scopes := _clean(headers.get("x-accepted-oauth-scopes", "")):

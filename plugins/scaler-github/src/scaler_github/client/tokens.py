@@ -10,7 +10,7 @@ import jwt
 import trio
 
 from scaler_github.client import types, urls
-from scaler_github.client.classify import GitHubError, Kind, Verdict, classify
+from scaler_github.client.classify import GitHubError, Kind, Verdict
 from scaler_github.client.renewed import Lease, Renewed
 from scaler_github.client.transport import Request, authorization
 
@@ -43,10 +43,6 @@ class RestToken(Protocol):
         """
         ...
 
-    async def look(self) -> bool:
-        """See whether what it is read from has changed; whether it has."""
-        ...
-
 
 class Reread:
     """A text that is read again when it changes.
@@ -71,6 +67,7 @@ class Reread:
         self._text: str | None = None
         self._seen: object = None
         self.problem = ""
+        self.changes = 0  # how many times another text was found
 
     async def text(self) -> str:
         """The text, as it was last read.
@@ -84,8 +81,8 @@ class Reread:
             raise GitHubError(Verdict(Kind.CREDENTIAL, self.problem))
         return self._text
 
-    async def look(self, *, anyway: bool = False) -> bool:
-        """Read it if it has changed; whether the text is another one than before.
+    async def look(self, *, anyway: bool = False) -> None:
+        """Read it if it has changed.
 
         One that cannot be read (it may just be written) stays as it was; `problem` says why.
         """
@@ -97,15 +94,15 @@ class Reread:
                     )
             except ValueError as error:
                 self.problem = str(error)
-                return False
+                return
             except trio.TooSlowError:
                 self.problem = "the token could not be read within 10 s"
-                return False
+                return
             self.problem = ""
             self._seen = stamp
-            changed = text is not None and self._text is not None and text != self._text
-            self._text = text if text is not None else self._text
-            return changed
+            if text is not None and text != self._text:
+                self.changes += self._text is not None
+                self._text = text
 
     def _look(self, anyway: bool) -> tuple[object, str | None]:
         stamp = self._stamp()
@@ -127,6 +124,11 @@ class PersonalToken:
         """Why it could not be read anew; empty where all is well."""
         return self._source.problem
 
+    @property
+    def changes(self) -> int:
+        """How many times it was replaced."""
+        return self._source.changes
+
     async def __call__(self, refused: str | None = None) -> str:
         """The token as it is now; after a refusal it is read again."""
         token = await self._source.text()
@@ -135,9 +137,9 @@ class PersonalToken:
             token = await self._source.text()
         return token
 
-    async def look(self) -> bool:
+    async def look(self) -> None:
         """See whether it was replaced."""
-        return await self._source.look()
+        await self._source.look()
 
 
 class AppToken:
@@ -152,7 +154,7 @@ class AppToken:
     is_app = True
 
     def __init__(
-        self, client_id: str, installation_id: int, key: Reread, api: str, exchange: Exchange
+        self, client_id: str, installation_id: int, key: str, api: str, exchange: Exchange
     ) -> None:
         self._client_id = client_id
         self._installation_id = installation_id
@@ -161,30 +163,19 @@ class AppToken:
         self._exchange = exchange
         self._token = Renewed(self._renew, _slow)
 
-    @property
-    def problem(self) -> str:
-        """Why the key could not be read anew; empty where all is well."""
-        return self._key.problem
-
     async def __call__(self, refused: str | None = None) -> str:
         """An installation token that is good for some minutes at least."""
         return await self._token.get(refused)
-
-    async def look(self) -> bool:
-        """See whether the key was replaced; tokens that it made stay good."""
-        changed = await self._key.look()
-        if changed:
-            self._token.forget()
-        return changed
 
     async def _renew(self) -> Lease[str]:
         what = f"a token for installation {self._installation_id} of App {self._client_id}"
         response = await self._ask(what)
         if response.status == 401:  # our clock may be wrong: the answer told GitHub's
             response = await self._ask(what)
-        verdict = classify(response, what, secret=True, now=self._exchange.clock.now())
-        if verdict.kind is not Kind.OK:
-            raise GitHubError(self._judged(verdict))
+        try:
+            self._exchange.checked(response, what, secret=True)
+        except GitHubError as error:
+            raise GitHubError(self._judged(error.verdict)) from None
         try:
             made = types.read(response.body, types.InstallationToken)
             authorization("Bearer", made.token)
@@ -213,16 +204,15 @@ class AppToken:
             "POST",
             urls.join(self._api, f"app/installations/{number}/access_tokens"),
             {
-                **authorization("Bearer", await self.signed()),
+                **authorization("Bearer", self.signed()),
                 "Accept": "application/vnd.github+json",
                 "X-GitHub-Api-Version": urls.REST_VERSION,
             },
         )
         return await self._exchange.send(request, what)
 
-    async def signed(self) -> str:
+    def signed(self) -> str:
         """A JWT by which the App itself is known, good for some minutes by GitHub's clock."""
-        key = await self._key.text()
         now = math.floor(self._exchange.clock.now())
         claims = {
             "iss": self._client_id,
@@ -230,7 +220,7 @@ class AppToken:
             "exp": now - int(_BACKDATED) + int(_JWT_LASTS),
         }
         try:
-            return jwt.encode(claims, key, algorithm="RS256")
+            return jwt.encode(claims, self._key, algorithm="RS256")
         except (ValueError, TypeError, jwt.PyJWTError):  # their texts may quote the key
             text = "private_key holds no RSA key (PEM): take the file that GitHub gave for the App"
             raise GitHubError(Verdict(Kind.CREDENTIAL, text)) from None

@@ -8,6 +8,7 @@ without a bound: they sit on their connections for most of a minute and would st
 
 from __future__ import annotations
 
+import math
 import re
 import ssl
 from dataclasses import dataclass, field
@@ -57,11 +58,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer, read whole. Header names are lower-case; a byte-order mark is gone."""
+    """One answer, read whole. Header names are lower-case; a byte-order mark is gone.
+
+    Attributes:
+        sent: When its request was sent, on trio's clock.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
+    sent: float = field(default=math.inf, compare=False)
 
 
 def authorization(scheme: str, token: str) -> dict[str, str]:
@@ -283,6 +289,7 @@ class Transport:
     ) -> Response:
         if pool is None:
             raise RuntimeError("the transport is not open")
+        sent = trio.current_time()
         try:
             with trio.move_on_after(deadline):
                 answer = await pool.handle_async_request(_built(request, deadline))
@@ -290,7 +297,7 @@ class Transport:
                 headers = _headers(answer)
                 if encoding := headers.get("content-encoding"):
                     body = decode(body, encoding, _LARGEST_BODY)
-                return Response(answer.status_code, headers, body.removeprefix(_BOM))
+                return Response(answer.status_code, headers, body.removeprefix(_BOM), sent)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
             # Not chained: the library's errors hold the request, and with it the token
             raise TransportError(_describe(error)) from None

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import trio
 
 from scaler_github.client import AppToken, GitHubError, Kind, Purpose, urls
 from scaler_github.client.classify import classify
@@ -88,7 +87,7 @@ class Asker:
         response = None
         for _ in range(2):  # the first answer tells GitHub's clock, by which the next is signed
             try:
-                request = _request("GET", urls.join(self._rest.api, path), await token.signed())
+                request = _request("GET", urls.join(self._rest.api, path), token.signed())
                 self.calls += 1
                 response = await send(exchange.transport, request, what, deadline=DEADLINE)
             except GitHubError as error:
@@ -103,15 +102,13 @@ class Asker:
     async def _ask(self, method: str, path: str, what: str, resource: str = CORE) -> Answer:
         token, exchange, response = self._rest.token, self._rest.exchange, None
         try:
-            sent = trio.current_time()
             first = await token()
             response = await self._send(method, path, what, first, resource)
             if response.status == 401:
                 another = await token(refused=first)
                 if another != first:
-                    sent = trio.current_time()
                     response = await self._send(method, path, what, another, resource)
-            exchange.checked(response, what, sent=sent)
+            exchange.checked(response, what)
         except GitHubError as error:
             return _judged(error, response)
         return Answer(response.status, response.headers, _object(response.body))

@@ -9,10 +9,11 @@ import trio
 
 from scaler import Finding
 from scaler_github.client import GitHubError, Kind, TransportError, urls
+from scaler_github.client.credentials import TOKEN
 from scaler_github.client.limits import REGISTRATION
 from scaler_github.setup import owner, registering, signin, way
 from scaler_github.setup.asking import Answer, Asker
-from scaler_github.setup.findings import required_missing, unseen, wrong
+from scaler_github.setup.findings import AGAIN, required_missing, unseen, wrong
 from scaler_github.setup.rights import Signed
 from scaler_github.setup.where import Where
 
@@ -100,6 +101,7 @@ class _Look:
             return None
         if answer.status == 404 and await self._has_token():
             answer = replace(answer, status=200, kind=Kind.OK)  # it is not shown, and works
+        self._where = where = where.learnt(answer.told.get("account"))
         signed, findings = signin.app(where, answer)
         if not self._add(*findings):
             return None
@@ -126,6 +128,7 @@ class _Look:
                 if not self._broken(elsewhere):
                     self._add(*owner.elsewhere(where, elsewhere))
                 return False
+            self._where = where = where.learnt(answer.told.get("owner"))
             if not self._add(*owner.place(where, signed, answer)):
                 return False
         path = f"{path}/actions/permissions"
@@ -138,7 +141,7 @@ class _Look:
             await self.account.credentials.admin()
         except GitHubError as error:
             words = Answer()
-            if error.kind not in (Kind.RETRY, Kind.WAIT) and "registration-token" in str(error):
+            if error.kind not in (Kind.RETRY, Kind.WAIT) and error.verdict.step == TOKEN:
                 path = f"{self._where.scope.path}/actions/runners/registration-token"
                 words = await self._asker.post(path, "registration-token", REGISTRATION)
             return self._add(registering.refused(self._where, signed, error, words))
@@ -169,7 +172,7 @@ class _Look:
     def _broken(self, answer: Answer) -> bool:
         """Whether it says nothing, since it never came or was not asked for: that is told then."""
         if answer.kind is Kind.WAIT:
-            if not answer.status and not self.account.limits.shut_for() and self._scarce():
+            if not answer.status and not self.account.limits.waits() and self._scarce():
                 self._add(*self._scarce())
                 self._add(unseen(f"{self._doing} was left out: it can wait until then"))
             else:
@@ -178,7 +181,7 @@ class _Look:
             return True
         if answer.kind is not Kind.RETRY:
             return False
-        self._add(wrong(f"{self._doing}: {answer.text}", registering.AGAIN))
+        self._add(wrong(f"{self._doing}: {answer.text}", AGAIN))
         return True
 
     def _scarce(self) -> list[Finding]:
