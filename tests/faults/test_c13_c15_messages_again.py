@@ -175,7 +175,7 @@ async def test_c14_fewer_is_told_twice(autojump_clock: MockClock, faults: Faults
 # --- C15
 
 
-@pytest.mark.parametrize("first", [1, 10_391, 99_999_999, 100_000_001 * 50, 2**53])
+@pytest.mark.parametrize("first", [1, 10_391, 100_000_001 * 50])
 @pytest.mark.parametrize("busy", [False, True])
 async def test_c15_numbers_go_on_elsewhere(
     autojump_clock: MockClock, faults: Faults, flow: str, first: int, busy: bool
