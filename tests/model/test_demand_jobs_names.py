@@ -159,7 +159,7 @@ def test_only_what_nothing_confirms_is_forgotten(
     now = 1000.0
     lost = forgotten(known, Demand(owed=owed, at=at), served, now)
     assert len(lost) == len({each.job.id for each in lost})
-    ours = committed(known)
+    ours = committed(known, lambda _name: True)
     ours_lost = 0
     for each in lost:
         if each.job.state in ("assigned", "running"):
@@ -236,3 +236,13 @@ def test_any_text_is_read_or_refused(name: str) -> None:
 )
 def test_these_are_not_ours(name: str) -> None:
     assert parse_runner_name(name, "host") is None
+
+
+def test_a_job_on_a_runner_that_is_no_more_needs_none() -> None:
+    jobs = [
+        KnownJob(job=Job(id="1", state="offered"), heard=0),
+        KnownJob(job=Job(id="2", state="assigned"), heard=0),
+        KnownJob(job=Job(id="3", state="running", runner_name="here"), heard=0),
+        KnownJob(job=Job(id="4", state="running", runner_name="gone"), heard=0),
+    ]
+    assert committed(jobs, lambda name: name == "here") == 2

@@ -286,9 +286,10 @@ class Intake:
             if row is None:
                 continue
             fact: Fact
+            if job.state in ("running", "done"):
+                self._state.backoffs.worked(row.runner.profile)
             if job.state == "running":
                 fact = JobStarted(job.id)
-                self._state.backoffs.worked(row.runner.profile)
             elif job.state == "done":
                 profile = self._state.profiles.get(row.runner.profile)
                 hold = profile is not None and profile.hold_failed > 0 and job.result == "failed"

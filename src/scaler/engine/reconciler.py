@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from scaler.engine.state import LEAVING
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.demand import settle
 from scaler.model.jobs import KnownJob, committed, forgotten
@@ -59,10 +60,11 @@ class Reconciler:
         state = self._state
         transaction = Transaction()
         lost = self._lost_jobs(transaction) if self._pass_time() else []
-        ceilings = state.plan.ceilings
-        state.plan = plan(self._situation())
-        if state.plan.ceilings != ceilings:
+        before, state.plan = state.plan, plan(self._situation())
+        if state.plan.ceilings != before.ceilings:
             state.plan_changed()
+        if state.plan.why != before.why or state.plan.targets != before.targets:
+            state.shown()
         made = [] if state.stopping else [self._planned(each) for each in state.plan.make]
         if not state.stopping:
             for runner_id in state.plan.retire:
@@ -141,7 +143,9 @@ class Reconciler:
             profiles=state.profiles,
             rows=state.rows.values(),
             demand=state.demand,
-            committed={name: committed(jobs.values()) for name, jobs in state.jobs.items()},
+            committed={
+                name: committed(jobs.values(), self._lives) for name, jobs in state.jobs.items()
+            },
             offered={
                 name: sum(
                     known.job.state == "offered" and not known.job.declined
@@ -157,6 +161,10 @@ class Reconciler:
             ids_known=state.ids_known,
             stopping=state.stopping,
         )
+
+    def _lives(self, name: str) -> bool:
+        row = self._state.by_name(name)
+        return row is not None and row.runner.state not in LEAVING
 
     # -- after the plan
 

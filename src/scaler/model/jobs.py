@@ -9,7 +9,7 @@ from scaler.model.evolve import evolve
 from scaler.records import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from scaler.model.demand import Demand
 
@@ -62,9 +62,18 @@ def in_order(jobs: Iterable[Job]) -> list[Job]:
     return sorted(jobs, key=lambda job: RANK[job.state])
 
 
-def committed(jobs: Iterable[KnownJob]) -> int:
-    """How many jobs are ours and not done."""
-    return sum(known.job.state in ("assigned", "running") for known in jobs)
+def committed(jobs: Iterable[KnownJob], lives: Callable[[str], bool]) -> int:
+    """How many jobs are ours, and need a runner or have one.
+
+    Args:
+        lives: Whether there is a runner of this name that works. A job that ran on one that is no
+            more is over, though nobody said so yet: another runner would be of no use to it.
+    """
+    return sum(
+        known.job.state == "assigned"
+        or (known.job.state == "running" and lives(known.job.runner_name))
+        for known in jobs
+    )
 
 
 def forgotten(
