@@ -73,9 +73,10 @@ class GitHub:
             for account in self.accounts:
                 await nursery.start(_hold, account)
             nursery.start_soon(Watch(self._context, self.accounts).run, name="watch")
-            nursery.start_soon(self._registrar.announce, name="announce")
+            nursery.start_soon(self._registrar.run, name="registrar")
             task_status.started()
             await self._context.stopping.wait()
+            await self._registrar.ended()
             nursery.cancel_scope.cancel()
 
     @hookimpl

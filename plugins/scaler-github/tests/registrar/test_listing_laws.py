@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import math
+
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +16,7 @@ from scaler_github.registrar.background import Background
 from scaler_github.registrar.listing import Listing
 
 TIMEOUT = 30.0
+LOG = logging.LoggerAdapter(logging.getLogger("test"))
 NAMES = st.sampled_from(["a", "b", "c"])
 ANSWERS = st.lists(st.none() | st.frozensets(NAMES), min_size=1, max_size=8)
 STEPS = st.lists(
@@ -45,7 +49,7 @@ async def _follow(
         reads.append(answer)
         return {name: RestRunner(id=1, name=name, status="online", busy=False) for name in answer}
 
-    listing = Listing(read, lambda: TIMEOUT, Background())
+    listing = Listing(read, TIMEOUT, lambda: math.inf, Background(LOG))
     for step, name, pause in steps:
         if step == "add":
             listing.added(name, 1)

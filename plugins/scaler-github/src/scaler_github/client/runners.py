@@ -33,11 +33,18 @@ class RestRunner(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     status: str = ""
     busy: bool | None = None
+    labels: Any = None
 
     @property
     def online(self) -> bool | None:
         """None where the answer does not tell."""
         return {"online": True, "offline": False}.get(self.status.lower())
+
+    @property
+    def label_names(self) -> list[str]:
+        """Its labels, as far as the answer tells them."""
+        entries = self.labels if isinstance(self.labels, list) else []
+        return [str(each.get("name", "")) for each in entries if isinstance(each, dict)]
 
 
 class RestJitConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,41 +4,64 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from scaler import Registration, RunnerState, Secret, Unavailable
-from scaler_github.client import Backoff, GitHubError, Kind, Purpose, repeat
-from scaler_github.client.runners import RestRunners, Unusable
+from scaler_github.client import GitHubError, Kind, Purpose, repeat
+from scaler_github.client.runners import RestJitConfig, RestRunners, Unusable
 from scaler_github.places import is_ours, number_in, to_ref
 from scaler_github.registrar import labels
 from scaler_github.registrar.listing import Listing
+from scaler_github.registrar.reserving import Reserving
+from scaler_github.runner import CONFIG_LASTS, LOOKS, WORK_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from scaler import Context, Runner
     from scaler_github.account import Account
-    from scaler_github.client.runners import RestJitConfig, RestRunner
+    from scaler_github.client.runners import RestRunner
     from scaler_github.registrar.background import Background
 
-WORK_FOLDER = "_work"
-# Nobody promises more; users saw an unused configuration die after an hour (actions/runner#4248)
-CONFIG_LASTS = 45 * 60.0
-# A runner whose machine stopped is looked for so long, in case GitHub removes it by itself
-LOOKS = (0.0, 5.0, 5.0)
 # GitHub's lists show a new runner after so many seconds at the latest
 SHOWN = 120.0
 _SHOWN_SOON = 10.0  # until it is looked for again
-# Labels that were not put as a whole are gone after so many seconds, unless GitHub is ill
-_MENDED = 5.0
-_QUICK = 0.25  # the first pause meanwhile
-_LATE = 15.0  # seconds until a look whether a call that was not answered took effect after all
-# After these nothing was done
-_NOT_DONE = {Kind.WAIT, Kind.REFRESH, Kind.CREDENTIAL, Kind.GONE}
+_LOOKED = 25.0  # seconds for all looks whether a runner goes by itself: it must be removed, too
+
+
+@dataclass
+class _Unanswered:
+    """A runner that was asked for without an answer (yet).
+
+    Attributes:
+        generate: Asks for it again.
+        since: When it was asked for last.
+        number: Its number, where that came out.
+    """
+
+    generate: Callable[[], Awaitable[RestJitConfig]]
+    since: float = -math.inf
+    number: int | None = None
+
+    async def again(self) -> RestJitConfig:
+        """Ask (again)."""
+        before, self.since = self.since, trio.current_time()
+        try:
+            made = await self.generate()
+        except GitHubError as error:
+            if isinstance(error, Unusable):
+                self.number = error.number
+            if error.kind is not Kind.RETRY:  # this time nothing was registered
+                self.since = before
+            raise
+        self.number = made.runner.id
+        return made
 
 
 class Desk:
@@ -47,35 +70,37 @@ class Desk:
     def __init__(self, context: Context[Any, Any], account: Account, background: Background):
         self.account = account
         self.runners = RestRunners(account.rest, account.scope)
-        self.listing = Listing(self._read, self._oldest, background)
+        kept = float(account.settings.api_cache_timeout)
+        self.listing = Listing(self._read, kept, self._oldest, background)
         self._context = context
-        self._background = background
-        # When a runner was asked for without an answer (yet), and how to ask again
-        self._unanswered: dict[str, tuple[float, Callable[[], Awaitable[RestJitConfig]]]] = {}
-        self._reserved: dict[str, list[str]] = {}  # by name: the labels of those that are
+        self._reserving = Reserving(context, account, self.runners, background)
+        self._unanswered: dict[str, _Unanswered] = {}
+        self._swept = False
 
     # Registered and removed
 
     async def register(self, name: str, group: str, wanted: Sequence[str]) -> Registration:
         """Register a runner and answer its just-in-time configuration."""
         number = await self.runners.group_id(group)
-        generate = partial(self.runners.generate_jit_config, name, number, wanted, WORK_FOLDER)
-        self._unanswered[name] = trio.current_time(), generate
+        asked = self._unanswered[name] = _Unanswered(
+            partial(self.runners.generate_jit_config, name, number, wanted, WORK_FOLDER)
+        )
         try:
             try:
-                made = await generate()
+                made = await asked.again()
             except GitHubError as error:
                 if error.kind is not Kind.EXISTS:
                     raise
                 # An attempt whose answer was lost: its configuration is unknown, so of no use
+                asked.since = trio.current_time()
                 await self._remove_leftover(name)
-                made = await generate()
+                made = await asked.again()
         except GitHubError as error:
             known = error.kind is not Kind.RETRY
             if not known:
                 # It exists now, or may exist, and nobody has a configuration for it
                 with suppress(GitHubError):  # the core has it removed again, and goes on trying
-                    known = await self._remove_useless(name, error)
+                    known = await self._remove_useless(name, asked.number)
             if known:
                 del self._unanswered[name]
             raise
@@ -98,9 +123,8 @@ class Desk:
             raise Unavailable(f"the name {name} is taken by a runner that runs a job")
         await repeat(partial(self.runners.delete, found.id))
 
-    async def _remove_useless(self, name: str, error: GitHubError) -> bool:
+    async def _remove_useless(self, name: str, number: int | None) -> bool:
         """Remove what nobody has a configuration for; whether it was there, and is gone."""
-        number = error.number if isinstance(error, Unusable) else None
         if number is None:
             found = await self.runners.by_name(name)
             if found is None or found.busy:
@@ -118,7 +142,7 @@ class Desk:
         Returns:
             Whether it was gone by itself.
         """
-        self._reserved.pop(runner.name, None)
+        self._reserving.forget(runner.name)
         gone = patient and await self._goes(runner)
         if not gone:
             number = await self._find(runner) or await self._hidden(runner.name)
@@ -135,11 +159,13 @@ class Desk:
         New runners are shown late. But their names are taken at once: where the name is free, the
         runner is not there. The one that is registered to see this is the one to be removed.
         """
-        since, generate = self._unanswered.get(name, (-math.inf, None))
-        if generate is None or trio.current_time() > since + SHOWN:
+        asked = self._unanswered.get(name)
+        if asked is None:
             return None
+        if asked.number is not None or trio.current_time() > asked.since + SHOWN:
+            return asked.number
         try:
-            return (await generate()).runner.id
+            return (await asked.again()).runner.id
         except GitHubError as error:
             if isinstance(error, Unusable) and error.number is not None:
                 return error.number
@@ -151,22 +177,25 @@ class Desk:
             return None  # that way nothing can be learnt
 
     async def _goes(self, runner: Runner) -> bool:
-        """Whether it is gone by itself, or is so soon."""
+        """Whether it is gone by itself, or is so soon, as far as GitHub tells in time."""
         number = self._number(runner)
-        for pause in LOOKS:
-            await trio.sleep(pause)
-            if number is not None:  # certain, also while lists do not show it yet
-                found = await self.runners.get(number)
-            else:
-                found = await self.runners.by_name(runner.name)
-            if found is None:
-                return True
+        with trio.move_on_after(_LOOKED):
+            for pause in LOOKS:
+                await trio.sleep(pause)
+                if number is not None:  # certain, also while lists do not show it yet
+                    found = await self.runners.get(number)
+                else:
+                    found = await self.runners.by_name(runner.name)
+                if found is None:
+                    return True
         return False
 
     # Listed
 
     async def registrations(self) -> list[Registration]:
         """The runners of this scaler, but those of other sources."""
+        found = await self.listing.runners()
+        self._sweep(found)
         return [
             Registration(
                 name=each.name,
@@ -174,8 +203,20 @@ class Desk:
                 online=each.online,
                 busy=each.busy,
             )
-            for each in await self.listing.runners()
+            for each in found
         ]
+
+    def _sweep(self, found: list[RestRunner]) -> None:
+        """After a start: nobody else takes the labels back that a crash has left."""
+        if self._swept:
+            return
+        self._swept = True
+        rows = {runner.name: runner for runner in self._context.view().runners}
+        for each in found:
+            row = rows.get(each.name)
+            free = row is not None and row.state is RunnerState.IDLE and row.reservation is None
+            if free and not each.busy and labels.reserved(each.label_names):
+                self._reserving.strip(each.name, each.id)
 
     async def _read(self) -> dict[str, RestRunner]:
         async with self.account.open():
@@ -194,9 +235,9 @@ class Desk:
     def _oldest(self) -> float:
         """How old a list may be now.
 
-        Who should be online by now is given up unless a list shows it: one that was read since.
+        Who should be online by now is given up unless a list shows it: one that was begun since.
         """
-        oldest, now = float(self.account.settings.api_cache_timeout), time.time()
+        oldest, now = math.inf, time.time()
         for runner, _ in self._here():
             profile = self._context.profiles.get(runner.profile)
             if runner.state is RunnerState.BOOTING and profile is not None:
@@ -224,28 +265,11 @@ class Desk:
 
     async def reserve(self, runner: Runner, wanted: list[str]) -> None:
         """Label a runner as reserved; whatever goes wrong, no such label stays on it."""
-        number = await self._find(runner)
-        if number is None:
-            raise Unavailable(f"GitHub knows no runner {runner.name} (any more)")
-        self._reserved[runner.name] = wanted
-        try:
-            await labels.put(self.runners, number, wanted)
-        except BaseException as error:
-            self._reserved.pop(runner.name, None)
-            kind = error.kind if isinstance(error, GitHubError) else None
-            if kind is Kind.GONE:
-                raise Unavailable(f"GitHub knows no runner {runner.name} any more") from None
-            if kind not in _NOT_DONE:
-                answered = isinstance(error, GitHubError) and error.verdict.status != 0
-                await self._mend(runner.name, number, answered=answered)
-            raise
+        await self._reserving.put(runner.name, wanted, partial(self._find, runner))
 
     async def take_back(self, runner: Runner) -> None:
         """Leave no label of a reservation on it."""
-        self._reserved.pop(runner.name, None)
-        number = await self._find(runner)
-        if number is not None:
-            await labels.strip(self.runners, number)
+        await self._reserving.take_back(runner.name, partial(self._find, runner))
 
     async def _find(self, runner: Runner) -> int | None:
         number = self._number(runner)
@@ -253,27 +277,3 @@ class Desk:
             return number
         found = await self.runners.by_name(runner.name)
         return found.id if found is not None else None
-
-    async def _mend(self, name: str, number: int, *, answered: bool) -> None:
-        """Take back what was put in part: at once, also when the caller is cancelled."""
-        mended = False
-        with trio.move_on_after(_MENDED, shield=True), suppress(GitHubError):
-            strip = partial(labels.strip, self.runners, number)
-            await repeat(strip, attempts=4, backoff=Backoff(_QUICK))
-            mended = True
-        if not mended:
-            self._background.start(self._mend_later, name, number, 0.0)
-        elif not answered:  # GitHub may still be about to put them
-            self._background.start(self._mend_later, name, number, _LATE)
-
-    async def _mend_later(self, name: str, number: int, pause: float) -> None:
-        """Go on until it is done; a reservation that was made since is left alone."""
-        backoff = Backoff()
-        async with self.account.open():
-            while True:
-                await trio.sleep(pause)
-                try:
-                    return await labels.strip(self.runners, number, self._reserved.get(name, ()))
-                except GitHubError as error:
-                    self._context.log.warning("%s may look reserved: %s", name, error)
-                    pause = backoff.after(error)

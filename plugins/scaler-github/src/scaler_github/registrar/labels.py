@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
-
 from scaler_github.client import GitHubError, Kind, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from scaler import Reservation
     from scaler_github.client.runners import RestRunners
 
 FIRST = "self-hosted"  # GitHub adds no label by itself
 _RESERVED = "reserved-"
-_ANSWER = 4.0  # seconds for GitHub to answer: someone waits
-_ROUNDS = 3
 
 
 def of_profile(labels: Iterable[str]) -> list[str]:
@@ -37,53 +33,49 @@ def of_reservation(reservation: Reservation) -> list[str]:
     ]
 
 
-async def put(runners: RestRunners, number: int, wanted: list[str]) -> None:
-    """Label a runner as reserved, in one call where it bears no older reservation.
+async def settle(runners: RestRunners, number: int, wanted: list[str], there: list[str]) -> None:
+    """Take an older reservation's labels away, and see that this one's are all there.
 
     Raises:
-        GitHubError: It may bear some of the labels now, or an older reservation's.
+        GitHubError: They are not, or the older ones may be there still.
     """
-    there: list[str] | None = None
-    with trio.move_on_after(_ANSWER):
-        there = await runners.add_labels(number, wanted)
-    if there is None:
-        text = f"GitHub has not answered within {_ANSWER:g} s to label runner {number}"
-        raise GitHubError(Verdict(Kind.RETRY, text))
-    for label in _reserved(there, wanted):
+    for label in reserved(there, wanted):
         await runners.delete_label(number, label)
     if not _lower(wanted) <= _lower(there):
         text = f"GitHub has not put every label on runner {number} that was asked for"
         raise GitHubError(Verdict(Kind.RETRY, text))
 
 
-async def strip(runners: RestRunners, number: int, keep: Collection[str] = ()) -> None:
-    """Leave no label of a reservation on a runner, but for some that are those of its present one.
+async def strip(runners: RestRunners, number: int, keep: Callable[[], Collection[str]]) -> None:
+    """Leave no label of a reservation on a runner, but for those of its present one.
 
-    None is on a runner that does not exist.
+    None is on a runner that does not exist. It is gone through once; to go on is the caller's.
+
+    Args:
+        keep: The labels of its present reservation, which may be made meanwhile.
 
     Raises:
         GitHubError: There may be others.
     """
-    for _ in range(_ROUNDS):
-        try:
-            there = _reserved(await runners.labels(number), keep)
-        except GitHubError as error:
-            if error.kind is Kind.GONE:
-                return
-            raise
-        left: list[str] | None = []
-        for label in there:
-            left = await runners.delete_label(number, label)
-        if left is not None and not _reserved(left, keep):
+    try:
+        left: list[str] | None = await runners.labels(number)
+    except GitHubError as error:
+        if error.kind is Kind.GONE:
             return
-    text = f"runner {number} still bears labels of a reservation, though they were deleted"
-    raise GitHubError(Verdict(Kind.RETRY, text))
+        raise
+    for label in reserved(left or (), keep()):
+        if reserved([label], keep()):
+            left = await runners.delete_label(number, label)
+    if left is None or reserved(left, keep()):
+        text = f"runner {number} still bears labels of a reservation, though they were deleted"
+        raise GitHubError(Verdict(Kind.RETRY, text))
 
 
-def _reserved(labels: Iterable[str], keep: Collection[str]) -> list[str]:
+def reserved(labels: Iterable[str], keep: Collection[str] = ()) -> list[str]:
+    """Those that are labels of a reservation, but for some."""
     kept = _lower(keep)
-    reserved = [label for label in labels if label.lower().startswith(_RESERVED)]
-    return [label for label in reserved if label.lower() not in kept]
+    found = [label for label in labels if label.lower().startswith(_RESERVED)]
+    return [label for label in found if label.lower() not in kept]
 
 
 def _lower(labels: Iterable[str]) -> set[str]:

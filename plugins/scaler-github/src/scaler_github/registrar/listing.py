@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
-from scaler_github.client import GitHubError
+from scaler_github.client import GitHubError, Kind, Verdict
 from scaler_github.client.runners import RestRunner
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from scaler_github.registrar.background import Background
+
+_LONGEST = 120.0  # seconds for all pages of a list
+_WAITS = 45.0  # for whoever asks for it, since the core waits for a minute
 
 
 @dataclass(eq=False)
@@ -35,7 +38,7 @@ class _Flight:
     journal: dict[str, RestRunner | None] = field(default_factory=dict)
     over: trio.Event = field(default_factory=trio.Event)
     landed: bool = False
-    error: GitHubError | None = None
+    error: Exception | None = None
 
 
 class Listing:
@@ -43,19 +46,22 @@ class Listing:
 
     Args:
         read: Reads them all.
-        oldest: How old a list may be now, in seconds.
+        kept: For how many seconds after it was read a list is told again.
+        oldest: How long ago the reading of a list may have begun, however new it is.
     """
 
     def __init__(
         self,
         read: Callable[[], Awaitable[dict[str, RestRunner]]],
+        kept: float,
         oldest: Callable[[], float],
         background: Background,
     ) -> None:
         self._read = read
+        self._kept = kept
         self._oldest = oldest
         self._background = background
-        self._read_at = -math.inf
+        self._began = self._landed = -math.inf
         self._told = False
         self._last: dict[str, RestRunner] = {}
         self._before: dict[str, RestRunner] = {}
@@ -67,10 +73,14 @@ class Listing:
         Raises:
             GitHubError: They could not be read.
         """
-        if trio.current_time() >= self._read_at + self._oldest():
-            await self._refresh()
-        else:
+        now = trio.current_time()
+        if now < self._landed + self._kept and now < self._began + self._oldest():
             await trio.lowlevel.checkpoint()
+        else:
+            with trio.move_on_after(_WAITS) as scope:
+                await self._refresh()
+            if scope.cancelled_caught:
+                raise _late(f"the list of runners is still being read, for more than {_WAITS:g} s")
         last = self._last.values()
         found = [_unknown(each) for each in last] if self._told else list(last)
         self._told = True
@@ -105,28 +115,38 @@ class Listing:
                 if not self._background.start(self._fly, flight):
                     await self._fly(flight)
             await flight.over.wait()
-            if flight.error is not None:
+            if isinstance(flight.error, GitHubError):
                 raise GitHubError(flight.error.verdict)
+            if flight.error is not None:
+                raise flight.error
             if flight.landed:
                 return
             # It was broken off, since the service ends: then it is read within the call
 
     async def _fly(self, flight: _Flight) -> None:
         try:
-            found = await self._read()
+            with trio.fail_after(_LONGEST):
+                found = await self._read()
             for name, runner in flight.journal.items():
                 if runner is None:
                     found.pop(name, None)
                 else:
                     found.setdefault(name, runner)
             self._before, self._last = self._last, found
-            self._read_at, self._told = flight.began, False
+            self._began, self._landed = flight.began, trio.current_time()
+            self._told = False
             flight.landed = True
-        except GitHubError as error:
+        except trio.TooSlowError:
+            flight.error = _late(f"the list of runners was not read within {_LONGEST:g} s")
+        except Exception as error:  # whoever waits for the list is told
             flight.error = error
         finally:
             self._flight = None
             flight.over.set()
+
+
+def _late(text: str) -> GitHubError:
+    return GitHubError(Verdict(Kind.RETRY, text))
 
 
 def _unknown(runner: RestRunner) -> RestRunner:

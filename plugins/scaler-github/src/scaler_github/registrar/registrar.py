@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from scaler import Busy, Message, Refused, Registration, Unavailable
+from scaler import Busy, Message, Refused, Registration, RunnerState, Unavailable
 from scaler_github.client import GitHubError, Kind
 from scaler_github.gathered import gathered
 from scaler_github.outcomes import outcomes
+from scaler_github.patience import HOOK, patience
 from scaler_github.places import number_in, place_of
 from scaler_github.registrar import labels
 from scaler_github.registrar.background import Background
 from scaler_github.registrar.desk import Desk
+from scaler_github.runner import stopped_without_a_job
 
 if TYPE_CHECKING:
     from scaler import Context, Reservation, Runner
     from scaler_github.account import Account, Accounts
 
+_RESERVED = 9.0  # seconds for a reservation: the core waits for 10
 _LONGEST = 30.0  # seconds until what could not be announced is announced again, at most
 
 
@@ -28,20 +31,24 @@ class Registrar:
     def __init__(self, context: Context[Any, Any], accounts: Accounts) -> None:
         self._context = context
         self._accounts = accounts
-        self._background = Background()
+        self._background = Background(context.log)
         self._desks = {
             account.name: Desk(context, account, self._background) for account in accounts
         }
 
-    async def announce(self) -> None:
-        """Tell the core that no jobs are known of: there is no queue here.
+    async def run(self) -> None:
+        """Run what outlives a hook's call, until cancelled.
 
-        It goes on until cancelled: what outlives a hook's call runs beside it.
+        And tell the core that no jobs are known of: there is no queue here.
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._background.run)
             for profile in self._profiles():
                 nursery.start_soon(self._announce, profile)
+
+    async def ended(self) -> None:
+        """Wait, for a few seconds at most, until what must not be broken off has ended."""
+        await self._background.ended()
 
     async def _announce(self, profile: str) -> None:
         pause = 1.0
@@ -68,8 +75,8 @@ class Registrar:
         own = self._context.own[runner.profile]
         wanted = labels.of_profile(self._context.profiles[runner.profile].labels)
         desk = self._desks[self._accounts[own.connection].name]
-        async with desk.account.open():
-            with outcomes:
+        with patience(HOOK, f"register runner {runner.name}"), outcomes:
+            async with desk.account.open():
                 return await desk.register(runner.name, own.runner_group, wanted)
 
     async def unregister(self, runner: Runner) -> None:
@@ -82,15 +89,13 @@ class Registrar:
             Busy: It runs a job.
             Unavailable: It may be there.
         """
-        jobless = (
-            runner.machine is not None and runner.machine.state == "stopped" and not runner.job
-        )
+        jobless = stopped_without_a_job(runner)
         busy = runner.registration is not None and bool(runner.registration.busy)
         places = self._places(runner)
         gone = []
-        for account in places:
-            async with account.open():
-                with outcomes:
+        with patience(HOOK, f"remove runner {runner.name}"), outcomes:
+            for account in places:
+                async with account.open():
                     # One that was busy had its job: nothing to be learnt by waiting
                     desk = self._desks[account.name]
                     gone.append(await desk.remove(runner, patient=jobless and not busy))
@@ -103,7 +108,8 @@ class Registrar:
         Raises:
             Incomplete: Some account could not be asked.
         """
-        return await gathered([desk.registrations for desk in self._used()])
+        with patience(HOOK, "list runners"):
+            return await gathered([desk.registrations for desk in self._used()])
 
     async def reserve(self, runner: Runner, reservation: Reservation | None) -> None:
         """Reserve a runner, or take it back.
@@ -116,9 +122,9 @@ class Registrar:
         places = self._places(runner)
         if not places and reservation is not None:
             raise Unavailable(f"{runner.name} is registered nowhere")
-        for account in places[:1]:
-            async with account.open():
-                with outcomes:
+        with patience(_RESERVED, f"label runner {runner.name}"), outcomes:
+            for account in places[:1]:
+                async with account.open():
                     if reservation is None:
                         await self._desks[account.name].take_back(runner)
                     else:
@@ -126,7 +132,8 @@ class Registrar:
 
     async def _reserve(self, desk: Desk, runner: Runner, reservation: Reservation) -> None:
         told = runner.registration is not None and runner.registration.busy
-        if told or desk.listing.is_busy(runner.name):
+        works = runner.state is RunnerState.BUSY or bool(runner.job)
+        if told or works or desk.listing.is_busy(runner.name):
             raise Busy(f"{runner.name} runs a job")
         try:
             await desk.reserve(runner, labels.of_reservation(reservation))
