@@ -56,6 +56,17 @@ CASES: list[tuple[int, dict[str, str], bytes, Kind, float]] = [
     ),
     (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "x"}, b"", Kind.WAIT, 60),
     (403, {}, b'{"message": "You exceeded a Secondary rate limit."}', Kind.WAIT, 60),
+    (
+        429,
+        {
+            "retry-after": "1",
+            "x-ratelimit-remaining": "0",
+            "x-ratelimit-reset": str(int(NOW) + 100),
+        },
+        b"",
+        Kind.WAIT,
+        100,
+    ),
     (403, {"x-ratelimit-remaining": "12"}, b"", Kind.CREDENTIAL, 0),
     (403, {}, type_body("AccessDeniedException"), Kind.CREDENTIAL, 0),
     (401, {}, b"", Kind.REFRESH, 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -252,6 +253,7 @@ async def test_those_who_wait_do_not_share_a_failure_of_long_ago(
     with pytest.raises(GitHubError):
         await credentials.admin()
     script.answers["registration-token"] = good
+    await trio.sleep(1.1)
     async with trio.open_nursery() as nursery:
         leaving = trio.CancelScope()
 
@@ -266,3 +268,26 @@ async def test_those_who_wait_do_not_share_a_failure_of_long_ago(
         leaving.cancel()
     assert leaving.cancelled_caught
     assert script.admins == 1
+
+
+async def test_callers_that_try_again_at_their_own_pace_are_no_storm(
+    autojump_clock: MockClock, credentials: Credentials, script: Script
+) -> None:
+    good = script.answers["registration-token"]
+    script.answers["registration-token"] = httpx.Response(503)
+
+    async def caller() -> None:
+        while True:
+            with suppress(GitHubError):
+                await credentials.admin()
+            await trio.sleep(0.7)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(caller)
+        await trio.sleep(300)
+        assert script.count("registration-token") < 20
+        script.answers["registration-token"] = good
+        await trio.sleep(31)
+        assert script.admins == 1
+        nursery.cancel_scope.cancel()

@@ -206,11 +206,10 @@ def request_id(headers: Mapping[str, str]) -> str:
 
 def _told(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds to wait, where the answer tells."""
-    if "retry-after" in headers:
-        return _retry_after(headers, now)
+    told = [_retry_after(headers, now)] if "retry-after" in headers else []
     if headers.get("x-ratelimit-remaining") == "0":
-        return until_reset(headers, now)
-    return None
+        told.append(until_reset(headers, now))
+    return max((seconds for seconds in told if seconds is not None), default=None)
 
 
 def until_reset(headers: Mapping[str, str], now: float) -> float | None:

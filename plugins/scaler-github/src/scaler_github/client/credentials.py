@@ -18,7 +18,7 @@ import trio
 from scaler_github.client import types, urls
 from scaler_github.client.classify import GitHubError, Kind, Verdict, classify, server_time
 from scaler_github.client.limits import REGISTRATION, Limits
-from scaler_github.client.renewed import Lease, Renewed
+from scaler_github.client.renewed import Lease, Renewed, growing
 from scaler_github.client.rest import bearer
 from scaler_github.client.rights import missing_right
 from scaler_github.client.transport import Request, Response, Transport
@@ -46,7 +46,8 @@ class Credentials:
 
     Args:
         pause: Seconds between tries of runner-registration, which refuses a token that is so new
-            that it is not known everywhere yet.
+            that it is not known everywhere yet; after failures nobody asks for as long at first,
+            and then for longer.
     """
 
     def __init__(self, scope: urls.Scope, rest: Rest, *, pause: float = 1.0) -> None:
@@ -54,7 +55,7 @@ class Credentials:
         self.rest = rest
         self.service_limits = Limits()
         self._pause = pause
-        self._admin: Renewed[Admin] = Renewed(self._renew)
+        self._admin: Renewed[Admin] = Renewed(self._renew, self._slow)
 
     @property
     def transport(self) -> Transport:
@@ -75,6 +76,9 @@ class Credentials:
             GitHubError: There is none, and none can be had.
         """
         return await self._admin.get(refused)
+
+    def _slow(self, error: GitHubError, failures: int) -> float:
+        return self._pause * growing(error, failures)
 
     async def _renew(self) -> Lease[Admin]:
         registration = await self.registration_token()

@@ -43,14 +43,15 @@ class Renewed(Generic[T]):
 
     Args:
         renew: Answers a new lease, or raises GitHubError.
-        slow: How long a failure is answered again without asking, for the failures that it says
-            so of, in seconds.
+        slow: For how many seconds a failure is answered again without asking, by the failure and
+            by how many there were in a row. Each caller tries again at its own pace, and together
+            they would be a storm.
     """
 
     def __init__(
         self,
         renew: Callable[[], Awaitable[Lease[T]]],
-        slow: Callable[[GitHubError], float] = lambda error: 0.0,
+        slow: Callable[[GitHubError, int], float],
     ) -> None:
         self._renew = renew
         self._slow = slow
@@ -59,12 +60,14 @@ class Renewed(Generic[T]):
         self._flights = 0
         self._made_from = 0
         self._failure: GitHubError | None = None
+        self._failures = 0
         self._failed_at = -_KEPT_AFTER_FAILURE
 
     def forget(self) -> None:
         """What it is made from has changed: renew at the next call, also after a failure."""
         self._lease = self._failure = None
         self._failed_at = -_KEPT_AFTER_FAILURE
+        self._failures = 0
         self._made_from += 1
 
     async def get(self, refused: T | None = None) -> T:
@@ -89,11 +92,13 @@ class Renewed(Generic[T]):
             made_from = self._made_from
             try:
                 lease = await self._within_patience()
+                self._failures = 0
                 if made_from == self._made_from:
                     self._lease = lease
                 return lease.value
             except GitHubError as error:
                 self._failure, self._failed_at = error, trio.current_time()
+                self._failures += error.kind is not Kind.WAIT
                 old = self._lease
                 if old is None or old.value is refused or old.ends <= trio.current_time():
                     raise
@@ -116,4 +121,9 @@ class Renewed(Generic[T]):
         return lease if now < (lease.ends if recently_failed else lease.due) else None
 
     def _too_soon(self, failure: GitHubError) -> bool:
-        return trio.current_time() < self._failed_at + self._slow(failure)
+        return trio.current_time() < self._failed_at + self._slow(failure, self._failures)
+
+
+def growing(error: GitHubError, failures: int) -> float:
+    """Seconds after which it is tried again: 1, doubling to 30; a limit is kept by `Limits`."""
+    return 0.0 if error.kind is Kind.WAIT else min(30.0, 0.5 * 2.0 ** min(failures, 10))

@@ -11,7 +11,7 @@ import trio
 
 from scaler_github.client import types, urls
 from scaler_github.client.classify import GitHubError, Kind, Verdict
-from scaler_github.client.renewed import Lease, Renewed
+from scaler_github.client.renewed import Lease, Renewed, growing
 from scaler_github.client.transport import Request, authorization
 
 if TYPE_CHECKING:
@@ -251,5 +251,5 @@ def token_expiry(text: str) -> float | None:
     return types.unix_time(text)
 
 
-def _slow(error: GitHubError) -> float:
-    return _SLOW if error.kind is Kind.CREDENTIAL else 0.0
+def _slow(error: GitHubError, failures: int) -> float:
+    return _SLOW if error.kind is Kind.CREDENTIAL else growing(error, failures)
