@@ -133,6 +133,15 @@ def public() -> Callable[[int], str]:
     return pem
 
 
+@pytest.fixture(scope="module")
+def app() -> App:
+    made = object.__new__(App)  # its key is of no matter here
+    for name, value in (("client_id", "Iv1.a"), ("installation_id", 42)):
+        object.__setattr__(made, name, value)
+    object.__setattr__(made, "private_key", Secret("key"))
+    return made
+
+
 def _told(findings: list[Finding]) -> list[str]:
     words = {"required": "WRONG", "useful": "warn", "unseen": "unseen"}
     return [

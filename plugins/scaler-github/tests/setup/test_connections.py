@@ -62,6 +62,34 @@ async def test_an_expired_token(checked: Checked, sim: Simulator, told: Told) ->
     assert "ghp_old" not in wrong
 
 
+async def test_a_refused_token_is_not_sent_again_at_once(
+    checked: Checked, sim: Simulator, told: Told
+) -> None:
+    sim.add_token("ghp_old", ["admin:org"], expires_in=-1)
+    checked.build(sim.url, "ghp_old")
+    await lines(checked, told, sim, most=2)
+    [_, wrong] = await lines(checked, told, sim, most=1)
+    assert wrong.startswith("WRONG GitHub does not accept the token of ")
+    assert sim.count("user") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [({"message": "An IP allow list", "token": "SECRET"}, "An IP allow list"), (b"SECRET", "")],
+    ids=["words", "no-words"],
+)
+async def test_of_a_refused_secret_only_githubs_words_are_shown(
+    checked: Checked, sim: Simulator, told: Told, body: Any, words: str
+) -> None:
+    sim.add_token("ghp_good", ["admin:org"])
+    sim.faults.add("registration-token", status=403, body=body, times=2)
+    *_, wrong = await lines(checked.build(sim.url, "ghp_good"), told, sim)
+    assert "may not register runners" in wrong
+    assert "403" in wrong
+    assert words in wrong
+    assert "SECRET" not in wrong
+
+
 async def test_a_token_without_admin_org(checked: Checked, sim: Simulator, told: Told) -> None:
     sim.add_token("ghp_weak", ["repo"], login="mona")
     said = await lines(checked.build(sim.url, "ghp_weak"), told, sim)
@@ -245,6 +273,17 @@ async def test_an_app_without_the_permission(
     *_, wrong = await lines(checked.build(sim.url, app=app), told, sim)
     for word in ("not accessible by integration", "Self-hosted runners", "installations/44"):
         assert word in wrong
+
+
+async def test_an_app_of_a_person_has_its_pages_elsewhere(
+    checked: Checked, sim: Simulator, told: Told, private: Callable[[int], Secret]
+) -> None:
+    url = sim.add_scope("mona/web")
+    sim.add_app("Iv1.b", 44, ["metadata=read"], account="mona")
+    sim.faults.add("repo", status=200, body={"owner": {"login": "mona", "type": "User"}})
+    *_, wrong = await lines(checked.build(url, app=App("Iv1.b", 44, private(0))), told, sim)
+    assert f"{sim.origin}/settings/installations/44" in wrong
+    assert f"({sim.origin}/settings/apps)" in wrong
 
 
 @pytest.mark.parametrize(

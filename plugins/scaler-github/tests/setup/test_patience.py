@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -65,3 +66,57 @@ async def test_the_whole_takes_25_seconds_at_most(
     assert took == 25
     assert [line.partition(" ")[0] for line in said] == ["ok", "ok", "ok", "ok", "WRONG"]
     assert "registering took too long: after 25 s" in said[-1]
+
+
+class Service(httpx.AsyncBaseTransport):
+    """The Actions service, with one scale set; it takes its time."""
+
+    def __init__(self, **seconds: float) -> None:
+        self.seconds = seconds
+        self.asked: list[str] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        path, what = request.url.path, ""
+        told: dict[str, Any] = {"token": "T", "url": "https://pipelines.test/x"}
+        if "/sessions" in path:
+            what, told = request.method, {"sessionId": "s"}
+        elif path.endswith("/runnerscalesets"):
+            labels = [{"name": "linux"}, {"name": "x64"}]
+            one = {"id": 1, "name": "linux", "runnerGroupId": 1, "labels": labels}
+            what, told = "find", {"count": 1, "value": [one]}
+        self.asked.append(what)
+        await trio.sleep(self.seconds.get(what, 0))
+        return httpx.Response(200, json=told)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ends", "words"),
+    [
+        ({"find": 12.9, "POST": 6.9, "DELETE": 4.9}, 24.7, ["its session opens"]),
+        ({"find": 12.9, "POST": 6.9, "DELETE": 99}, 24.8, ["its session opens", "not be closed"]),
+        ({"find": 12.9, "POST": 99}, 19.9, ["x64", "may be open all the same"]),
+        ({"find": 13.1}, 13.1, ["x64", "too little time left"]),
+        ({"find": 26}, 25, ["not looked at within 25 s"]),
+    ],
+    ids=["slow", "not-closed", "not-opened", "not-tried", "not-found"],
+)
+async def test_a_session_is_opened_and_closed_within_the_time(
+    checked: Checked,
+    told: Told,
+    mock_clock: MockClock,
+    seconds: dict[str, float],
+    ends: float,
+    words: list[str],
+) -> None:
+    checked.build("https://github.com/acme", "ghp_x")
+    account = checked.github.accounts[""]
+    account.transport._handler = service = Service(**seconds)
+    await account.token()
+    mock_clock.autojump_threshold = 0
+    began = trio.current_time()
+    said = told(await checked.queue.check())
+    assert trio.current_time() - began == pytest.approx(ends)
+    assert len(said) == len(words)
+    for line, word in zip(said, words, strict=True):
+        assert word in line
+    assert service.asked.count("POST") == (0 if "POST" not in seconds else 1)

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from scaler_github.account import App
 from scaler_github.client import GitHubError, Kind, Verdict, parse_config_url
+from scaler_github.client.credentials import REGISTERING, TOKEN
 from scaler_github.setup import owner, registering
 from scaler_github.setup.asking import Answer
 from scaler_github.setup.rights import Signed
@@ -70,7 +72,7 @@ def test_single_sign_on_is_told_by_its_page_without_its_query() -> None:
     assert "Configure SSO" in finding.fix
     assert page in finding.fix
     assert "SECRET" not in finding.fix
-    error = GitHubError(Verdict(Kind.CREDENTIAL, "registration-token", status=403))
+    error = GitHubError(Verdict(Kind.CREDENTIAL, "GitHub answered 403", status=403))
     assert registering.refused(ORG, CLASSIC, error, answer) == finding
     assert owner.sso(ORG, Answer(200, {"x-github-sso": "partial-results; organizations=1"})) is None
 
@@ -112,8 +114,10 @@ def test_few_calls_that_are_left() -> None:
     assert owner.scarce({}, 100) == []
 
 
-def refused(kind: Kind, text: str, words: Answer | None = None, status: int = 403) -> Any:
-    error = GitHubError(Verdict(kind, text, status=status))
+def refused(
+    kind: Kind, text: str, words: Answer | None = None, status: int = 403, step: str = TOKEN
+) -> Any:
+    error = GitHubError(Verdict(kind, text, status=status, step=step))
     return registering.refused(ORG, CLASSIC, error, words or Answer())
 
 
@@ -130,7 +134,7 @@ def test_what_is_no_refusal_is_not_called_one() -> None:
     ill = refused(Kind.RETRY, "registration-token for x: no whole answer within 30 s", status=0)
     assert "cannot be registered now" in ill.text
     assert "tries again" in ill.fix
-    moved = refused(Kind.CREDENTIAL, "GitHub answered 404 to runner-registration for organization")
+    moved = refused(Kind.CREDENTIAL, "GitHub answered 404", step=REGISTERING)
     assert "no address of its Actions service" in moved.text
     assert "upper and lower case" in moved.fix
 
@@ -159,3 +163,27 @@ def test_runner_groups_of_the_rest_api(
 def test_runner_groups_that_cannot_be_listed() -> None:
     answer = Answer(403, {}, {}, "GitHub answered 403", Kind.CREDENTIAL)
     assert "403" in registering.listed_group(ORG, "zoo", "t", answer).text
+
+
+MINE = {"type": "User", "login": "mona"}
+OURS = {"type": "Organization", "login": "acme"}
+
+
+@pytest.mark.parametrize(
+    ("url", "owner_told", "page"),
+    [
+        ("acme", None, "https://github.com/organizations/acme/settings"),
+        ("acme/web", OURS, "https://github.com/organizations/acme/settings"),
+        ("acme/web", None, "https://github.com/organizations/acme/settings"),
+        ("mona/web", MINE, "https://github.com/settings"),
+        ("enterprises/big", None, "https://github.com/enterprises/big/settings"),
+    ],
+)
+def test_the_pages_of_an_apps_owner(app: App, url: str, owner_told: Any, page: str) -> None:
+    scope = parse_config_url(f"https://github.com/{url}", {})
+    where = Where(scope, "plugins.github", app=app).learnt(owner_told)
+    assert where.apps == f"{page}/apps"
+    assert where.installation == f"{page}/installations/42"
+    assert f"{page}/installations" in where.installations
+    unknown = scope.kind == "repository" and owner_told is None
+    assert ("https://github.com/settings/installations " in where.installations) is unknown

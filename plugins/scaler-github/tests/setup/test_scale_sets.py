@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import trio
 
 from scaler import Profile
 from scaler_github.account import Connection
@@ -153,15 +154,30 @@ async def test_a_session_that_does_not_close_is_told(
     assert said.startswith("warn profile linux: the session that this check opened")
 
 
-async def test_a_session_is_closed_also_when_the_check_is_over(
-    checked: Checked, sim: Simulator, told: Told, monkeypatch: pytest.MonkeyPatch
+async def test_a_session_is_closed_also_when_the_check_is_broken_off(
+    checked: Checked, sim: Simulator
 ) -> None:
     made = sim.create_scale_set("linux", ["linux", "x64"])
-    sim.delays["create-session"] = 0.4
-    monkeypatch.setattr(setup, "PATIENCE", 0.3)
-    await checked.build(sim.url, sim.token).queue.check()
+    sim.delays["create-session"] = 0.3
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(checked.build(sim.url, sim.token).queue.check)
+        with trio.fail_after(5):
+            while not sim.count("create-session"):  # noqa: ASYNC110 - the simulator's to tell
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
     assert sim.count("create-session") == sim.count("delete-session") == 1
     assert made.session is None
+
+
+async def test_without_time_to_close_it_no_session_is_opened(
+    checked: Checked, sim: Simulator, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim.create_scale_set("linux", ["linux", "x64"])
+    monkeypatch.setattr(setup, "PATIENCE", setup.SESSION + setup.CLOSING - 0.01)
+    [found, said] = told(await checked.build(sim.url, sim.token).queue.check())
+    assert found.startswith("ok ")
+    assert said.startswith("unseen profile linux: whether the session of scale set linux opens was")
+    assert sim.count("create-session") == 0
 
 
 async def test_a_session_that_takes_too_long_is_left(
@@ -171,7 +187,23 @@ async def test_a_session_that_takes_too_long_is_left(
     sim.delays["create-session"] = 30
     monkeypatch.setattr(setup, "SESSION", 0.2)
     [_, said] = told(await checked.build(sim.url, sim.token).queue.check())
-    assert "does not open: no answer within 0.2 s" in said
+    assert said.startswith("WRONG ")
+    assert "does not open: no answer within 0.2 s; it may be open all the same" in said
+    assert "ends by itself within minutes" in said
+
+
+@pytest.mark.parametrize(
+    ("fault", "maybe"),
+    [({"kind": "drop"}, True), ({"status": 502}, True), ({"status": 400}, False)],
+)
+async def test_a_session_may_be_open_where_no_answer_tells(
+    checked: Checked, sim: Simulator, told: Told, fault: dict[str, Any], maybe: bool
+) -> None:
+    sim.create_scale_set("linux", ["linux", "x64"])
+    sim.faults.add("create-session", **fault)
+    [_, said] = told(await checked.build(sim.url, sim.token).queue.check())
+    assert said.startswith("WRONG profile linux: the session of scale set linux does not open: ")
+    assert ("may be open all the same" in said) is maybe
 
 
 async def test_what_was_looked_at_in_time_is_kept(

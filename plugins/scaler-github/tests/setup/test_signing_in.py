@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from scaler import Secret
 from scaler_github.account import App
 from scaler_github.client import Kind, parse_config_url
 from scaler_github.setup import rights, signin
@@ -29,15 +28,6 @@ def where(kind: str = "organization", **fields: Any) -> Where:
 def user(**headers: str) -> Answer:
     told = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(200, told, {"login": "mona"})
-
-
-@pytest.fixture(scope="module")
-def app() -> App:
-    made = object.__new__(App)  # its key is of no matter here
-    for name, value in (("client_id", "Iv1.a"), ("installation_id", 42)):
-        object.__setattr__(made, name, value)
-    object.__setattr__(made, "private_key", Secret("key"))
-    return made
 
 
 def test_a_classic_token_tells_its_scopes() -> None:

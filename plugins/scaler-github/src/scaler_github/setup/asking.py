@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from scaler_github.client import AppToken, GitHubError, Kind, Purpose, urls
+from scaler_github.client import AppToken, GitHubError, Kind, Purpose, Verdict, urls
 from scaler_github.client.classify import classify
 from scaler_github.client.exchange import send
 from scaler_github.client.limits import CORE
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DEADLINE = 10.0  # seconds for one call
 ACCEPT = "application/vnd.github+json"
+_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,35 +51,43 @@ class Answer:
 
 
 class Asker:
-    """Asks as one account; counts its calls.
-
-    Attributes:
-        calls: How many went to the REST API.
-    """
+    """Asks as one account."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
         self._rest = account.rest
-        self.calls = 0
 
     async def without_token(self, path: str) -> Answer:
         """A call that anybody may make: whoever answers may not be GitHub. TransportError: nobody.
 
         It goes round the limits, which are the credential's.
         """
-        self.calls += 1
         request = Request("GET", urls.join(self._rest.api, path), {"Accept": ACCEPT})
         response = await self._account.transport.call(request, deadline=DEADLINE)
         return Answer(response.status, response.headers, _object(response.body))
 
     async def get(self, path: str, what: str, **query: str | int) -> Answer:
         """Read something, with the account's token."""
-        return await self._ask("GET", urls.join(path, "", query), what)
+        return _judged(
+            *await self._rest.attempt(
+                "GET", path, what, query=query, purpose=Purpose.ROUTINE, deadline=DEADLINE
+            )
+        )
 
     async def post(self, path: str, what: str, resource: str = CORE) -> Answer:
-        """Make something; what is made is not in the answer, which may be a secret."""
-        made = await self._ask("POST", path, what, resource)
-        return Answer(made.status, made.headers, {}, made.text, made.kind, made.wait)
+        """Make a secret: of the answer, nothing but the words of a refusal is shown."""
+        response, error = await self._rest.attempt(
+            "POST",
+            path,
+            what,
+            purpose=Purpose.ROUTINE,
+            resource=resource,
+            secret=True,
+            deadline=DEADLINE,
+        )
+        made = _judged(response, error)
+        words = _message(made.told) if made.status >= 400 else ""
+        return replace(made, told={}, text=f"{made.text}: {words}" if words else made.text)
 
     async def get_as_app(self, path: str, what: str) -> Answer:
         """Read something as the App itself. It has limits of its own, which nobody keeps."""
@@ -87,53 +96,42 @@ class Asker:
         response = None
         for _ in range(2):  # the first answer tells GitHub's clock, by which the next is signed
             try:
-                request = _request("GET", urls.join(self._rest.api, path), token.signed())
-                self.calls += 1
+                request = Request(
+                    "GET",
+                    urls.join(self._rest.api, path),
+                    {
+                        **bearer(token.signed()),
+                        "Accept": ACCEPT,
+                        "X-GitHub-Api-Version": urls.REST_VERSION,
+                    },
+                )
                 response = await send(exchange.transport, request, what, deadline=DEADLINE)
             except GitHubError as error:
-                return _judged(error, None)
+                return _judged(None, error)
             exchange.clock.heard(response.headers)
             if response.status != 401:
                 break
         assert response is not None
         verdict = classify(response, what, now=exchange.clock.now())
-        return _judged(GitHubError(verdict), response)
-
-    async def _ask(self, method: str, path: str, what: str, resource: str = CORE) -> Answer:
-        token, exchange, response = self._rest.token, self._rest.exchange, None
-        try:
-            first = await token()
-            response = await self._send(method, path, what, first, resource)
-            if response.status == 401:
-                another = await token(refused=first)
-                if another != first:
-                    response = await self._send(method, path, what, another, resource)
-            exchange.checked(response, what)
-        except GitHubError as error:
-            return _judged(error, response)
-        return Answer(response.status, response.headers, _object(response.body))
-
-    async def _send(self, method: str, path: str, what: str, token: str, resource: str) -> Response:
-        request = _request(method, urls.join(self._rest.api, path), token)
-        self.calls += 1
-        return await self._rest.exchange.send(
-            request, what, purpose=Purpose.ROUTINE, resource=resource, deadline=DEADLINE
-        )
+        return _judged(response, GitHubError(verdict))
 
 
-def _request(method: str, url: str, token: str) -> Request:
-    accept = {"Accept": ACCEPT, "X-GitHub-Api-Version": urls.REST_VERSION}
-    return Request(method, url, {**bearer(token), **accept})
-
-
-def _judged(error: GitHubError, response: Response | None) -> Answer:
+def _judged(response: Response | None, error: GitHubError | None) -> Answer:
     """What came, with its verdict; which may be a success after all."""
-    verdict = error.verdict
+    verdict = Verdict(Kind.OK) if error is None else error.verdict
     if response is None:
-        return Answer(text=str(error), kind=error.kind, wait=error.wait)
+        # A token that was refused a moment ago is not sent again: its answer is known
+        status = verdict.status if verdict.kind is Kind.REFRESH else 0
+        return Answer(status, text=verdict.text, kind=verdict.kind, wait=verdict.wait)
     told = _object(response.body)
-    text = str(error)
-    return Answer(response.status, response.headers, told, text, verdict.kind, verdict.wait)
+    return Answer(response.status, response.headers, told, verdict.text, verdict.kind, verdict.wait)
+
+
+def _message(told: Mapping[str, Any]) -> str:
+    message = told.get("message")
+    if not isinstance(message, str):
+        return ""
+    return "".join(c for c in " ".join(message.split()) if c.isprintable())[:_LONGEST]
 
 
 def _object(body: bytes) -> Mapping[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from scaler import Finding
 
+AGAIN = "scaler itself tries again; if it stays so, ask GitHub, with the request's number."
+
 
 def well(text: str) -> Finding:
     """It is as it should be."""

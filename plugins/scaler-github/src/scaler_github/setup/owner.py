@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from scaler_github.client.rights import single_sign_on
 from scaler_github.setup.findings import unseen, useful, well, wrong
 
 if TYPE_CHECKING:
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from scaler_github.setup.asking import Answer
     from scaler_github.setup.rights import Signed
     from scaler_github.setup.where import Where
-
-_SSO = re.compile(r"^required; *url=(https?://[\x21-\x7e]{1,300})")
 
 
 def place(where: Where, signed: Signed, answer: Answer) -> list[Finding]:
@@ -73,12 +71,9 @@ def _missing(where: Where, signed: Signed) -> str:
 
 def sso(where: Where, answer: Answer) -> Finding | None:
     """Whether the organization demands that the token be authorised for its single sign-on."""
-    told = answer.headers.get("x-github-sso", "")
-    if not told.startswith("required"):
+    page = single_sign_on(answer.headers)
+    if page is None:
         return None
-    found = _SSO.match(told)
-    # Its query is for one person, and ends within the hour
-    page = found[1].partition("?")[0] if found else ""
     then = f" (or open {page})" if page else ""
     return wrong(
         f"the token is not authorised for the single sign-on of {where.owner}",

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scaler_github.account import Account
-    from scaler_github.client.types import ScaleSet
+    from scaler_github.client.types import ScaleSet, Session
     from scaler_github.setup.scalesets import Wanted
 
 PATIENCE = 25.0  # seconds for all profiles of an account; the hook has 30
-SESSION = 10.0  # seconds to open and close a session, whatever else ends meanwhile
+SESSION = 7.0  # seconds to open a session, whatever else ends meanwhile
+CLOSING = 5.0  # and to close it
 OPENING = 5.0  # seconds that a service which has just started is given to open its sessions
 _AT_ONCE = 4
 
@@ -119,20 +120,33 @@ class ScaleSets:
 
     async def _try_session(self, wanted: Wanted, found: ScaleSet) -> tuple[str, list[Finding]]:
         """Open the session and close it again; left open, it would keep a scaler out."""
-        actions, opened = self._account.actions, False
-        with trio.CancelScope(deadline=trio.current_time() + SESSION, shield=True):
+        if trio.current_effective_deadline() - trio.current_time() < SESSION + CLOSING:
+            return "", [scalesets.not_tried(wanted)]
+        with trio.CancelScope(shield=True):  # both have ends of their own
             try:
-                session = await actions.create_session(found.id, self._owner)
-                opened = True
-                await actions.delete_session(found.id, session.session_id)
+                with trio.fail_after(SESSION):
+                    session = await self._account.actions.create_session(found.id, self._owner)
             except GitHubError as error:
-                if opened:
-                    return "its session opens", [scalesets.unclosed(wanted, str(error))]
                 if error.kind is Kind.CONFLICT:
                     return scalesets.held(), []
-                return "", [scalesets.no_session(wanted, str(error))]
-            return "its session opens", []
-        late = f"no answer within {SESSION:g} s"
-        if opened:
-            return "its session opens", [scalesets.unclosed(wanted, late)]
-        return "", [scalesets.no_session(wanted, late)]
+                # One that broke off on its way may have been heard, unlike one that is refused
+                maybe = error.kind is Kind.RETRY
+                return "", [scalesets.no_session(wanted, str(error), maybe_open=maybe)]
+            except trio.TooSlowError:
+                late = f"no answer within {SESSION:g} s"
+                return "", [scalesets.no_session(wanted, late, maybe_open=True)]
+            why = await self._close_session(found, session)
+        return "its session opens", [scalesets.unclosed(wanted, why)] if why else []
+
+    async def _close_session(self, found: ScaleSet, session: Session) -> str:
+        """Why it could not be closed; empty where it was."""
+        if not session.session_id:
+            return "GitHub did not tell its id"
+        try:
+            with trio.fail_after(CLOSING):
+                await self._account.actions.delete_session(found.id, session.session_id)
+        except GitHubError as error:
+            return str(error)
+        except trio.TooSlowError:
+            return f"no answer within {CLOSING:g} s"
+        return ""

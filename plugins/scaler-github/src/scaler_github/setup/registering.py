@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scaler_github.client import DEFAULT_GROUP, GitHubError, Kind
+from scaler_github.client.credentials import REGISTERING
 from scaler_github.setup import rights
-from scaler_github.setup.findings import unseen, well, wrong
+from scaler_github.setup.findings import AGAIN, unseen, well, wrong
 from scaler_github.setup.owner import sso
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from scaler_github.setup.asking import Answer
     from scaler_github.setup.rights import Signed
     from scaler_github.setup.where import Where
-
-AGAIN = "scaler itself tries again; if it stays so, ask GitHub, with the request's number."
 
 
 def may_register(where: Where, signed: Signed) -> Finding:
@@ -35,7 +34,7 @@ def refused(where: Where, signed: Signed, error: GitHubError, words: Answer) -> 
         return single_sign_on
     if error.kind in (Kind.RETRY, Kind.WAIT, Kind.BUG):
         return wrong(f"runners cannot be registered now: {error}", AGAIN)
-    if "runner-registration" in str(error).partition(" for ")[0]:
+    if error.verdict.step == REGISTERING:
         url = f'{where.setting}.url = "{where.scope.url}"'
         return wrong(
             f"GitHub gives no address of its Actions service: {error}",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from scaler_github.client.rights import RIGHTS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -12,17 +14,6 @@ if TYPE_CHECKING:
 
 Form = Literal["classic", "fine-grained", "app", "unknown"]
 
-# By kind of scope: the scope of a classic token; the permission as GitHub's API names it; as its
-# pages do
-_CLASSIC = {
-    "organization": "admin:org",
-    "repository": "repo",
-    "enterprise": "manage_runners:enterprise",
-}
-_PERMISSION = {
-    "organization": ("organization_self_hosted_runners", "Self-hosted runners"),
-    "repository": ("administration", "Administration"),
-}
 # Others give the same right and more
 _ENOUGH = {"enterprise": {"admin:enterprise"}}
 # Reading does no harm worth a word; a selector reads artifacts, and of a private repository that
@@ -58,16 +49,17 @@ class Signed:
 
 def needed(where: Where) -> str:
     """The scope of a classic token that registering runners takes."""
-    return _CLASSIC[where.scope.kind]
+    return RIGHTS[where.scope.kind].scope
 
 
 def suffices(where: Where, signed: Signed) -> bool | None:
     """Whether it says of itself that it may register runners; None where it does not say."""
-    kind = where.scope.kind
+    right = RIGHTS[where.scope.kind]
     if signed.form == "classic":
-        return not signed.scopes.isdisjoint({_CLASSIC[kind]} | _ENOUGH.get(kind, set()))
-    if signed.form == "app" and kind in _PERMISSION:
-        return signed.permissions.get(_PERMISSION[kind][0]) in ("write", "admin")
+        enough = {right.scope} | _ENOUGH.get(where.scope.kind, set())
+        return not signed.scopes.isdisjoint(enough)
+    if signed.form == "app" and right.permission:
+        return signed.permissions.get(right.permission) in ("write", "admin")
     return None
 
 
@@ -82,7 +74,7 @@ def excess(where: Where, signed: Signed) -> list[str]:
         )
     if signed.form != "app":
         return []
-    own = _PERMISSION.get(where.scope.kind, ("", ""))[0]
+    own = RIGHTS[where.scope.kind].permission
     return sorted(
         f"{name}: {level}"
         for name, level in signed.permissions.items()
@@ -92,12 +84,11 @@ def excess(where: Where, signed: Signed) -> list[str]:
 
 def new_token(where: Where) -> str:
     """Where to make a token that will do, and where to put it."""
-    right = needed(where)
-    fine = _PERMISSION.get(where.scope.kind)
-    more = "" if fine is None else f' (or a fine-grained one of {where.owner}, "{fine[1]}": write)'
+    right = RIGHTS[where.scope.kind]
+    more = f' (or a fine-grained one of {where.owner}, "{right.title}": write)'
     return (
-        f"Make one at {where.tokens}/new?scopes={right}{more}, and put it into {where.source}"
-        f"{_then(where)}."
+        f"Make one at {where.tokens}/new?scopes={right.scope}{more if right.permission else ''}, "
+        f"and put it into {where.source}{_then(where)}."
     )
 
 
@@ -116,7 +107,7 @@ def grant(where: Where, signed: Signed) -> str:
     if signed.form == "app":
         level = "repository" if kind == "repository" else "organization"
         return (
-            f'Give the App the {level} permission "{_PERMISSION[kind][1]}": read and write, in its '
+            f'Give the App the {level} permission "{RIGHTS[kind].title}": read and write, in its '
             f"settings ({where.apps}), then accept that at {where.installation}."
         )
     if signed.form == "classic":
@@ -131,7 +122,7 @@ def grant(where: Where, signed: Signed) -> str:
         chosen = ", the repository among those chosen" if kind == "repository" else ""
         return (
             f"Edit the token at {where.fine_grained}: resource owner {where.owner}{chosen}, "
-            f'{level} permission "{_PERMISSION[kind][1]}": read and write. Where {where.owner} '
+            f'{level} permission "{RIGHTS[kind].title}": read and write. Where {where.owner} '
             "demands it, one of its owners has to approve the token then."
         )
     return new_token(where)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scaler_github.client import GitHubError, Kind
-from scaler_github.setup.findings import useful, well, wrong
+from scaler_github.setup.findings import AGAIN, unseen, useful, well, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scaler import Finding
     from scaler_github.client.types import ScaleSet
 
-AGAIN = "scaler itself tries again; if it stays so, ask GitHub, with the request's number."
+_ENDS = "it ends by itself within minutes, and until then nobody else can listen"
 LATER = "It is opened at the next try; the profile's own line tells why it is not open."
 
 
@@ -96,15 +96,30 @@ def held() -> str:
     return "its session is held: a scaler listens to it, or the last one's has not ended yet"
 
 
-def no_session(wanted: Wanted, why: str, fix: str = AGAIN) -> Finding:
-    """It cannot be listened to."""
-    return wrong(f"{wanted}: the session of scale set {wanted.name} does not open: {why}", fix)
+def no_session(wanted: Wanted, why: str, *, maybe_open: bool) -> Finding:
+    """It cannot be listened to.
+
+    Args:
+        maybe_open: Nothing says that the call did not open one all the same.
+    """
+    text = f"{wanted}: the session of scale set {wanted.name} does not open: {why}"
+    if maybe_open:
+        text += f"; it may be open all the same: {_ENDS}"
+    return wrong(text, AGAIN)
+
+
+def not_tried(wanted: Wanted) -> Finding:
+    """There was no time left to open its session and to close it again."""
+    return unseen(
+        f"{wanted}: whether the session of scale set {wanted.name} opens was not looked at: "
+        "the check had too little time left"
+    )
 
 
 def unclosed(wanted: Wanted, why: str) -> Finding:
     """The check's own session stays."""
     text = f"{wanted}: the session that this check opened could not be closed: {why}"
-    return useful(text, "It ends by itself within minutes; until then nobody else can listen.")
+    return useful(text, f"Wait: {_ENDS}.")
 
 
 def not_open(wanted: Wanted) -> Finding:

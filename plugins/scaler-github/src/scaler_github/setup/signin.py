@@ -8,7 +8,7 @@ from scaler_github.account.watch import days_left, ending
 from scaler_github.client import Kind
 from scaler_github.client.tokens import token_expiry
 from scaler_github.setup import rights
-from scaler_github.setup.findings import unseen, useful, well, wrong
+from scaler_github.setup.findings import AGAIN, unseen, useful, well, wrong
 from scaler_github.setup.rights import Signed
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ def app(where: Where, answer: Answer) -> tuple[Signed, list[Finding]]:
             wrong(
                 f"the App {where.app.client_id} has no installation {number}",
                 f"Set {table}.installation_id to the number at the end of the installation's "
-                f"address: {where.installation.rpartition('/')[0]}, then Configure. If the App is "
+                f"address: {where.installations}, then Configure. If the App is "
                 "not listed there, install it.",
             )
         ]
     if not answer.ok:
-        return signed, [wrong(f"the App's installation cannot be seen: {answer.text}", _later())]
+        return signed, [wrong(f"the App's installation cannot be seen: {answer.text}", AGAIN)]
     account = answer.told.get("account")
     owner = _text(account, "login") or _text(account, "slug")
     if answer.told.get("suspended_at"):
@@ -100,7 +100,7 @@ def installation_token(answer: Answer) -> list[Finding]:
     """An App signs in by a token that it makes."""
     if answer.ok or answer.status:
         return []
-    return [wrong(f"the App gets no token: {answer.text}", _later())]
+    return [wrong(f"the App gets no token: {answer.text}", AGAIN)]
 
 
 def _signed(answer: Answer) -> Signed:
@@ -167,7 +167,3 @@ def _text(plain: Any, key: str) -> str:
 def _said(answer: Answer) -> str:
     words = _text(answer.told, "message")
     return f"{answer.status} {words}" if words else ""
-
-
-def _later() -> str:
-    return "scaler itself tries again; if it stays so, ask GitHub, with the request's number."

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from scaler_github.setup import trouble
 from scaler_github.setup.findings import useful, well, wrong
+from scaler_github.setup.trouble import Kind
 
 if TYPE_CHECKING:
     from scaler import Finding
     from scaler_github.setup.asking import Answer
     from scaler_github.setup.where import Where
 
-_CLASS = re.compile(r"^\w+(Error|Timeout): ")
 _SKEW = 60.0  # seconds
-_UNKNOWN_NAME = (
-    "name or service not known",
-    "no address associated",
-    "nodename nor servname",
-    "no host can have this name",
-    "name does not resolve",
-)
-_NO_NAMES = ("temporary failure in name resolution", "try again")
-_SELF_SIGNED = ("self-signed", "self signed", "unable to get local issuer", "unable to get issuer")
 
 
 def unreachable(where: Where, why: str) -> Finding:
@@ -32,55 +23,56 @@ def unreachable(where: Where, why: str) -> Finding:
     Args:
         why: What the transport says of it.
     """
-    low = why.lower()
-    if low.startswith("the proxy refused: "):
-        return _proxy_refuses(where, _plain(why.partition(": ")[2]))
-    words = _plain(why)
-    proxied = " through the proxy " in low
-    if words.startswith("the proxy "):
-        return _no_proxy(where, words)
-    if " tls: " in f" {low}":
-        return _no_tls(where, words)
+    kind, words = trouble.read(why)
     host, setting = where.api, f'{where.setting}.url = "{where.scope.url}"'
-    if any(each in low for each in _UNKNOWN_NAME):
-        return wrong(
-            f"there is no host {host.partition(':')[0]}: {_reason(words)}",
-            f"Is {setting} written as a browser shows it? If so, this machine's DNS does not know "
-            f"it; where only a proxy does, set {where.setting}.proxy.",
-        )
-    if any(each in low for each in _NO_NAMES):
-        return wrong(
-            f"the name {host.partition(':')[0]} could not be looked up: {_reason(words)}",
-            "Look whether this machine has a network and its name server answers; where only a "
-            f"proxy knows names, set {where.setting}.proxy.",
-        )
-    if "connection refused" in low:
-        return wrong(
-            f"nothing listens at {host}: {_reason(words)}",
-            f"Is {setting} right, its port too? If so, a firewall on the way may refuse.",
-        )
-    if proxied:
-        return wrong(
-            f"{host} cannot be reached: {words}",
-            f"Look whether the proxy ({where.proxy}) reaches {host}.",
-        )
-    if "no connection" in low or "no whole answer" in low or "timed out" in low:
-        return wrong(
-            f"{host} does not answer: {words}",
-            f"Is {setting} right? If so, look whether a firewall drops connections to it; where "
-            f"GitHub is reached through a proxy only, set {where.setting}.proxy.",
-        )
-    return wrong(
-        f"{host} cannot be reached: {words}",
-        f"Is {setting} right? If so, look at the network between; scaler itself tries again.",
-    )
+    match kind:
+        case Kind.PROXY_ASKS_WHO | Kind.PROXY_FORBIDS:
+            return _proxy_refuses(where, kind, words)
+        case Kind.NO_PROXY:
+            return _no_proxy(where, words)
+        case Kind.UNKNOWN_AUTHORITY | Kind.ANOTHER_NAME | Kind.OUT_OF_DATE | Kind.NO_TLS:
+            return _no_tls(where, kind, words)
+        case Kind.UNKNOWN_NAME:
+            return wrong(
+                f"there is no host {host.partition(':')[0]}: {words}",
+                f"Is {setting} written as a browser shows it? If so, this machine's DNS does not "
+                f"know it; where only a proxy does, set {where.setting}.proxy.",
+            )
+        case Kind.NO_NAMES:
+            return wrong(
+                f"the name {host.partition(':')[0]} could not be looked up: {words}",
+                "Look whether this machine has a network and its name server answers; where only "
+                f"a proxy knows names, set {where.setting}.proxy.",
+            )
+        case Kind.REFUSED:
+            return wrong(
+                f"nothing listens at {host}: {words}",
+                f"Is {setting} right, its port too? If so, a firewall on the way may refuse.",
+            )
+        case Kind.BEHIND_PROXY:
+            return wrong(
+                f"{host} cannot be reached: {words}",
+                f"Look whether the proxy ({where.proxy}) reaches {host}.",
+            )
+        case Kind.SILENT:
+            return wrong(
+                f"{host} does not answer: {words}",
+                f"Is {setting} right? If so, look whether a firewall drops connections to it; "
+                f"where GitHub is reached through a proxy only, set {where.setting}.proxy.",
+            )
+        case Kind.OTHER:
+            return wrong(
+                f"{host} cannot be reached: {words}",
+                f"Is {setting} right? If so, look at the network between; scaler itself tries "
+                "again.",
+            )
 
 
 def answered(where: Where, answer: Answer) -> Finding:
     """Something answered to `/meta`, which every GitHub knows."""
     host, status = where.api, answer.status
     if status == 407:
-        return _proxy_refuses(where, "407 Proxy Authentication Required")
+        return _proxy_refuses(where, Kind.PROXY_ASKS_WHO, "407 Proxy Authentication Required")
     if _is_github(answer):
         version = answer.told.get("installed_version")
         kind = "" if not isinstance(version, str) else f", an Enterprise Server {version[:20]}"
@@ -139,7 +131,7 @@ def _shape(answer: Answer) -> str:
 
 
 def _no_proxy(where: Where, words: str) -> Finding:
-    text = f"the proxy cannot be reached: {words.removeprefix('the proxy ')}"
+    text = f"the proxy cannot be reached: {words}"
     if where.proxy_is_set:
         return wrong(text, f"Look whether it runs, and whether {where.proxy} names it right.")
     return wrong(
@@ -149,8 +141,8 @@ def _no_proxy(where: Where, words: str) -> Finding:
     )
 
 
-def _proxy_refuses(where: Where, words: str) -> Finding:
-    if words.startswith("407"):
+def _proxy_refuses(where: Where, kind: Kind, words: str) -> Finding:
+    if kind is Kind.PROXY_ASKS_WHO:
         return wrong(
             f"the proxy wants to know who asks: {words}",
             f"Give its user and password: http://USER:PASSWORD@HOST:PORT in {where.proxy}.",
@@ -162,11 +154,9 @@ def _proxy_refuses(where: Where, words: str) -> Finding:
     )
 
 
-def _no_tls(where: Where, words: str) -> Finding:
-    reason, ca_file = words.rpartition("TLS: ")[2], f"{where.setting}.ca_file"
-    text = f"{where.api} cannot be trusted: TLS: {reason}"
-    low = reason.lower()
-    if any(each in low for each in _SELF_SIGNED):
+def _no_tls(where: Where, kind: Kind, reason: str) -> Finding:
+    ca_file, text = f"{where.setting}.ca_file", f"{where.api} cannot be trusted: TLS: {reason}"
+    if kind is Kind.UNKNOWN_AUTHORITY:
         if where.ca_file:
             return wrong(
                 text,
@@ -178,9 +168,9 @@ def _no_tls(where: Where, words: str) -> Finding:
             "It is signed by an authority that this machine does not know, the server's own or a "
             f"proxy's: put that authority's certificate (PEM) into a file and set {ca_file}.",
         )
-    if "hostname mismatch" in low or "ip address mismatch" in low:
+    if kind is Kind.ANOTHER_NAME:
         return wrong(text, f"Set {where.setting}.url to the name that its certificate is for.")
-    if "expired" in low or "not yet valid" in low:
+    if kind is Kind.OUT_OF_DATE:
         return wrong(
             text, "Look at this machine's clock; if it is right, the server needs a new one."
         )
@@ -189,12 +179,3 @@ def _no_tls(where: Where, words: str) -> Finding:
         f"Does {where.api} speak TLS at all? If a proxy opens TLS on the way, set {ca_file} to its "
         "authority's certificate.",
     )
-
-
-def _plain(why: str) -> str:
-    return _CLASS.sub("", why)
-
-
-def _reason(words: str) -> str:
-    """The last part of `host:port: reason`."""
-    return words.rpartition(": ")[2]

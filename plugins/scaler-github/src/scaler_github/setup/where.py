@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -25,6 +25,7 @@ class Where:
         reread: Whether it is read again when it changes.
         proxy: What sets its proxy: a setting, or the environment's variables.
         ca_file: The file of authorities that is set; empty where none is.
+        person: Whether the owner is a person; None while that is not known.
     """
 
     scope: Scope
@@ -34,6 +35,7 @@ class Where:
     app: App | None = None
     proxy: str = _ENVIRONMENT
     ca_file: str = ""
+    person: bool | None = None
 
     @classmethod
     def of(cls, account: Account) -> Where:
@@ -54,6 +56,13 @@ class Where:
             f"{table}.proxy" if settings.proxy else _ENVIRONMENT,
             str(settings.ca_file or ""),
         )
+
+    def learnt(self, owner: object) -> Where:
+        """This, with what GitHub tells of the owner: its `type`."""
+        kind = owner.get("type") if isinstance(owner, dict) else None
+        if kind not in ("User", "Organization"):
+            return self
+        return replace(self, person=kind == "User")
 
     @property
     def proxy_is_set(self) -> bool:
@@ -96,13 +105,29 @@ class Where:
     def installation(self) -> str:
         """Where what an App may do is accepted, and taken back."""
         assert self.app is not None
-        number = self.app.installation_id
-        return f"{self.scope.web}/organizations/{self.owner}/settings/installations/{number}"
+        return f"{self._account}/installations/{self.app.installation_id}"
+
+    @property
+    def installations(self) -> str:
+        """Where the owner's installations are; both places where it is not known whose they are."""
+        if self.person is None and self.scope.kind == "repository":
+            persons = replace(self, person=True).installations
+            return f"{persons} (those of an organization: {self._account}/installations)"
+        return f"{self._account}/installations"
 
     @property
     def apps(self) -> str:
         """Where the Apps of the owner are."""
-        return f"{self.scope.web}/organizations/{self.owner}/settings/apps"
+        return f"{self._account}/apps"
+
+    @property
+    def _account(self) -> str:
+        """The settings of the owner, whom a repository does not tell by its name."""
+        if self.scope.kind == "enterprise":
+            return self._settings
+        if self.person:
+            return f"{self.scope.web}/settings"
+        return f"{self.scope.web}/organizations/{self.owner}/settings"
 
     @property
     def _settings(self) -> str:
