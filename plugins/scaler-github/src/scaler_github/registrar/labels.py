@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scaler_github.client import GitHubError, Kind, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Collection, Iterable
 
     from scaler import Reservation
     from scaler_github.client.runners import RestRunners
@@ -46,13 +46,10 @@ async def settle(runners: RestRunners, number: int, wanted: list[str], there: li
         raise GitHubError(Verdict(Kind.RETRY, text))
 
 
-async def strip(runners: RestRunners, number: int, keep: Callable[[], Collection[str]]) -> None:
+async def strip(runners: RestRunners, number: int, keep: Collection[str] = ()) -> None:
     """Leave no label of a reservation on a runner, but for those of its present one.
 
     None is on a runner that does not exist. It is gone through once; to go on is the caller's.
-
-    Args:
-        keep: The labels of its present reservation, which may be made meanwhile.
 
     Raises:
         GitHubError: There may be others.
@@ -63,10 +60,9 @@ async def strip(runners: RestRunners, number: int, keep: Callable[[], Collection
         if error.kind is Kind.GONE:
             return
         raise
-    for label in reserved(left or (), keep()):
-        if reserved([label], keep()):
-            left = await runners.delete_label(number, label)
-    if left is None or reserved(left, keep()):
+    for label in reserved(left or (), keep):
+        left = await runners.delete_label(number, label)
+    if left is None or reserved(left, keep):
         text = f"runner {number} still bears labels of a reservation, though they were deleted"
         raise GitHubError(Verdict(Kind.RETRY, text))
 

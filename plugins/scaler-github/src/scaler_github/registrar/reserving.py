@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -13,7 +13,7 @@ from scaler_github.client import Backoff, GitHubError, Kind, Verdict
 from scaler_github.registrar import labels
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable
 
     from scaler import Context
     from scaler_github.account import Account
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # than the core waits
 _ANSWER = 4.0
 _MENDED = 4.5
+_ROUND = 10.0  # to take them away, each time that it is tried
 _QUICK = 0.25  # the first pause meanwhile
 _LATE = 15.0  # until a look whether a call that was not answered took effect after all
 # Where adding the labels fails so, none was added
@@ -46,10 +47,7 @@ class Reserving:
         self._stopping = context.stopping
         self._background = background
         self._labels: dict[str, list[str]] = {}  # of those that are reserved
-
-    def labels(self, name: str) -> Collection[str]:
-        """Those of its present reservation."""
-        return self._labels.get(name, ())
+        self._locks = WeakValueDictionary[str, trio.Lock]()
 
     def forget(self, name: str) -> None:
         """It is not reserved any more; its labels are somebody else's business."""
@@ -67,21 +65,22 @@ class Reserving:
             GitHubError: It is not reserved.
             Unavailable: There is no such runner.
         """
-        number: int | None = None
+        asked: int | None = None
         added = False
         try:
             with trio.move_on_after(_ANSWER):
                 number = await find()
-                if number is not None:
-                    self._labels[name] = wanted
+                if number is None:
+                    raise Unavailable(f"GitHub knows no runner {name} (any more)")
+                async with self._alone(name):
+                    self._labels[name], asked = wanted, number
                     there = await self._runners.add_labels(number, wanted)
                     added = True
                     await labels.settle(self._runners, number, wanted, there)
                     return
-                raise Unavailable(f"GitHub knows no runner {name} (any more)")
             raise _late(_ANSWER, f"label runner {name}")
         except BaseException as error:
-            if number is None:
+            if asked is None:
                 raise
             if self._labels.get(name) is wanted:
                 self.forget(name)
@@ -90,7 +89,7 @@ class Reserving:
                 raise Unavailable(f"GitHub knows no runner {name} any more") from None
             if added or kind not in _NOT_DONE:
                 answered = isinstance(error, GitHubError) and error.verdict.status != 0
-                await self._take_back(name, number, certain=added or answered)
+                await self._take_back(name, asked, certain=added or answered)
             raise
 
     async def take_back(self, name: str, find: Callable[[], Awaitable[int | None]]) -> None:
@@ -145,12 +144,22 @@ class Reserving:
         while True:
             await self._pause(pause)
             try:
-                return await labels.strip(self._runners, number, partial(self.labels, name))
+                return await self._strip_once(name, number)
             except GitHubError as error:
                 self._log.warning("%s may look reserved: %s", name, error)
                 pause = backoff.after(error)
                 if trio.current_time() + pause > trio.current_effective_deadline():
                     raise
+
+    async def _strip_once(self, name: str, number: int) -> None:
+        with trio.move_on_after(_ROUND):
+            async with self._alone(name):
+                return await labels.strip(self._runners, number, self._labels.get(name, ()))
+        raise _late(_ROUND, f"take labels from runner {name}")
+
+    def _alone(self, name: str) -> trio.Lock:
+        """A label that is taken away late may be one that is put just then: never both at once."""
+        return self._locks.setdefault(name, trio.Lock())
 
     async def _pause(self, seconds: float) -> None:
         """Once the scaler begins to stop, what waits is done at once: little time is left."""
