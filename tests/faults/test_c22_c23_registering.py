@@ -94,7 +94,6 @@ async def test_c22_name_taken_since_the_ledger_was_lost(
             await replaced(world, "jitconfig", 1)
 
 
-@pytest.mark.xfail(strict=True, reason="who is in no list yet counts as removed")
 @pytest.mark.parametrize("list_delay", [30, 90])
 async def test_c22_answer_lost_of_one_that_no_list_shows_yet(
     autojump_clock: MockClock, faults: Faults, flow: str, list_delay: float

@@ -97,6 +97,21 @@ async def test_c29_no_job_at_all(
             assert not world.degraded()
 
 
+async def test_c29_while_lists_show_runners_late(
+    autojump_clock: MockClock, faults: Faults, flow: str
+) -> None:
+    """Who is in no list yet is not gone by itself, as one that had its job is."""
+    more: dict[str, Any] = {"list_delay": 30, "assign_timeout": None, "tick": TICK}
+    async with faults(flow=flow, times=QUICK, outdated=True, **more) as world:
+        async with world.scaler():
+            await world.listens()
+            world.queue(1, run_time=30)
+            await stopped(world, "linux")
+            await trio.sleep(HOUR)
+            assert world.machines._made <= ENOUGH + 4
+            await mended(world, "linux")
+
+
 @pytest.mark.xfail(strict=True, reason="a view is not made anew for what only the plan says")
 async def test_c29_the_view_tells_why(autojump_clock: MockClock, faults: Faults) -> None:
     async with faults(times=QUICK, outdated=True, target=1) as world, world.scaler():

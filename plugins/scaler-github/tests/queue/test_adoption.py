@@ -12,11 +12,11 @@ import trio
 from scaler import Profile, Unavailable
 from scaler_github.client.types import Label, ScaleSet
 from scaler_github.queue import ActionsQueue
-from scaler_github.queue.adoption import Adopt, Foreign, Own, Wanted, check
+from scaler_github.queue.adoption import Adopt, Foreign, Own, Sought, check
 
 World = Any
 
-WANTED = Wanted(
+WANTED = Sought(
     profile="linux",
     setting="profiles.linux.actions-queue",
     scope="github.com/orgs/acme",

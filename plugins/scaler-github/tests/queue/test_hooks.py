@@ -216,6 +216,28 @@ async def test_one_job_that_is_refused_does_not_spoil_it_for_the_others(world: W
 
 
 @pytest.mark.parametrize("sim_options", [{"flow": "offered"}])
+@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 429}, {"kind": "lose"}], ids=str)
+async def test_jobs_that_were_not_asked_for_are_not_said_to_be_lost(
+    world: World, fault: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    sim, core = world.sim, world.core
+    profile = world.profiles["linux"]
+    async with world.running():
+        await world.listening()
+        sim.queue_jobs("linux", 3)
+        jobs = await core.until(lambda: len(core.jobs) == 3 and core.jobs)
+        sim.faults.add("acquire", status=400, times=3)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await world.queue.acquire_jobs(profile, jobs)
+        sim.faults.add("acquire", skip=1, **fault)  # alone, the first is given
+        with pytest.raises(Unavailable):
+            await world.queue.acquire_jobs(profile, jobs)
+        await core.until(lambda: (jobs[0].id, "assigned") in core.states())
+    assert "again and again" not in caplog.text
+
+
+@pytest.mark.parametrize("sim_options", [{"flow": "offered"}])
 async def test_acquiring_whose_answer_is_lost_is_told_by_the_queue(world: World) -> None:
     sim, core = world.sim, world.core
     async with world.running():

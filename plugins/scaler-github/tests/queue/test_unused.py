@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from scaler import Busy, Machine, Runner, Unavailable
+from scaler import Busy, Machine, Registration, Runner, Unavailable
 
 World = Any
 
@@ -41,24 +41,24 @@ async def test_one_that_goes_while_it_is_looked_at_is_told(world: World, looks: 
     sim = world.sim
     async with world.running(), trio.open_nursery() as nursery:
         runner = await made(world)
-        before = sim.count("list-agents")
+        before = sim.count("get-agent")
         nursery.start_soon(world.queue.unregister_runner, runner)
-        await sim.wait_for(lambda: sim.count("list-agents") == before + looks)
+        await sim.wait_for(lambda: sim.count("get-agent") == before + looks)
         await trio.sleep(0.005)  # its answer says that it is there
         sim.remove_agent(runner.name)
     assert gone(world) == [runner.name]
     assert sim.count("delete-agent") == 0
-    assert sim.count("list-agents") == before + looks + 1
+    assert sim.count("get-agent") == before + looks + 1
 
 
 async def test_one_that_stays_is_removed_and_nothing_is_told(world: World) -> None:
     async with world.running():
         runner = await made(world)
-        before = world.sim.count("list-agents")
+        before = world.sim.count("get-agent")
         await world.queue.unregister_runner(runner)
     assert world.sim.agents == []
     assert gone(world) == []
-    assert world.sim.count("list-agents") == before + 3
+    assert world.sim.count("get-agent") == before + 3
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,27 @@ async def test_what_cannot_be_seen_is_not_gone(world: World) -> None:
     async with world.running():
         runner = await made(world)
         world.sim.remove_agent(runner.name)
-        world.sim.faults.add("list-agents", status=503, times=None)
+        world.sim.faults.add("get-agent", status=503, times=None)
         with pytest.raises(Unavailable):
             await world.queue.unregister_runner(runner)
+    assert gone(world) == []
+
+
+@pytest.mark.parametrize("sim_options", [{"list_delay": 60}])
+async def test_one_that_no_list_shows_yet_is_removed(world: World) -> None:
+    async with world.running():
+        await world.queue.unregister_runner(await made(world))
+    assert world.sim.agents == []
+    assert gone(world) == []
+
+
+@pytest.mark.parametrize("ref", ["", "17", "github.com/orgs/acme/x"])
+async def test_of_one_without_a_number_nothing_is_told(world: World, ref: str) -> None:
+    async with world.running():
+        runner = world.runner()
+        known = Registration(name=runner.name, ref=ref)
+        runner = replace(runner, registration=known, machine=STOPPED)
+        await world.queue.unregister_runner(runner)
     assert gone(world) == []
 
 

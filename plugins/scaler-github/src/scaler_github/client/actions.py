@@ -157,6 +157,17 @@ class Actions:
         agents = _list(response, types.Agent, what)
         return next((agent for agent in agents if agent.name == name), None)
 
+    async def agent(self, agent_id: int) -> types.Agent | None:
+        """The runner of this number, or None; certain, also while lists do not show it yet."""
+        what = f"look at runner {agent_id}"
+        try:
+            response = await self._call("GET", f"{_AGENTS}/{agent_id}", what)
+        except GitHubError as error:
+            if error.kind is Kind.GONE:
+                return None
+            raise
+        return _one(response, types.Agent, what)
+
     async def delete_agent(self, agent_id: int) -> None:
         """Remove a runner; one that does not exist is removed. BUSY: it is running a job."""
         await self._gone("DELETE", f"{_AGENTS}/{agent_id}", f"remove runner {agent_id}")

@@ -48,15 +48,19 @@ class Acquirer:
         return acquired
 
     async def _one_by_one(self, session: QueueSession, numbers: list[int]) -> set[int]:
-        """As many as can be had; those that are refused alone, too, are no longer there."""
+        """As many as can be had; those that are refused alone, too, are no longer there.
+
+        Raises:
+            GitHubError: Some were not asked for, or that was not answered. The queue and the
+                totals tell of those that were acquired before.
+        """
         acquired: set[int] = set()
         for number in numbers if len(numbers) > 1 else []:
             try:
                 acquired.update(await session.acquire_jobs([number]))
             except GitHubError as error:
                 if not _is_refusal(error):
-                    self._context.log.warning("%s: %s", self._profile, error)
-                    break  # the queue and the totals tell of the rest
+                    raise
         if gone := [number for number in numbers if number not in acquired]:
             text = "%s: GitHub refuses jobs again and again, they are someone else's or over: %s"
             self._context.log.warning(text, self._profile, gone)

@@ -24,7 +24,7 @@ class Foreign(GitHubError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Sought:
     """The scale set of a profile, as its settings want it.
 
     Attributes:
@@ -82,19 +82,19 @@ class Kept:
             return None
         return Own(read.scope, read.id, read.name, read.group, read.making)
 
-    async def making(self, wanted: Wanted) -> None:
+    async def making(self, wanted: Sought) -> None:
         """One is about to be made. Raises where that cannot be kept: then it must not be."""
         kept = await self.load()
         number = kept.id if kept is not None and kept.scope == wanted.scope else 0
         await self._save(Own(wanted.scope, number, wanted.name, wanted.group, True))
 
-    async def not_made(self, wanted: Wanted) -> None:
+    async def not_made(self, wanted: Sought) -> None:
         """GitHub said that none was made."""
         kept = await self.load()
         number = kept.id if kept is not None else 0
         await self._try(Own(wanted.scope, number, wanted.name, wanted.group) if number else None)
 
-    async def ours(self, wanted: Wanted, number: int) -> None:
+    async def ours(self, wanted: Sought, number: int) -> None:
         """This one is ours."""
         own = Own(wanted.scope, number, wanted.name, wanted.group)
         if await self.load() != own:
@@ -116,14 +116,14 @@ def has_labels(found: ScaleSet, labels: Sequence[str]) -> bool:
     return _lower(label.name for label in found.labels) == _lower(labels)
 
 
-def was_making(kept: Own | None, wanted: Wanted) -> bool:
+def was_making(kept: Own | None, wanted: Sought) -> bool:
     """Whether just this one was being made, and what became of it is not known."""
     if kept is None or not kept.making or kept.scope != wanted.scope:
         return False
     return (kept.name.lower(), kept.group) == (wanted.name.lower(), wanted.group)
 
 
-def check(found: ScaleSet, kept: Own | None, wanted: Wanted) -> None:
+def check(found: ScaleSet, kept: Own | None, wanted: Sought) -> None:
     """See that a scale set that was found by name and group is ours, or may be taken over.
 
     Raises:
@@ -139,7 +139,7 @@ def check(found: ScaleSet, kept: Own | None, wanted: Wanted) -> None:
     raise Foreign(Verdict(Kind.CREDENTIAL, refusal(found, wanted)))
 
 
-def refusal(found: ScaleSet, wanted: Wanted) -> str:
+def refusal(found: ScaleSet, wanted: Sought) -> str:
     """Why it is not taken over, and what a person can do."""
     there = ", ".join(label.name for label in found.labels) or "none"
     ours = ", ".join(wanted.labels)

@@ -18,7 +18,7 @@ from scaler import Unavailable
 from scaler_github.client import Backoff, GitHubError, Kind, QueueSession, SessionLost, Unreadable
 from scaler_github.client.retry import repeat
 from scaler_github.queue import scaleset
-from scaler_github.queue.adoption import Foreign, Kept, Wanted
+from scaler_github.queue.adoption import Foreign, Kept, Sought
 from scaler_github.queue.convert import Place, to_statistics_message
 from scaler_github.queue.delivery import Delivery, Unhandled
 from scaler_github.queue.leftover import Leftover
@@ -185,7 +185,7 @@ class Listener:
         self._known.set()
 
     async def _ensure(self, actions: Actions, labels: list[str]) -> ScaleSet:
-        wanted = Wanted(
+        wanted = Sought(
             profile=self._profile,
             setting=f"profiles.{self._profile}.{self._context.name}",
             scope=self._scope.place,

@@ -13,6 +13,7 @@ from scaler_github.client import GitHubError
 from scaler_github.connection import GitHub
 from scaler_github.gathered import gathered
 from scaler_github.outcomes import outcomes
+from scaler_github.patience import HOOK, patience
 from scaler_github.places import is_ours, number_in, place_of
 from scaler_github.queue import scaleset
 from scaler_github.queue.acquiring import Acquirer
@@ -21,6 +22,7 @@ from scaler_github.queue.listener import Listener
 from scaler_github.queue.runners import Runners
 from scaler_github.queue.state import QueueState
 from scaler_github.queue.waits import Pace
+from scaler_github.runner import stopped_without_a_job
 from scaler_github.setup import ScaleSets, Wanted
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from scaler_github.account import Account, Accounts
 
 POLL_TIMEOUT = Duration(50)
+ACQUIRING = 25.0  # seconds: the core waits for 30 s, and then blames the plugin
 
 
 class ActionsQueue:
@@ -71,6 +74,7 @@ class ActionsQueue:
         self._alarms = Alarms(context)
         self._listeners: dict[str, Listener] = {}
         self._acquirers: dict[str, Acquirer] = {}
+        self._by_account: dict[str, Runners] = {}
         self.states = {profile: QueueState() for profile in context.own}
         self._check_names()
 
@@ -142,7 +146,8 @@ class ActionsQueue:
         if not wanted:
             return []
         try:
-            acquired = await self._acquirer(profile.name).acquire(session, list(wanted))
+            with patience(ACQUIRING, f"acquire jobs of {profile.name}"):
+                acquired = await self._acquirer(profile.name).acquire(session, list(wanted))
         except GitHubError as error:
             raise Unavailable(str(error), error.wait or None) from None
         return [job for number, job in wanted.items() if number in acquired]
@@ -150,10 +155,11 @@ class ActionsQueue:
     @hookimpl
     async def register_runner(self, runner: Runner) -> Registration:
         """Register a runner with the profile's scale set."""
-        scale_set = await self._listener(runner.profile).scale_set_id()
-        async with self.account(runner.profile).open() as account:
-            with outcomes:
-                return await self._runners(account).register(scale_set, runner.name)
+        with patience(HOOK, f"register runner {runner.name}"):
+            scale_set = await self._listener(runner.profile).scale_set_id()
+            async with self.account(runner.profile).open() as account:
+                with outcomes:
+                    return await self._runners(account).register(scale_set, runner.name)
 
     @hookimpl
     async def unregister_runner(self, runner: Runner) -> None:
@@ -162,31 +168,31 @@ class ActionsQueue:
         One whose machine stopped without a job that anyone told of may have had one all the same:
         then GitHub removes it by itself, within a moment. Its removal by us would hide that.
         """
+        with patience(HOOK, f"remove runner {runner.name}"):
+            await self._unregister(runner)
+
+    async def _unregister(self, runner: Runner) -> None:
         ref = runner.registration.ref if runner.registration else ""
-        places = place_of(self._accounts, self._context.own.get(runner.profile), runner)
-        unused = places and ref and _stopped_without_a_job(runner)
-        if unused and await self._ended(places, runner.name):
-            gone = Registration(name=runner.name, ref=ref, gone=True)
-            self._context.registration_changed(gone)
-            return
-        for place in places:
+        for place in place_of(self._accounts, self._context.own.get(runner.profile), runner):
             async with place.open() as account:
                 with outcomes:
-                    await self._runners(account).remove(runner.name, ref)
+                    runners = self._runners(account)
+                    # (without a number, and by lists, one that is new looks as if it were gone)
+                    number = number_in(account, ref) if stopped_without_a_job(runner) else None
+                    if number is not None and await self._ended(runners, number):
+                        gone = Registration(name=runner.name, ref=ref, gone=True)
+                        self._context.registration_changed(gone)
+                    else:
+                        await runners.remove(runner.name, ref)
 
-    async def _ended(self, places: list[Account], name: str) -> bool:
+    async def _ended(self, runners: Runners, number: int) -> bool:
         """Whether GitHub removes this runner by itself while it is looked at."""
         for pause in self._pace.ended:
             with trio.move_on_after(pause):
                 await self._context.stopping.wait()
-            if not [place for place in places if await self._is_there(place, name)]:
+            if not await runners.is_there(number):
                 return True
         return False
-
-    async def _is_there(self, place: Account, name: str) -> bool:
-        async with place.open() as account:
-            with outcomes:
-                return await self._runners(account).is_there(name)
 
     @hookimpl
     async def list_registrations(self) -> list[Registration]:
@@ -198,7 +204,8 @@ class ActionsQueue:
             if runner.source == self._context.name and runner.registration is not None:
                 ref = runner.registration.ref
                 used |= {one.name for one in accounts if number_in(one, ref) is not None}
-        return await gathered([partial(self._registrations, accounts[name]) for name in used])
+        with patience(HOOK, "list runners"):
+            return await gathered([partial(self._registrations, accounts[name]) for name in used])
 
     async def _registrations(self, account: Account) -> list[Registration]:
         async with account.open():
@@ -248,17 +255,13 @@ class ActionsQueue:
         return self._acquirers.setdefault(profile, Acquirer(self._context, profile))
 
     def _runners(self, account: Account) -> Runners:
-        return Runners(account, self._pace.first)
+        return self._by_account.setdefault(account.name, Runners(account, self._pace.first))
 
     def _listener(self, profile: str) -> Listener:
         try:
             return self._listeners[profile]
         except KeyError:
             raise Unavailable(f"nobody listens for profile {profile} yet", 5) from None
-
-
-def _stopped_without_a_job(runner: Runner) -> bool:
-    return runner.machine is not None and runner.machine.state == "stopped" and not runner.job
 
 
 async def _listen(listener: Listener, account: Account) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from scaler import Registration, Secret, Unavailable
 from scaler_github.client import Backoff, GitHubError, Kind, repeat
 from scaler_github.places import number_in, to_ref
+from scaler_github.runner import CONFIG_LASTS, WORK_FOLDER
+from scaler_github.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from scaler_github.account import Account
+    from scaler_github.client.types import JitConfig
 
 T = TypeVar("T")
-WORK_FOLDER = "_work"
-# Nobody promises more; users saw an unused configuration die after an hour (actions/runner#4248)
-CONFIG_LASTS = 45 * 60.0
 
 
 class Runners:
@@ -32,23 +33,25 @@ class Runners:
         self._account = account
         self._actions = account.actions
         self._first = first
+        self._unanswered: Unanswered[JitConfig] = Unanswered()
 
     async def register(self, scale_set: int, name: str) -> Registration:
         """Register a runner with a scale set and answer its just-in-time configuration."""
         generate = partial(self._actions.generate_jit_config, scale_set, name, WORK_FOLDER)
         try:
             try:
-                made = await generate()
+                made = await self._unanswered.ask(name, generate)
             except GitHubError as error:
                 if error.kind is not Kind.EXISTS:
                     raise
                 # An attempt whose answer was lost: its configuration is unknown, so of no use
                 await self._remove_leftover(scale_set, name)
-                made = await generate()
+                made = await self._unanswered.ask(name, generate)
         except GitHubError as error:
             if error.kind is Kind.RETRY and error.verdict.status == 200:
                 # It exists, but with a configuration that no runner could read
-                await self._remove_by_name(name)
+                with suppress(GitHubError, Unavailable):  # the core has it removed again
+                    await self._remove_by_name(name)
             raise
         return Registration(
             name=name,
@@ -62,13 +65,13 @@ class Runners:
     async def remove(self, name: str, ref: str = "") -> None:
         """Remove a runner, by its id where that is known; one that does not exist is removed."""
         if (number := number_in(self._account, ref)) is not None:
-            await self._repeat(partial(self._actions.delete_agent, number))
+            await self._delete(name, number)
         else:
             await self._remove_by_name(name)
 
-    async def is_there(self, name: str) -> bool:
-        """Whether there is a runner of this name."""
-        return await self._repeat(partial(self._actions.agent_by_name, name)) is not None
+    async def is_there(self, number: int) -> bool:
+        """Whether there is a runner of this number, also where lists do not show it yet."""
+        return await self._repeat(partial(self._actions.agent, number)) is not None
 
     async def registrations(self, scaler: str) -> list[Registration]:
         """Every registration that carries this scaler's name."""
@@ -86,15 +89,22 @@ class Runners:
     async def _remove_leftover(self, scale_set: int, name: str) -> None:
         agent = await self._repeat(partial(self._actions.agent_by_name, name))
         if agent is None:
-            return
+            raise Unavailable(f"the name {name} is taken, but GitHub does not show by whom yet")
         if agent.runner_scale_set_id not in (0, scale_set):
             raise Unavailable(f"the name {name} belongs to a runner that is not ours")
-        await self._repeat(partial(self._actions.delete_agent, agent.id))
+        await self._delete(name, agent.id)
 
     async def _remove_by_name(self, name: str) -> None:
         agent = await self._repeat(partial(self._actions.agent_by_name, name))
-        if agent is not None:
-            await self._repeat(partial(self._actions.delete_agent, agent.id))
+        number = await self._unanswered.number(name) if agent is None else agent.id
+        if number is not None:
+            await self._delete(name, number)
+        else:
+            self._unanswered.forget(name)
+
+    async def _delete(self, name: str, number: int) -> None:
+        await self._repeat(partial(self._actions.delete_agent, number))
+        self._unanswered.forget(name)
 
     async def _repeat(self, call: Callable[[], Awaitable[T]]) -> T:
         return await repeat(call, backoff=Backoff(self._first))

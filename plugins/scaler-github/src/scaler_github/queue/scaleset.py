@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scaler_github.client.types import ScaleSet
-    from scaler_github.queue.adoption import Kept, Wanted
+    from scaler_github.queue.adoption import Kept, Sought
 
 
 def wanted_labels(name: str, labels: Sequence[str]) -> list[str]:
@@ -44,7 +44,7 @@ async def group_id(actions: Actions, name: str) -> int:
     return group.id
 
 
-async def ensure(actions: Actions, wanted: Wanted, kept: Kept) -> ScaleSet:
+async def ensure(actions: Actions, wanted: Sought, kept: Kept) -> ScaleSet:
     """The scale set of this name in this group, with these labels; it is ours from then on.
 
     Raises:
@@ -61,7 +61,7 @@ async def ensure(actions: Actions, wanted: Wanted, kept: Kept) -> ScaleSet:
     return found
 
 
-async def _make(actions: Actions, wanted: Wanted, kept: Kept) -> ScaleSet:
+async def _make(actions: Actions, wanted: Sought, kept: Kept) -> ScaleSet:
     """A new scale set, or the one that GitHub says is there by now.
 
     Whoever does not learn what became of it looks for it the next time, and knows it again.

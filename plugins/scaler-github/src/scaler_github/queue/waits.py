@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
+from scaler_github.runner import LOOKS
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -46,7 +48,7 @@ class Pace:
     alarm: float = 3600.0
     unheard: float = 300.0
     person: float = 60.0
-    ended: tuple[float, ...] = (0.0, 5.0, 5.0)
+    ended: tuple[float, ...] = LOOKS
     leftover: float = 2.0
     farewell: float = 10.0
     request: float = 20.0
