@@ -128,7 +128,7 @@ class Rest:
             if response.status == 401:
                 another = await self.token(refused=token)
                 if another != token:
-                    token = another
+                    token, response = another, None
                     response = await send(token)
             self.exchange.checked(response, what, secret=secret)
         except GitHubError as error:
