@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from scaler import Machine, Unavailable
+from scaler_github.patience import HOOK, patience
 from scaler_github.queue import plugin
 
 World = Any
@@ -76,13 +77,13 @@ async def test_acquiring(world: World, short: None, skip: int) -> None:
 
 
 async def test_they_are_shorter_than_the_cores() -> None:
-    assert plugin.HOOK < 60
+    assert HOOK < 60
     assert plugin.ACQUIRING < 30
 
 
 async def test_an_error_of_the_block_is_its_own() -> None:
-    with pytest.raises(KeyError), plugin.patience(5, "look"):
+    with pytest.raises(KeyError), patience(5, "look"):
         raise KeyError
-    with trio.move_on_after(0.01) as scope, plugin.patience(5, "look"):
+    with trio.move_on_after(0.01) as scope, patience(5, "look"):
         await trio.sleep_forever()
     assert scope.cancelled_caught, "who is cancelled from outside has no outcome"
