@@ -215,3 +215,24 @@ async def test_groups(autojump_clock: MockClock) -> None:
             with pytest.raises(GitHubError, match="has no runner group") as caught:
                 await api.group_id(name)
             assert caught.value.kind is Kind.CREDENTIAL
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        ([{"name": "a"}, {"name": "b", "id": 1}], ["a", "b"]),
+        ([{"id": 1}, 7, None], [""]),
+        (None, []),
+        ({}, []),
+        ("x", []),
+    ],
+    ids=repr,
+)
+async def test_labels_in_a_list_do_no_harm(
+    labels: Any, names: list[str], autojump_clock: MockClock
+) -> None:
+    entry = {"id": 7, "name": "r", "labels": labels}
+    body = {"total_count": 1, "runners": [entry]}
+    async with runners(httpx.Response(200, json=body)) as api:
+        [found], _ = await api.every()
+    assert found.label_names == names

@@ -201,6 +201,53 @@ async def test_c22_a_second_answer_that_is_lost_is_no_answer_either(
     assert world.sim.agents == []
 
 
+@pytest.mark.parametrize("sim_options", [{"list_delay": 600.0}])
+async def test_c22_what_was_registered_to_see_is_removed_however_late(
+    world: World, autojump_clock: MockClock
+) -> None:
+    await lost(world, kind="drop")
+    world.sim.faults.add("rest-delete-runner", status=503, times=2)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await world.github.unregister_runner(world.runner())
+        assert names(world) == [world.name()]
+        await trio.sleep(130)
+    await world.github.unregister_runner(world.runner())
+    assert world.sim.agents == []
+    assert world.calls("rest-jitconfig") == 2
+
+
+@pytest.mark.parametrize("sim_options", [{"list_delay": 110.0}])
+async def test_c22_an_attempt_to_see_counts_from_when_it_was_made(
+    world: World, autojump_clock: MockClock
+) -> None:
+    await lost(world, kind="drop")
+    await trio.sleep(100)
+    world.sim.faults.add("rest-jitconfig", kind="lose")
+    with pytest.raises(Unavailable):
+        await world.github.unregister_runner(world.runner())
+    await trio.sleep(30)
+    with pytest.raises(Unavailable, match="not show it yet"):
+        await world.github.unregister_runner(world.runner())
+    assert names(world) == [world.name()]
+    await trio.sleep(81)
+    await world.github.unregister_runner(world.runner())
+    assert world.sim.agents == []
+
+
+@pytest.mark.parametrize("sim_options", [{"list_delay": 600.0}])
+async def test_c23_an_unusable_one_that_could_not_be_removed_is_removed_later(
+    world: World, autojump_clock: MockClock
+) -> None:
+    world.sim.faults.add("rest-jitconfig", fields={"encoded_jit_config": ""})
+    world.sim.faults.add("rest-delete-runner", status=503)
+    with pytest.raises(Unavailable, match="not readable"):
+        await world.github.register_runner(world.runner())
+    await trio.sleep(130)
+    await world.github.unregister_runner(world.runner())
+    assert world.sim.agents == []
+
+
 async def test_c22_after_long_lists_are_enough(world: World, autojump_clock: MockClock) -> None:
     await lost(world, kind="drop")
     await trio.sleep(121)

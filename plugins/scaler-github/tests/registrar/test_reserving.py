@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from scaler import Busy, Refused, Reservation, Unavailable
+from scaler import Busy, Refused, Reservation, RunnerState, Unavailable
 
 World = Any
 Reserve = Callable[..., Reservation]
@@ -211,7 +211,7 @@ async def test_c27_a_caller_that_leaves_leaves_none(
     assert world.reserved() == []
 
 
-@pytest.mark.parametrize("told", ["registration", "list"])
+@pytest.mark.parametrize("told", ["registration", "list", "state", "job"])
 async def test_who_is_busy_is_not_reserved(
     world: World, reserve: Reserve, told: str, autojump_clock: MockClock
 ) -> None:
@@ -221,6 +221,10 @@ async def test_who_is_busy_is_not_reserved(
         world.sim.queue_jobs(labels=["bench"])
         await world.listed()
         await world.listed()
+    elif told == "state":
+        runner = replace(runner, state=RunnerState.BUSY)
+    elif told == "job":
+        runner = replace(runner, job="7")
     else:
         runner = replace(runner, registration=replace(runner.registration, busy=True))
     with pytest.raises(Busy):
