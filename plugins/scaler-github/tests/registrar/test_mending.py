@@ -169,3 +169,18 @@ async def test_who_was_reserved_since_the_start_keeps_its_labels(
         await trio.sleep(10)
         assert "reserved-for:u-2" in world.reserved()
         assert len(world.reserved()) == 3
+
+
+async def test_what_takes_effect_after_it_was_mended_with_trouble_is_taken_back_too(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    world.sim.faults.add("rest-add-labels", delay=12.0)
+    world.sim.faults.add("rest-labels", kind="hang")
+    async with world.running():
+        with pytest.raises(Unavailable):
+            await world.github.reserve_runner(runner, reserve())
+        await trio.sleep(6)
+        assert len(world.reserved()) == 3
+        await trio.sleep(15)
+        assert world.reserved() == []

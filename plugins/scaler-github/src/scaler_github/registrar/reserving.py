@@ -126,8 +126,10 @@ class Reserving:
                 failure = None
             except GitHubError as error:
                 failure = error
-        if failure is not None or not certain:
-            self.strip(name, number, failure.wait if failure is not None else _LATE)
+        if failure is not None:
+            self.strip(name, number, failure.wait)
+        if not certain:
+            self.strip(name, number, _LATE)
         return failure
 
     async def _strip_beside(self, name: str, number: int, pause: float) -> None:
