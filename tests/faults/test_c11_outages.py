@@ -43,13 +43,6 @@ async def stays_up(world: World, seconds: float) -> None:
         await trio.sleep(min(60, end - trio.current_time() + 1e-3))
 
 
-STORM = pytest.mark.xfail(
-    strict=True,
-    reason="client/renewed.py: each caller asks for the token anew after a failure, at its own"
-    " pace: many callers are a storm at registration-token while GitHub is away",
-)
-
-
 @pytest.mark.parametrize(
     ("hours", "failure"),
     [
@@ -152,7 +145,6 @@ async def test_c11_rest_alone_is_limited(
         assert world.per_minute("registration-token", since) <= 1
 
 
-@STORM
 @pytest.mark.parametrize("flow", ["assigned"])
 async def test_c11_a_start_in_an_outage(
     autojump_clock: MockClock, faults: Faults, flow: str
@@ -173,7 +165,6 @@ async def test_c11_a_start_in_an_outage(
             await world.settled(LONG)
 
 
-@STORM
 @pytest.mark.parametrize("flow", ["offered"])
 async def test_c11_jobs_end_in_an_outage(
     autojump_clock: MockClock, faults: Faults, flow: str

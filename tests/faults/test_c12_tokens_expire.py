@@ -169,11 +169,6 @@ async def test_c12_not_known_everywhere_yet(
             await world.settled()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="client/renewed.py: a failure is not remembered, so that each caller makes all five"
-    " tries anew",
-)
 @pytest.mark.parametrize("status", [401, 403])
 async def test_c12_never_known(
     autojump_clock: MockClock, faults: Faults, flow: str, status: int

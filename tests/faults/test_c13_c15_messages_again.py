@@ -251,14 +251,7 @@ async def test_c15_below_the_cursor_from_idleness(
             await world.settled()
 
 
-HIDDEN = pytest.mark.xfail(
-    strict=True,
-    reason="queue/listener.py: _nothing_came doubts the cursor only while jobs wait for 300 s, and"
-    " acquirable-jobs serves them sooner: messages are never read again",
-)
-
-
-@pytest.mark.parametrize("flow", [pytest.param("assigned", marks=HIDDEN), "offered"])
+@pytest.mark.parametrize("flow", ["assigned", "offered"])
 async def test_c15_looks_do_not_hide_it(
     autojump_clock: MockClock, faults: Faults, strict: None, flow: str
 ) -> None:

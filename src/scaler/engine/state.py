@@ -255,7 +255,7 @@ class State:
         )
         if halt is not None and halt.stopped and halt is not before:
             self.event(
-                f"{runner.profile} is stopped: {halt.why(now)}",
+                f"{runner.profile} is stopped: {halt.why(self.clock.now())}",
                 profile=runner.profile,
                 level=logging.ERROR,
             )

@@ -142,7 +142,7 @@ class Poller:
             return again, again  # less is news, too, though it is not told yet
         await self._deliver(scale_set, counts, seen.jobs)
         if counts is not None:
-            state.count(counts, began)
+            state.looked(counts, began)
         return True, again
 
     def _last(self) -> Totals | None:

@@ -281,13 +281,14 @@ class Listener:
         counts = self.state.counts or session.statistics
         if not counts.waiting:
             self._heard = now
-        elif now - self._heard >= self._pace.unheard:
+        since = min(self._heard, now if (odd := self.state.unexplained) is None else odd)
+        if now - since >= self._pace.unheard:
             # Message numbers may have started again below our cursor. Asking for everything costs
             # nothing otherwise: what was delivered is deleted.
-            text = "%s: jobs wait, but no message came for %.0f s: the cursor starts again"
-            self._context.log.warning(text, self._profile, now - self._heard)
+            text = "%s: there are jobs, but no message came for %.0f s: the cursor starts again"
+            self._context.log.warning(text, self._profile, now - since)
             self._delivery.start_again()
-            self._heard = now
+            self._heard, self.state.unexplained = now, None
         self._listening()
 
     async def _tell_statistics(self, session: QueueSession) -> None:

@@ -24,6 +24,7 @@ class QueueState:
         counts: The totals that the core was told last; None before the first.
         counted: When these were true at GitHub, at the latest.
         heard: When the last message came.
+        unexplained: Since when looks beside the queue tell other totals than its messages did.
     """
 
     def __init__(self) -> None:
@@ -33,6 +34,7 @@ class QueueState:
         self.counts: Statistics | None = None
         self.counted = -math.inf
         self.heard = -math.inf
+        self.unexplained: float | None = None
         self._rival = False
         self._left = False
         self._held = -math.inf  # when a session of ours was last open
@@ -77,6 +79,12 @@ class QueueState:
         self.introduced = True
         self._ring()
 
+    def looked(self, counts: Statistics, at: float) -> None:
+        """The core was told these totals by a look, and no message had said so."""
+        if self.unexplained is None:
+            self.unexplained = trio.current_time()
+        self.count(counts, at)
+
     def count(self, counts: Statistics, at: float) -> None:
         """The core was told these totals, which were true at `at` or later."""
         if at >= self.counted:
@@ -86,6 +94,7 @@ class QueueState:
     def came(self) -> None:
         """A message came."""
         self.heard = self.counted = trio.current_time()
+        self.unexplained = None
         self._ring()
 
     async def news(self) -> None:
