@@ -120,3 +120,44 @@ async def test_what_was_seen_once_is_known(autojump_clock: MockClock) -> None:
     assert answers.count == 2
     unanswered.forget(NAME)
     assert await unanswered.number(NAME) is None
+
+
+async def test_the_number_of_one_that_nobody_can_use_is_known(autojump_clock: MockClock) -> None:
+    answers = Answers(Unusable(Verdict(Kind.RETRY), 7))
+    unanswered = await asked(answers)
+    await trio.sleep(10 * SHOWN)
+    assert await unanswered.number(NAME) == 7
+    assert answers.count == 1
+
+
+async def test_asked_for_anew_it_has_another_number() -> None:
+    answers = Answers(Unusable(Verdict(Kind.RETRY), 7))
+    unanswered = await asked(answers)
+    answers.answer = error(Kind.RETRY)
+    with pytest.raises(GitHubError):
+        await unanswered.ask(NAME, answers)
+    answers.answer = 8
+    assert await unanswered.number(NAME) == 8
+
+
+@pytest.mark.parametrize("before", [False, True])
+async def test_what_was_refused_is_remembered_only_if_it_was_tried_before(before: bool) -> None:
+    answers = Answers(error(Kind.RETRY))
+    unanswered = await asked(answers) if before else Unanswered[Any]()
+    answers.answer = error(Kind.WAIT)
+    with pytest.raises(GitHubError):
+        await unanswered.ask(NAME, answers)
+    answers.answer = 7
+    assert await unanswered.number(NAME) == (7 if before else None)
+    assert (NAME in unanswered._asked) is before
+
+
+async def test_a_name_that_goes_on_being_taken_is_not_waited_for_for_ever(
+    autojump_clock: MockClock,
+) -> None:
+    unanswered = await asked(Answers(error(Kind.EXISTS)))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="does not show it yet"):
+            await unanswered.number(NAME)
+        await trio.sleep(SHOWN / 2 + 1)
+    assert await unanswered.number(NAME) is None

@@ -65,8 +65,14 @@ class Unanswered(Generic[MadeT]):
             GitHubError: As `generate` does.
         """
         asked = self._asked.setdefault(name, _Asked(generate))
-        asked.generate = generate
-        made = await self._ask(asked)
+        # What was there before may be gone by now, and another one made
+        asked.generate, asked.number = generate, None
+        try:
+            made = await self._ask(asked)
+        except GitHubError:
+            if asked.at == -math.inf:  # it was refused, and so was each attempt before
+                self.forget(name)
+            raise
         self.forget(name)
         return made
 
@@ -89,15 +95,17 @@ class Unanswered(Generic[MadeT]):
         if asked is None or (asked.number is None and trio.current_time() > asked.at + SHOWN):
             return None
         if asked.number is None:
+            before = asked.at
             try:
                 asked.number = (await self._ask(asked)).runner.id
             except GitHubError as error:
-                if isinstance(error, Unusable) and error.number is not None:
-                    asked.number = error.number
-                elif error.kind is Kind.EXISTS:
+                if asked.number is not None:
+                    return asked.number
+                if error.kind is Kind.EXISTS:
+                    asked.at = min(asked.at, before)  # this look has made nothing new
                     text = f"{name} is registered, but GitHub does not show it yet"
                     raise Unavailable(text, _SHOWN_SOON) from None
-                elif error.kind in _NOT_SEEN:
+                if error.kind in _NOT_SEEN:
                     raise
         return asked.number  # None: that way nothing can be learnt
 
@@ -108,6 +116,8 @@ class Unanswered(Generic[MadeT]):
             return await asked.generate()
         except GitHubError as error:
             ended = error.kind in _PERHAPS_THERE
+            if isinstance(error, Unusable):
+                asked.number = error.number
             raise
         finally:
             asked.at = trio.current_time() if ended else before

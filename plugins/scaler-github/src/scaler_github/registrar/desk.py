@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,54 +12,23 @@ import trio
 
 from scaler import Registration, RunnerState, Secret, Unavailable
 from scaler_github.client import GitHubError, Kind, Purpose, repeat
-from scaler_github.client.runners import RestJitConfig, RestRunners, Unusable
+from scaler_github.client.runners import RestRunners, Unusable
 from scaler_github.places import is_ours, number_in, to_ref
 from scaler_github.registrar import labels
 from scaler_github.registrar.listing import Listing
 from scaler_github.registrar.reserving import Reserving
 from scaler_github.runner import CONFIG_LASTS, LOOKS, WORK_FOLDER
+from scaler_github.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scaler import Context, Runner
     from scaler_github.account import Account
-    from scaler_github.client.runners import RestRunner
+    from scaler_github.client.runners import RestJitConfig, RestRunner
     from scaler_github.registrar.background import Background
 
-# GitHub's lists show a new runner after so many seconds at the latest
-SHOWN = 120.0
-_SHOWN_SOON = 10.0  # until it is looked for again
 _LOOKED = 25.0  # seconds for all looks whether a runner goes by itself: it must be removed, too
-
-
-@dataclass
-class _Unanswered:
-    """A runner that was asked for without an answer (yet).
-
-    Attributes:
-        generate: Asks for it again.
-        since: When it was asked for last.
-        number: Its number, where that came out.
-    """
-
-    generate: Callable[[], Awaitable[RestJitConfig]]
-    since: float = -math.inf
-    number: int | None = None
-
-    async def again(self) -> RestJitConfig:
-        """Ask (again)."""
-        before, self.since = self.since, trio.current_time()
-        try:
-            made = await self.generate()
-        except GitHubError as error:
-            if isinstance(error, Unusable):
-                self.number = error.number
-            if error.kind is not Kind.RETRY:  # this time nothing was registered
-                self.since = before
-            raise
-        self.number = made.runner.id
-        return made
 
 
 class Desk:
@@ -74,7 +41,7 @@ class Desk:
         self.listing = Listing(self._read, kept, self._oldest, background)
         self._context = context
         self._reserving = Reserving(context, account, self.runners, background)
-        self._unanswered: dict[str, _Unanswered] = {}
+        self._unanswered: Unanswered[RestJitConfig] = Unanswered()
         self._swept = False
 
     # Registered and removed
@@ -82,29 +49,23 @@ class Desk:
     async def register(self, name: str, group: str, wanted: Sequence[str]) -> Registration:
         """Register a runner and answer its just-in-time configuration."""
         number = await self.runners.group_id(group)
-        asked = self._unanswered[name] = _Unanswered(
-            partial(self.runners.generate_jit_config, name, number, wanted, WORK_FOLDER)
-        )
+        generate = partial(self.runners.generate_jit_config, name, number, wanted, WORK_FOLDER)
         try:
             try:
-                made = await asked.again()
+                made = await self._unanswered.ask(name, generate)
             except GitHubError as error:
                 if error.kind is not Kind.EXISTS:
                     raise
                 # An attempt whose answer was lost: its configuration is unknown, so of no use
-                asked.since = trio.current_time()
                 await self._remove_leftover(name)
-                made = await asked.again()
+                made = await self._unanswered.ask(name, generate)
         except GitHubError as error:
-            known = error.kind is not Kind.RETRY
-            if not known:
+            if error.kind is Kind.RETRY:
                 # It exists now, or may exist, and nobody has a configuration for it
+                known = error.number if isinstance(error, Unusable) else None
                 with suppress(GitHubError):  # the core has it removed again, and goes on trying
-                    known = await self._remove_useless(name, asked.number)
-            if known:
-                del self._unanswered[name]
+                    await self._remove_useless(name, known)
             raise
-        del self._unanswered[name]
         self.listing.added(name, made.runner.id)
         return Registration(
             name=name,
@@ -122,16 +83,17 @@ class Desk:
         if found.busy:
             raise Unavailable(f"the name {name} is taken by a runner that runs a job")
         await repeat(partial(self.runners.delete, found.id))
+        self._unanswered.forget(name)
 
-    async def _remove_useless(self, name: str, number: int | None) -> bool:
-        """Remove what nobody has a configuration for; whether it was there, and is gone."""
+    async def _remove_useless(self, name: str, number: int | None) -> None:
+        """Remove what nobody has a configuration for, if it is shown and runs no job."""
         if number is None:
             found = await self.runners.by_name(name)
             if found is None or found.busy:
-                return False
+                return
             number = found.id
         await self.runners.delete(number)
-        return True
+        self._unanswered.forget(name)
 
     async def remove(self, runner: Runner, *, patient: bool = False) -> bool:
         """Remove a runner, by its number where that is known.
@@ -145,36 +107,22 @@ class Desk:
         self._reserving.forget(runner.name)
         gone = patient and await self._goes(runner)
         if not gone:
-            number = await self._find(runner) or await self._hidden(runner.name)
+            number = await self._find(runner) or await self._not_shown(runner.name)
             absent = number is None or not await self.runners.delete(number)
             # It was there a moment ago: a call whose answer was lost on the way has removed it
             gone = absent and not patient
         self.listing.removed(runner.name)
-        self._unanswered.pop(runner.name, None)
+        self._unanswered.forget(runner.name)
         return gone
 
-    async def _hidden(self, name: str) -> int | None:
-        """The number of a runner that no list shows, though it may have been registered.
-
-        New runners are shown late. But their names are taken at once: where the name is free, the
-        runner is not there. The one that is registered to see this is the one to be removed.
-        """
-        asked = self._unanswered.get(name)
-        if asked is None:
-            return None
-        if asked.number is not None or trio.current_time() > asked.since + SHOWN:
-            return asked.number
+    async def _not_shown(self, name: str) -> int | None:
         try:
-            return (await asked.again()).runner.id
+            return await self._unanswered.number(name)
         except GitHubError as error:
-            if isinstance(error, Unusable) and error.number is not None:
-                return error.number
-            if error.kind is Kind.EXISTS:
-                text = f"{name} is registered, but GitHub does not show it yet"
-                raise Unavailable(text, _SHOWN_SOON) from None
-            if error.kind in {Kind.RETRY, Kind.WAIT, Kind.REFRESH}:
+            if error.kind is not Kind.CREDENTIAL:
                 raise
-            return None  # that way nothing can be learnt
+            # Perhaps its runner group may not be used any more: removing must not wait for that
+            return None
 
     async def _goes(self, runner: Runner) -> bool:
         """Whether it is gone by itself, or is so soon, as far as GitHub tells in time."""
