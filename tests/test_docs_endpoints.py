@@ -34,8 +34,7 @@ def rows(heading: str) -> list[list[str]]:
     part = PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0].split("\n\n")
     tables = [block.strip() for block in part if block.strip().startswith("|")]
     return [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in tables[0].splitlines()[2:]
+        [cell.strip() for cell in line.strip("|").split("|")] for line in tables[0].splitlines()[2:]
     ]
 
 
@@ -132,7 +131,7 @@ async def recorded(folder: Path) -> Recording:
             folder=folder,
             log=logging.LoggerAdapter(logging.getLogger("test")),
             stopping=trio.Event(),
-            core=NoCore(),  # type: ignore[arg-type]
+            core=NoCore(),
         )
         github = GitHub(context)
         account = github.accounts[""]
