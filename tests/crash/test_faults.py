@@ -66,11 +66,11 @@ async def test_c17_deletion_is_refused_for_a_while(tmp_path: Path, flow: str) ->
         fault = here.simulator.faults.add("delete-message", status=503, times=None)
         scaler = await here.start()
         (job,) = here.queue(run_time=HELD)
-        await here.until(lambda: job.state == "running")
+        await here.until(lambda: job.state == "running" and fault.struck)
         assert here.simulator.scale_set("linux").unacknowledged
         await here.death(scaler, kill=True)
         scaler = await next_start(here)  # what was not deleted is there, above no cursor of ours
-        await here.until(lambda: fault.struck >= 2)
+        await here.listens(scaler)
         here.simulator.faults.clear()
         here.machines.let_go.set()
         await here.finish(scaler)
