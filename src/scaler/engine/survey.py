@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from scaler.errors import Outcome
 from scaler.hooks import SPEC
 from scaler.model.names import parse_runner_name
 from scaler.model.row import Provisioned, Retire, Row, Seen, Unlisted, Unseen
@@ -16,6 +17,7 @@ from scaler.records import Machine, Registration, Room, RunnerState
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from scaler.dispatch.dispatcher import Gathered
     from scaler.engine.state import State
     from scaler.engine.steps import Steps
 
@@ -41,6 +43,7 @@ class Survey:
         self._rooms_asked = trio.Event()
         self._rooms_lock = trio.Lock()
         self._complete = {"registrations": False, "machines": False}
+        self._failing: dict[tuple[str, str], int] = {}  # how often in a row
         self._patient_until = state.clock.now() + STRAYS
 
     def ask(self) -> None:
@@ -123,6 +126,7 @@ class Survey:
         for plugin, listed in gathered.partial.items():
             await self._fold_registrations(plugin, listed, began, whole=False)
         self._complete["registrations"] = not gathered.failures
+        self._note("list_registrations", gathered)
         return not gathered.failures
 
     async def _fold_registrations(
@@ -156,6 +160,7 @@ class Survey:
         for plugin, listed in gathered.partial.items():
             await self._fold_machines(plugin, listed, began, whole=False)
         self._complete["machines"] = not gathered.failures
+        self._note("list_machines", gathered)
         return not gathered.failures
 
     async def _fold_machines(
@@ -181,6 +186,17 @@ class Survey:
                 row_found = self._adopt(profile, runner_id, provisioner=plugin, room=machine.room)
                 if row_found is not None:
                     state.apply(runner_id, Provisioned(machine, listed=True))
+
+    def _note(self, hook: str, gathered: Gathered[Any]) -> None:
+        """Say once what keeps a list from being complete, when it was so twice in a row."""
+        for plugin, error in gathered.failures.items():
+            times = self._failing.get((plugin, hook), 0) + 1
+            self._failing[plugin, hook] = times
+            if times == 2 and isinstance(error, Outcome):  # (faults are told by the dispatcher)
+                log.warning("%s.%s: what there is is not known: %s", plugin, hook, error)
+        for plugin in gathered.answers:
+            if self._failing.pop((plugin, hook), 0) > 1:
+                log.info("%s.%s is complete again", plugin, hook)
 
     async def _rows(self) -> AsyncIterator[Row]:
         """Every row that is there, as it is when it comes; others have their turn in between."""

@@ -155,7 +155,10 @@ def plan(situation: Situation) -> Plan:
         make=tuple(make) if situation.ids_known else (),
         retire=() if situation.stopping else tuple(_surplus(situation, cases)),
         ceilings={
-            name: 0 if situation.stopping else min(case.promised + case.granted, _most(case))
+            # what cannot be made is not promised either
+            name: 0
+            if situation.stopping or not situation.ids_known
+            else min(case.promised + case.granted, _most(case))
             for name, case in cases.items()
         },
         demand={name: case.demand for name, case in cases.items()},
@@ -346,7 +349,7 @@ def _reasons(situation: Situation, cases: Mapping[str, _Case]) -> dict[str, str]
             why[name] = _held_by(situation, case)
         elif case.demand > case.live:
             why[name] = f"max_count is {profile.max_count}, and {case.demand} jobs need a runner"
-        elif profile.max_count and case.promised + case.granted == 0:
+        elif profile.max_count and (case.promised + case.granted == 0 or not situation.ids_known):
             why[name] = _held_by(situation, case)  # it may have none, so no jobs come at all
     return {name: text for name, text in why.items() if text}
 

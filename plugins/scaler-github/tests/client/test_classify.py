@@ -141,6 +141,30 @@ def test_what_the_answer_says_is_missing_is_told(headers: dict[str, str], says: 
     assert text in classify(Response(403, headers, b""), "try").text
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "Bearer abc.def",
+        "RemoteAuth AABBCC",
+        "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjE3OTUyOTEyMDB9.c2lnbmF0dXJl",
+        "ghp_simulator0000000000000000000000000000",
+        "ghs_1",
+        "github_pat_11AA_bb",
+        "QUJD" * 20,
+    ],
+)
+def test_what_an_error_quotes_of_a_secret_is_not_shown(secret: str) -> None:
+    for body in (f"you sent {secret} here".encode(), type_body("OddException", f"saw '{secret}'.")):
+        verdict = classify(Response(400, {"x-github-request-id": secret}, body), "try")
+        assert secret.split()[-1] not in verdict.text + verdict.request_id
+        assert "***" in verdict.text
+
+
+def test_a_huge_error_is_cut_before_it_is_read() -> None:
+    verdict = classify(Response(500, {}, b"a b" * 3_000_000), "try")
+    assert len(verdict.text) < 300
+
+
 def test_what_has_moved_is_a_persons_matter() -> None:
     verdict = classify(Response(301, {"location": "https://elsewhere/s3cret"}, b""), "list runners")
     assert "look whether url names it" in verdict.text

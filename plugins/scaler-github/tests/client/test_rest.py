@@ -156,6 +156,18 @@ async def test_every_page_is_read(autojump_clock: MockClock, count: int) -> None
     assert listing.requests == max(1, -(-count // 100))
 
 
+async def test_every_page_is_read_where_a_proxy_takes_the_links_away(
+    autojump_clock: MockClock,
+) -> None:
+    listing = Listing(250)
+
+    def without_links(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=listing(request).content)
+
+    async with rest(without_links) as api:
+        assert len(await api.pages("r", "list", "runners")) == 250
+
+
 async def test_what_shifted_out_of_sight_is_read_again(autojump_clock: MockClock) -> None:
     listing = Listing(250, {2: 30})  # thirty move from page two to page one, which was read
     async with rest(listing) as api:

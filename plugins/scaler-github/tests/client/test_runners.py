@@ -118,7 +118,17 @@ async def test_states(
     assert (found.id, found.online, found.busy) == (7, online, busy)
 
 
-@pytest.mark.parametrize("row", [{"name": "r"}, {"id": 1, "busy": []}, {"id": 1, "name": {}}])
+async def test_what_others_make_of_theirs_is_not_looked_at(autojump_clock: MockClock) -> None:
+    odd = [{"id": {}, "name": "x"}, {"name": None}, {"id": 2**70, "name": "y", "busy": "yes"}, {"a": 1}]
+    ours = {"id": 7, "name": "linux.1@host", "status": 2}
+    answer = httpx.Response(200, json={"total_count": 5, "runners": [*odd, ours]})
+    async with runners(answer) as api:
+        found, complete = await api.every(lambda name: name.endswith("@host"))
+    assert [(each.id, each.online) for each in found] == [(7, True)]
+    assert complete
+
+
+@pytest.mark.parametrize("row", [{"name": "r"}, {"id": 1, "name": "r", "busy": []}])
 async def test_a_list_that_cannot_be_read_is_none(
     row: dict[str, Any], autojump_clock: MockClock
 ) -> None:

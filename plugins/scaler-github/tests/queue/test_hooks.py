@@ -13,6 +13,7 @@ from scaler import Busy, Job, Registration, SettingsError, Unavailable
 from scaler_github.client import GitHubError
 from scaler_github.places import to_ref
 from scaler_github.queue import ActionsQueue
+from scaler_github.queue.acquiring import GIVEN_UP
 
 World = Any
 
@@ -179,24 +180,29 @@ async def test_jobs_that_cannot_be_acquired_are_left_out(world: World) -> None:
 
 @pytest.mark.parametrize("sim_options", [{"flow": "offered"}])
 @pytest.mark.parametrize("status", [400, 404, 409, 422])
-async def test_a_refusal_to_give_jobs_is_believed_the_third_time(world: World, status: int) -> None:
+async def test_a_refusal_of_all_jobs_is_no_sign_against_them(world: World, status: int) -> None:
     """The queue tells of a job once: one that was refused by mistake would wait for ever."""
     sim = world.sim
     profile = world.profiles["linux"]
     async with world.running():
         await world.listening()
-        sim.queue_jobs("linux")
-        [job] = await world.core.until(lambda: world.core.jobs)
-        sim.faults.add("acquire", status=status, times=5)
-        for _ in range(2):
+        sim.queue_jobs("linux", 2)
+        jobs = await world.core.until(lambda: len(world.core.jobs) == 2 and world.core.jobs)
+        sim.faults.add("acquire", status=status, times=8)
+        for job in jobs * 2:  # one at a time, in turns
             with pytest.raises(Unavailable, match=str(status)):
                 await world.queue.acquire_jobs(profile, [job])
-        assert await world.queue.acquire_jobs(profile, [job]) == []
-        assert sim.count("acquire") == 3
-        for _ in range(2):  # and counted anew then
+        for _ in range(4):
+            with pytest.raises(Unavailable, match=str(status)):
+                await world.queue.acquire_jobs(profile, jobs[:1])
+        assert await world.queue.acquire_jobs(profile, jobs) == jobs
+        sim.queue_jobs("linux")
+        [*_, last] = await world.core.until(lambda: len(world.core.jobs) >= 3 and world.core.jobs)
+        sim.faults.add("acquire", status=status, times=None)
+        for _ in range(GIVEN_UP - 1):
             with pytest.raises(Unavailable):
-                await world.queue.acquire_jobs(profile, [job])
-        assert await world.queue.acquire_jobs(profile, [job]) == [job]
+                await world.queue.acquire_jobs(profile, [last])
+        assert await world.queue.acquire_jobs(profile, [last]) == []  # somebody else has it
 
 
 @pytest.mark.parametrize("sim_options", [{"flow": "offered"}])

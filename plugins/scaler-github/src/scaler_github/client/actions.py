@@ -145,17 +145,18 @@ class Actions:
             raise _unreadable(what, "no usable configuration in it", response)
         return made
 
-    async def agents(self) -> list[types.Agent]:
-        """Every runner of the scope: all of them, or an error."""
+    async def agents(self, wanted: Callable[[str], bool] = lambda _name: True) -> list[types.Agent]:
+        """Every runner of the scope whose name is wanted: all of them, or an error."""
         what = "list runners"
-        return _list(await self._call("GET", _AGENTS, what), types.Agent, what)
+        response = await self._call("GET", _AGENTS, what)
+        return on(response, what, lambda body: types.read_list(body, types.Agent, wanted))
 
     async def agent_by_name(self, name: str) -> types.Agent | None:
         """The runner of this name, or None."""
         what = f"look up runner {name}"
         response = await self._call("GET", _AGENTS, what, query={"agentName": name})
-        agents = _list(response, types.Agent, what)
-        return next((agent for agent in agents if agent.name == name), None)
+        agents = on(response, what, lambda body: types.read_list(body, types.Agent, name.__eq__))
+        return agents[0] if agents else None
 
     async def agent(self, agent_id: int) -> types.Agent | None:
         """The runner of this number, or None; certain, also while lists do not show it yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     from scaler_github.client.transport import Response
 
 SHORTEST_WAIT, LONGEST_WAIT, UNTOLD_WAIT = 1.0, 3600.0, 60.0
-_LONGEST_TEXT = 200
+_LONGEST_TEXT, _LONGEST_READ = 200, 4096
+# What tokens and configurations look like
+_SECRET = re.compile(
+    r"(?i:\b(?:Bearer|RemoteAuth)\s+\S+)|eyJ[\w-]*(?:\.[\w-]*)*|\bgh[a-z]_\w+|\bgithub_pat_\w+"
+    r"|[A-Za-z0-9+/_-]{41,}={0,2}"
+)
 
 
 class Kind(enum.Enum):
@@ -186,20 +192,23 @@ def _error(body: bytes) -> tuple[str, str]:
 
 
 def _shown(body: bytes, type_name: str, message: str) -> str:
+    message = message[:_LONGEST_READ]
     if not message and not type_name:
         start = body[: _LONGEST_TEXT * 4].decode(errors="replace").strip()
         if not start or start.startswith(("<", "{", "[")):
             return "a web page" if start.startswith("<") else ""
         message = start
     short_type = type_name.partition(",")[0].rpartition(".")[2]
-    text = ": ".join(part for part in (short_type, message) if part)
+    text = ": ".join(part for part in (short_type[:_LONGEST_TEXT], message) if part)
+    text = _SECRET.sub("***", text)  # an error may quote what was sent
     return "".join(c for c in " ".join(text.split()) if c.isprintable())[:_LONGEST_TEXT]
 
 
 def request_id(headers: Mapping[str, str]) -> str:
     """The number by which GitHub's support finds a request; the services name it differently."""
     for name in ("x-github-request-id", "activityid", "x-vss-e2eid"):
-        if value := "".join(c for c in headers.get(name, "") if c.isascii() and c.isprintable()):
+        value = _SECRET.sub("***", headers.get(name, "")[:_LONGEST_READ])
+        if value := "".join(c for c in value if c.isascii() and c.isprintable()):
             return value[:80]
     return ""
 

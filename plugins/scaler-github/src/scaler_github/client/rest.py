@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from scaler_github.client.transport import Response
 
 _EMPTY = "application/vnd.github.v3+json"  # of a call without a body, as GitHub's own client does
-_IDS = (int, str, type(None))  # what an entry may be known by
 _REFUSED = 60.0  # seconds for which a refused token is not tried again
 _PAGE = 100  # GitHub's largest
 _MOST_PAGES = 1000
@@ -213,9 +212,12 @@ class Rest:
             response = await self.call("GET", path, what, query=asked, purpose=purpose)
             entries, total = _page(response, key, what)
             totals.add(total)
-            found.update((entry.get("id"), entry) for entry in entries)
-            # The address that `Link` tells is not followed: it may name another host
-            if not entries or 'rel="next"' not in response.headers.get("link", ""):
+            before = len(found)
+            found.update((_key(entry), entry) for entry in entries)
+            # The address that `Link` tells is not followed: it may name another host. Some proxies
+            # take it away, so the count decides, too.
+            more = 'rel="next"' in response.headers.get("link", "") or len(found) < total
+            if not more or len(found) == before:
                 if len(totals) == 1 and len(found) < total:
                     raise _incomplete(what, f"{total} announced, {len(found)} came")
                 return found, totals == {len(found)}
@@ -239,9 +241,14 @@ def _page(response: Response, key: str, what: str) -> tuple[list[dict[str, Any]]
     total = plain.get("total_count") if isinstance(plain, dict) else None
     if not isinstance(entries, list) or not isinstance(total, int):
         raise _incomplete(what, f"no list of {key} in it")
-    if not all(isinstance(each, dict) and isinstance(each.get("id"), _IDS) for each in entries):
+    if not all(isinstance(each, dict) for each in entries):
         raise _incomplete(what, f"its {key} are not what they should be")
     return entries, total
+
+
+def _key(entry: dict[str, Any]) -> str:
+    """What tells an entry from the others, odd as it may be."""
+    return str(entry.get("id", entry))
 
 
 def _incomplete(what: str, why: str) -> GitHubError:

@@ -17,7 +17,7 @@ from scaler_github.client.classify import GitHubError, Kind, Verdict
 from scaler_github.client.limits import Purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from scaler_github.client.rest import Rest
     from scaler_github.client.transport import Response
@@ -31,14 +31,14 @@ class RestRunner(msgspec.Struct, frozen=True, kw_only=True):
 
     id: types.Int64
     name: str = ""
-    status: str = ""
+    status: str | int = ""
     busy: bool | None = None
     labels: Any = None
 
     @property
     def online(self) -> bool | None:
         """None where the answer does not tell."""
-        return {"online": True, "offline": False}.get(self.status.lower())
+        return types.online(self.status)
 
     @property
     def label_names(self) -> list[str]:
@@ -78,8 +78,10 @@ class RestRunners:
         self._path = f"{scope.path}/actions/runners"
         self._groups: dict[str, int] = {}
 
-    async def every(self) -> tuple[list[RestRunner], bool]:
-        """Every runner of the scope, of whatever origin; and whether none can be missing.
+    async def every(
+        self, wanted: Callable[[str], bool] = lambda _name: True
+    ) -> tuple[list[RestRunner], bool]:
+        """Every runner of the scope whose name is wanted; and whether none can be missing.
 
         A list of many pages that changes each time that it is read may lack some.
         """
@@ -88,7 +90,8 @@ class RestRunners:
             entries, complete = await self._rest.read_list(self._path, what, "runners")
         except GitHubError as error:
             raise self._hinted(error) from None
-        return [_convert(entry, RestRunner, what) for entry in entries], complete
+        found = [entry for entry in entries if types.named(entry, wanted)]
+        return [_convert(entry, RestRunner, what) for entry in found], complete
 
     async def by_name(self, name: str) -> RestRunner | None:
         """The runner of this name, or None. One that is new may not be shown yet."""
@@ -97,8 +100,8 @@ class RestRunners:
             self._path, what, "runners", query={"name": name}, purpose=Purpose.PROVISIONING
         )
         # The filter is GitHub's; that it was heeded is not taken on trust
-        found = [_convert(entry, RestRunner, what) for entry in entries]
-        return next((runner for runner in found if runner.name == name), None)
+        found = [entry for entry in entries if types.named(entry, name.__eq__)]
+        return _convert(found[0], RestRunner, what) if found else None
 
     async def get(self, number: int, purpose: Purpose = Purpose.PROVISIONING) -> RestRunner | None:
         """A runner by its number; None: it does not exist."""
@@ -178,7 +181,8 @@ class RestRunners:
         what = f"take a label from runner {number}"
         path = f"{self._path}/{number}/labels/{urls.segment(label)}"
         try:
-            return _labels(await self._rest.call("DELETE", path, what), what)
+            response = await self._rest.call("DELETE", path, what)
+            return _labels(response, what) if response.body.strip() else await self.labels(number)
         except GitHubError as error:
             if error.kind is Kind.GONE:
                 return None

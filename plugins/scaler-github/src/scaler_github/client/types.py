@@ -7,9 +7,12 @@ A wrong type where nothing can be guessed is a `msgspec.ValidationError`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**63 - 1)]
@@ -126,14 +129,11 @@ class Agent(Wire, frozen=True):
     runner_scale_set_id: Int64 = 0
     status: str | int = ""
     busy: bool | None = None
-    ephemeral: bool | None = None
-    version: str = ""
 
     @property
     def online(self) -> bool | None:
         """None where the answer does not tell."""
-        status = str(self.status).lower()
-        return {"online": True, "2": True, "offline": False, "1": False}.get(status)
+        return online(self.status)
 
 
 class JitConfig(Wire, frozen=True):
@@ -220,15 +220,31 @@ def _tidy(value: Any) -> Any:
     return value
 
 
-def read_list(body: bytes, kind: type[T]) -> list[T]:
-    """Decode `{count, value: […]}`; raise ValueError where the list is not complete."""
+def online(status: str | int) -> bool | None:
+    """Whether a runner's status, a word or its number, says online; None where it says neither."""
+    words = {"online": True, "2": True, "offline": False, "1": False}
+    return words.get(str(status).lower())
+
+
+def read_list(body: bytes, kind: type[T], wanted: Callable[[str], bool] | None = None) -> list[T]:
+    """Decode `{count, value: […]}`; raise ValueError where the list is not complete.
+
+    Args:
+        wanted: By its name, whether an entry is; what others make of theirs is not looked at.
+    """
     plain = decode(body)
     if not isinstance(plain, dict) or not isinstance(items := plain.get("value"), list):
         raise ValueError("no list of values in the answer")
     count = plain.get("count")
     if isinstance(count, int) and count != len(items):
         raise ValueError(f"{count} values announced, {len(items)} came")
-    return [convert(item, kind) for item in items]
+    return [convert(item, kind) for item in items if wanted is None or named(item, wanted)]
+
+
+def named(entry: Any, wanted: Callable[[str], bool]) -> bool:
+    """Whether an entry of a list has a name that is wanted."""
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return isinstance(name, str) and wanted(name)
 
 
 def unix_time(text: str) -> float | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # What GitHub answers about jobs that cannot be acquired, now or later
 _NOT_THESE = {Kind.BUG, Kind.GONE, Kind.CONFLICT, Kind.EXISTS, Kind.BUSY}
 TRIES = 3  # together; then each alone, since one of them may spoil it for the others
+GIVEN_UP = 12  # refusals of each, minutes apart by then, while no other was acquired either
 
 
 class Acquirer:
@@ -39,13 +40,19 @@ class Acquirer:
         except GitHubError as error:
             if not _is_refusal(error):
                 raise
-            refused = {number: self._refused.get(number, 0) + 1 for number in numbers}
-            if max(refused.values()) < TRIES:
-                self._refused = refused
+            for number in numbers:
+                self._refused[number] = self._refused.get(number, 0) + 1
+            if max(self._refused[number] for number in numbers) < TRIES:
                 raise
             acquired = await self._one_by_one(session, numbers)
-        self._refused.clear()
+            if not acquired and not self._for_long(numbers):
+                raise  # perhaps nothing can be acquired now: no sign against these
+        for number in numbers:
+            self._refused.pop(number, None)
         return acquired
+
+    def _for_long(self, numbers: list[int]) -> bool:
+        return all(self._refused[number] >= GIVEN_UP for number in numbers)
 
     async def _one_by_one(self, session: QueueSession, numbers: list[int]) -> set[int]:
         """As many as can be had; those that are refused alone, too, are no longer there.

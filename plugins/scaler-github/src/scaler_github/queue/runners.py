@@ -82,8 +82,9 @@ class Runners:
                 online=agent.online,
                 busy=agent.busy,
             )
-            for agent in await self._repeat(self._actions.agents)
-            if "@" in agent.name and agent.name.rpartition("@")[2] == scaler
+            for agent in await self._repeat(
+                partial(self._actions.agents, lambda name: name.endswith(f"@{scaler}"))
+            )
         ]
 
     async def _remove_leftover(self, scale_set: int, name: str) -> None:

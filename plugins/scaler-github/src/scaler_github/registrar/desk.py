@@ -168,8 +168,8 @@ class Desk:
 
     async def _read(self) -> dict[str, RestRunner]:
         async with self.account.open():
-            every, complete = await self.runners.every()
-            found = {each.name: each for each in every if self._is_ours(each.name)}
+            every, complete = await self.runners.every(self._is_ours)
+            found = {each.name: each for each in every}
             if complete:
                 return found
             # Other people's runners come and go while pages are turned: ours are asked for apart
