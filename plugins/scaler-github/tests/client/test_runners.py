@@ -119,7 +119,8 @@ async def test_states(
 
 
 async def test_what_others_make_of_theirs_is_not_looked_at(autojump_clock: MockClock) -> None:
-    odd = [{"id": {}, "name": "x"}, {"name": None}, {"id": 2**70, "name": "y", "busy": "yes"}, {"a": 1}]
+    huge = {"id": 2**70, "name": "y", "busy": "yes"}
+    odd: list[dict[str, Any]] = [{"id": {}, "name": "x"}, {"name": None}, huge, {"a": 1}]
     ours = {"id": 7, "name": "linux.1@host", "status": 2}
     answer = httpx.Response(200, json={"total_count": 5, "runners": [*odd, ours]})
     async with runners(answer) as api:
