@@ -44,7 +44,7 @@ def milliseconds(text: str) -> float:
     """A delay, from the command line."""
     try:
         found = float(text)
-    except ValueError:
+    except ValueError:  # no number is told like one that is out of bounds
         found = -1.0
     if not 0 <= found <= LONGEST_DELAY:
         raise argparse.ArgumentTypeError(

@@ -147,6 +147,6 @@ def _stamp(source: SecretSource) -> object:
         return None
     try:
         status = os.stat(source.file)
-    except OSError as error:
+    except OSError as error:  # a state like any other: reading it says, in words, what is wrong
         return str(error)
     return status.st_mtime_ns, status.st_size, status.st_ino

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from scaler import Registration, Secret, Unavailable
+from scaler import Registration, Unavailable
 from scaler_github.client import Backoff, GitHubError, Kind, repeat
 from scaler_github.places import number_in, to_ref
-from scaler_github.runner import CONFIG_LASTS, WORK_FOLDER
+from scaler_github.runner import WORK_FOLDER, issued
 from scaler_github.unanswered import Unanswered
 
 if TYPE_CHECKING:
@@ -53,14 +52,7 @@ class Runners:
                 with suppress(GitHubError, Unavailable):  # the core has it removed again
                     await self._remove_by_name(name)
             raise
-        return Registration(
-            name=name,
-            ref=to_ref(self._account, made.runner.id),
-            config=Secret(made.encoded_jit_config),
-            expires=time.time() + CONFIG_LASTS,
-            online=False,
-            busy=False,
-        )
+        return issued(self._account, name, made.runner.id, made.encoded_jit_config)
 
     async def remove(self, name: str, ref: str = "") -> None:
         """Remove a runner, by its id where that is known; one that does not exist is removed."""

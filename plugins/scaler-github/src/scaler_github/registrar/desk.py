@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from scaler import Registration, RunnerState, Secret, Unavailable
+from scaler import Registration, RunnerState, Unavailable
 from scaler_github.client import GitHubError, Kind, Purpose, repeat
 from scaler_github.client.runners import RestRunners, Unusable
 from scaler_github.places import is_ours, number_in, to_ref
 from scaler_github.registrar import labels
 from scaler_github.registrar.listing import Listing
 from scaler_github.registrar.reserving import Reserving
-from scaler_github.runner import CONFIG_LASTS, LOOKS, WORK_FOLDER
+from scaler_github.runner import LOOKS, WORK_FOLDER, issued
 from scaler_github.unanswered import Unanswered
 
 if TYPE_CHECKING:
@@ -67,14 +67,7 @@ class Desk:
                     await self._remove_useless(name, known)
             raise
         self.listing.added(name, made.runner.id)
-        return Registration(
-            name=name,
-            ref=to_ref(self.account, made.runner.id),
-            config=Secret(made.encoded_jit_config),
-            expires=time.time() + CONFIG_LASTS,
-            online=False,
-            busy=False,
-        )
+        return issued(self.account, name, made.runner.id, made.encoded_jit_config)
 
     async def _remove_leftover(self, name: str) -> None:
         found = await repeat(partial(self.runners.by_name, name))
