@@ -10,6 +10,7 @@ import trio
 
 from scaler import RoomState, Unavailable
 from scaler_libvirt.connection import Pace
+from scaler_libvirt.link import lost
 from scaler_libvirt.plugin import Libvirt
 from scaler_libvirt.settings import HostSettings
 from scaler_libvirt.testing import Listener, PrivateLibvirtd, context_for
@@ -205,3 +206,18 @@ async def test_a_daemon_that_dies_under_load_costs_calls_and_no_more(
         for machine in listener.machines:
             states[machine.id] = machine.state
         assert set(states.values()) == {"stopped"}  # none is left as running, none came back
+
+
+def test_a_broken_socket_is_no_answer_however_alive_its_connection_looks(
+    libvirtd: PrivateLibvirtd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = libvirt.open(libvirtd.uri)
+    monkeypatch.setattr(libvirt.virConnect, "isAlive", lambda connection: 1)
+    with pytest.raises(libvirt.libvirtError) as refused:
+        connection.lookupByName("nobody")
+    assert not lost(connection, refused.value)
+    libvirtd.kill()
+    with pytest.raises(libvirt.libvirtError) as broken:
+        connection.listAllDomains()
+    assert lost(connection, broken.value)
+    connection.close()

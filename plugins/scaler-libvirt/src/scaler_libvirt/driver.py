@@ -32,6 +32,8 @@ else:
     Error = libvirt.libvirtError
 
 _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_METADATA)
+# "Cannot recv data", "client socket is closed"; what a hypervisor says never comes from RPC
+_BROKEN_WIRE = (libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_INTERNAL_ERROR)
 _NO_SPACE = (errno.ENOMEM, errno.ENOSPC)
 _NO_SPACE_TEXTS = (
     "cannot allocate memory",
@@ -199,6 +201,13 @@ def screenshot(connection: Connection, uuid: str, scaler: str) -> bytes | None:
     if not picture.startswith(b"\x89PNG\r\n\x1a\n"):
         raise NotPngError(f"the hypervisor answers screenshots as {kind}, not as image/png")
     return picture
+
+
+def is_broken_wire(error: Error) -> bool:
+    """Whether the error comes from this side's socket, not from the hypervisor."""
+    return (
+        error.get_error_domain() == libvirt.VIR_FROM_RPC and error.get_error_code() in _BROKEN_WIRE
+    )
 
 
 def is_no_space(error: Error) -> bool:

@@ -148,9 +148,18 @@ def _work_in(connection: driver.Connection, work: Callable[[driver.Connection], 
     try:
         return work(connection)
     except driver.Error as error:
-        if alive(connection):
-            raise
-        raise LinkLostError(str(error)) from error
+        if lost(connection, error):
+            raise LinkLostError(str(error)) from error
+        raise
+
+
+def lost(connection: driver.Connection, error: driver.Error) -> bool:
+    """Whether a call failed for its connection, and says nothing of what it asked for.
+
+    Where several threads use a connection as its socket breaks, only one of them closes it: to
+    the others it looks alive yet, and only the error tells.
+    """
+    return driver.is_broken_wire(error) or not alive(connection)
 
 
 def alive(connection: driver.Connection) -> bool:

@@ -12,7 +12,7 @@ import trio
 
 from scaler import Unavailable
 from scaler_libvirt import driver
-from scaler_libvirt.link import alive
+from scaler_libvirt.link import lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -110,18 +110,17 @@ class Sender:
             hop.making = making
             if not making.run(connection):
                 continue  # it was dropped
-            lost = making.error
-            if not isinstance(lost, driver.Error) or alive(connection):
-                lost = None
-            else:
-                making.error = self._unavailable(str(lost))
+            broken: driver.Error | None = None
+            if isinstance(making.error, driver.Error) and lost(connection, making.error):
+                broken = making.error
+                making.error = self._unavailable(str(broken))
             # (told before the call's own end is: whoever waits finds it landed, not given up)
             self._back.append(making)
             if not self._told:  # each telling wakes the loop: one for all that come meanwhile
                 self._told = True
                 feed.soon(self._land)
-            if lost is not None:
-                raise lost
+            if broken is not None:
+                raise broken
 
     def _land(self) -> None:
         self._told = False  # before looking: what comes meanwhile is told anew
