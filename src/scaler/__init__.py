@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scaler.app import Running, serve
-    from scaler.context import Context
+    from scaler.context import Context, Guest
     from scaler.errors import (
         Busy,
         ExitCode,
         FatalError,
+        GuestAmbiguous,
+        GuestError,
+        GuestNotReady,
+        GuestUnknown,
+        GuestUsed,
         HookFault,
         Incomplete,
         NoRoom,
@@ -35,7 +40,9 @@ if TYPE_CHECKING:
         JobState,
         Machine,
         Message,
+        Override,
         Panel,
+        Picture,
         Profile,
         ProfileView,
         Registration,
@@ -64,6 +71,12 @@ __all__ = [
     "ExitCode",
     "FatalError",
     "Finding",
+    "Guest",
+    "GuestAmbiguous",
+    "GuestError",
+    "GuestNotReady",
+    "GuestUnknown",
+    "GuestUsed",
     "HookFault",
     "Incomplete",
     "Job",
@@ -71,7 +84,9 @@ __all__ = [
     "Machine",
     "Message",
     "NoRoom",
+    "Override",
     "Panel",
+    "Picture",
     "PluginError",
     "Profile",
     "ProfileView",

@@ -11,7 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from scaler.records import Machine, Message, Profile, Registration, View
+    from scaler.records import (
+        Machine,
+        Message,
+        Panel,
+        Picture,
+        Profile,
+        Registration,
+        Reservation,
+        Runner,
+        Selection,
+        SelectionRequest,
+        View,
+    )
+    from scaler.units import Secret
 
 C = TypeVar("C")
 P = TypeVar("P")
@@ -35,6 +48,52 @@ class Core(Protocol):
     def view(self) -> View: ...  # noqa: D102
     async def next_view(self, after: View) -> View: ...  # noqa: D102
     def sibling(self, plugin: str, cls: type[Any]) -> Any: ...  # noqa: D102
+    async def select(self, request: SelectionRequest) -> Selection: ...  # noqa: D102
+    async def take(  # noqa: D102
+        self, selection: Selection, reservation: Reservation, wait: float
+    ) -> tuple[Runner, ...]: ...
+    def guest(self, address: str, secret: str | None) -> Guest: ...  # noqa: D102
+    async def override(  # noqa: D102
+        self, counts: Mapping[str, int] | None, by: str
+    ) -> Mapping[str, int] | None: ...
+    async def screenshot(self, machine: Machine) -> Picture: ...  # noqa: D102
+    def picture(self, subject: int | str) -> Picture | None: ...  # noqa: D102
+    async def panels(self) -> Mapping[str, Panel | None]: ...  # noqa: D102
+
+
+class Guest(Protocol):
+    """A machine's guest, known by its secret or its address.
+
+    Attributes:
+        profile: The key of its profile.
+        runner: Its runner's id; None for a builder.
+    """
+
+    @property
+    def profile(self) -> str: ...  # noqa: D102
+    @property
+    def runner(self) -> int | None: ...  # noqa: D102
+
+    async def boot(self) -> str:
+        """Its profile's boot script, as the file is now.
+
+        Raises:
+            GuestUnknown: Its profile has none.
+            GuestNotReady: The file cannot be read now.
+        """
+        ...
+
+    async def registration(self) -> Secret:
+        """Its registration's config, while it may be asked for.
+
+        That is until its runner is online, and for 120 s after the first time.
+
+        Raises:
+            GuestUnknown: It is a builder.
+            GuestUsed: It is too late.
+            GuestNotReady: It is too early, or cannot be written down now.
+        """
+        ...
 
 
 class Context(Generic[C, P]):
@@ -150,6 +209,93 @@ class Context(Generic[C, P]):
     async def next_view(self, after: View) -> View:
         """Wait for a snapshot newer than `after`; at most ten a second."""
         return await self._core.next_view(after)
+
+    async def select(self, request: SelectionRequest) -> Selection:
+        """Have the plugins decide whether someone may reserve runners, and which.
+
+        Whoever was given runners before with the same `unique_id`, repository and run is answered
+        as then, and no plugin is asked.
+
+        Raises:
+            Refused: No; `code` says why in a word.
+            Unavailable: It cannot be decided now.
+        """
+        return await self._core.select(request)
+
+    async def take(
+        self, selection: Selection, reservation: Reservation, *, wait: float = 0.0
+    ) -> tuple[Runner, ...]:
+        """Reserve so many idle runners of a profile, all or none.
+
+        The same `unique_id` again gets the same answer for 24 hours. What was begun is brought to
+        its end when the caller is cancelled.
+
+        Args:
+            selection: The profile, and how many.
+            reservation: For whom.
+            wait: Seconds to stand in line for them: first come, first served.
+
+        Returns:
+            The runners as they are now; none where not so many are idle.
+
+        Raises:
+            LookupError: There is no such profile.
+            Refused: `not-reservable`: the profile's source reserves no runners; `unique-id-used`:
+                for something else; `too-many`: the profile never has so many.
+            Unavailable: They cannot be reserved now, or the wait is over; none is.
+        """
+        return await self._core.take(selection, reservation, wait)
+
+    def guest(self, address: str, secret: str | None = None) -> Guest:
+        """The guest that asks, by its secret or else by its address.
+
+        Raises:
+            GuestUnknown: No machine is known by it.
+            GuestNotReady: Some machine's address is not known yet: it may be this one.
+            GuestAmbiguous: More than one machine has this address.
+        """
+        return _on_loop(self._core.guest, address, secret)
+
+    async def override(
+        self, counts: Mapping[str, int] | None, by: str = ""
+    ) -> Mapping[str, int] | None:
+        """Ask for more runners for a while, or end that (None).
+
+        Args:
+            counts: Runners that are wanted, by profile.
+            by: Who asks, for people.
+
+        Returns:
+            The counts as adjusted to what there is and fits; those that were active at the end.
+
+        Raises:
+            LookupError: There is no such profile.
+            ValueError: There are no counts, or a count is negative.
+            Refused: `override-active`: one is active already; `override-idle`: nothing is left to
+                add.
+            Unavailable: It cannot be written down now.
+        """
+        return await self._core.override(counts, by)
+
+    async def screenshot(self, machine: Machine) -> Picture:
+        """Take a picture of a machine's screen now; one a second of each at most.
+
+        Raises:
+            LookupError: Its provisioner takes none.
+            Unavailable: It cannot be taken now.
+        """
+        return await self._core.screenshot(machine)
+
+    def picture(self, subject: int | str) -> Picture | None:
+        """The last picture of a runner (its id) or of a profile's builder (its key), if any.
+
+        Who is looked at is pictured first.
+        """
+        return _on_loop(self._core.picture, subject)
+
+    async def panels(self) -> Mapping[str, Panel | None]:
+        """Every plugin's panel, at most once a second anew; None where it could not be made."""
+        return await self._core.panels()
 
 
 T = TypeVar("T")

@@ -77,6 +77,35 @@ class Refused(Outcome):
         self.code = code
 
 
+class GuestError(ScalerError):
+    """A guest that asks is given nothing; the text says why."""
+
+
+class GuestUnknown(GuestError):
+    """No machine here is known by this address or secret, or there is nothing for it."""
+
+
+class GuestAmbiguous(GuestError):
+    """More than one machine has this address, so it proves nothing."""
+
+
+class GuestNotReady(GuestError):
+    """It may be known soon.
+
+    Args:
+        text: What is waited for.
+        retry_after: Seconds after which to ask again.
+    """
+
+    def __init__(self, text: str, retry_after: float = 1.0) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class GuestUsed(GuestError):
+    """What it asks for was given already, or is of no use any more."""
+
+
 class HookFault(ScalerError):
     """A plugin broke its contract: raised, took too long, or returned the wrong type.
 

@@ -135,6 +135,8 @@ class Machine:
         addresses: Its addresses, where learnt.
         delivered: True where the registration's config was already put into it.
         digest: SHA-256 (hex) of the config that it was made with; empty where that is not known.
+        key: SHA-256 (hex) of the secret by which its guest is known; empty where it has none, and
+            is known by its address.
         facts: More of the provisioner's own, shown as they are; plain types.
     """
 
@@ -148,6 +150,7 @@ class Machine:
     addresses: tuple[str, ...] = ()
     delivered: bool = False
     digest: str = ""
+    key: str = ""
     facts: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
 
 
@@ -296,6 +299,39 @@ class Panel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A machine's screen at one moment.
+
+    Attributes:
+        png: The picture.
+        time: When it was taken.
+        etag: Names its content: the same picture, the same text.
+    """
+
+    png: bytes = field(repr=False)
+    time: float
+    etag: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """Temporary target counts.
+
+    Attributes:
+        counts: Runners added for each profile that was asked for, as adjusted.
+        targets: Every profile's target while it is active.
+        until: When it ends at the latest.
+        by: Who asked for it, for people.
+    """
+
+    counts: Mapping[str, int]
+    targets: Mapping[str, int]
+    since: float
+    until: float
+    by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """A plugin's own line about how it is, per profile or (profile "") as a whole."""
 
@@ -343,7 +379,11 @@ class Event:
 class View:
     """An immutable snapshot of everything, without secrets.
 
-    `version` grows with every change. `waiting` says for each job that waits why it does.
+    Attributes:
+        version: Grows with every change.
+        waiting: For each job that waits, by (profile, id), why it does.
+        override: The temporary targets that are active, if any.
+        builders: Machines that make images.
     """
 
     version: int
@@ -357,3 +397,5 @@ class View:
     reports: tuple[Report, ...]
     waiting: Mapping[tuple[str, str], str]
     events: tuple[Event, ...]
+    override: Override | None = None
+    builders: tuple[Machine, ...] = ()

@@ -8,18 +8,37 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from scaler.engine.guests import Guests
 from scaler.engine.intake import Intake
+from scaler.engine.overrides import Overrides
+from scaler.engine.panels import Panels
+from scaler.engine.pictures import Pictures
 from scaler.engine.reconciler import Reconciler
+from scaler.engine.reserving import Reserving
 from scaler.engine.steps import Steps
 from scaler.engine.survey import Survey
 from scaler.engine.view import build
 from scaler.errors import Unavailable
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.row import Provisioned, Removed, Retire, Seen
-from scaler.records import Machine, Message, Registration, Report, RunnerState, View
+from scaler.records import (
+    Machine,
+    Message,
+    Panel,
+    Picture,
+    Registration,
+    Report,
+    Reservation,
+    Runner,
+    RunnerState,
+    Selection,
+    SelectionRequest,
+    View,
+)
 from scaler.sound import unsound
 
 if TYPE_CHECKING:
+    from scaler.context import Guest
     from scaler.engine.state import State
     from scaler.model.row import Row
 
@@ -43,6 +62,11 @@ class Engine:
         self.intake = Intake(state)
         self.survey = Survey(state, self.steps, tick)
         self.reconciler = Reconciler(state, self.steps, self.intake, tick)
+        self.reserving = Reserving(state, nursery)
+        self.guests = Guests(state)
+        self.overrides = Overrides(state)
+        self.pictures = Pictures(state)
+        self.board = Panels(state, self.view)
         self._siblings: dict[str, dict[type[Any], Any]] = {}
         self._kin: dict[str, set[str]] = {}
         self._view: View | None = None
@@ -175,6 +199,38 @@ class Engine:
             raise LookupError(
                 f"{plugin} needs {cls.__name__}, which is not enabled or not of its distribution"
             ) from None
+
+    async def select(self, request: SelectionRequest) -> Selection:
+        """See `Context.select`."""
+        return await self.reserving.select(request)
+
+    async def take(
+        self, selection: Selection, reservation: Reservation, wait: float
+    ) -> tuple[Runner, ...]:
+        """See `Context.take`."""
+        return await self.reserving.take(selection, reservation, wait)
+
+    def guest(self, address: str, secret: str | None) -> Guest:
+        """See `Context.guest`."""
+        return self.guests.find(address, secret)
+
+    async def override(self, counts: Mapping[str, int] | None, by: str) -> Mapping[str, int] | None:
+        """See `Context.override`."""
+        if counts is None:
+            return await self.overrides.end(by)
+        return await self.overrides.begin(counts, by)
+
+    async def screenshot(self, machine: Machine) -> Picture:
+        """See `Context.screenshot`."""
+        return await self.pictures.take(machine)
+
+    def picture(self, subject: int | str) -> Picture | None:
+        """See `Context.picture`."""
+        return self.pictures.last(subject)
+
+    async def panels(self) -> Mapping[str, Panel | None]:
+        """See `Context.panels`."""
+        return await self.board.ask()
 
     def introduce(
         self, siblings: dict[str, dict[type[Any], Any]], kin: dict[str, set[str]]
