@@ -19,7 +19,7 @@ from scaler import (
     RunnerState,
     View,
 )
-from scaler_monitor.dashboard import Status, dashboard, problems, runner, status
+from scaler_monitor.page.dashboard import Status, dashboard, problems, runner, status
 
 EMPTY = View(
     version=7,

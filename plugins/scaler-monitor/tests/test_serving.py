@@ -13,8 +13,8 @@ import trio
 import trio.testing
 
 from scaler import Job, Report, Runner, RunnerState
-from scaler_monitor import server, web
 from scaler_monitor.plugin import Monitor
+from scaler_monitor.serving import server
 
 QUICK = 1.0  # seconds that an end may take
 
@@ -248,7 +248,7 @@ async def test_nothing_is_left_of_requests_whose_body_nobody_asked_for(
         async def post(client: httpx.AsyncClient, size: int) -> None:
             async with limits:
                 response = await client.post("/nope", content=b"x" * size, timeout=3)
-            assert response.status_code == (404 if size < web.BODY_LIMIT else 413)
+            assert response.status_code == (404 if size < app.BODY_LIMIT else 413)
 
         async with served.client() as client, trio.open_nursery() as nursery:
             for number in range(60):

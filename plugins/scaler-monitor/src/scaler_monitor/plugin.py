@@ -6,7 +6,9 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from scaler import Context, hookimpl
-from scaler_monitor import server, settings, web
+from scaler_monitor import app, settings
+from scaler_monitor.serving import server
+from scaler_monitor.site import Site
 
 if TYPE_CHECKING:
     import trio
@@ -41,9 +43,9 @@ class Monitor:
             text = f"serves {', '.join(self.addresses)}"
             context.log.info("%s", text)
             context.report(text, addresses=self.addresses)
-            app = web.build(context.view, context.log)
+            built = app.build(Site(context))
             task_status.started()
-            await server.serve(app, listeners, context.stopping, context.log.logger)
+            await server.serve(built, listeners, context.stopping, context.log.logger)
 
     def _left(self) -> None:
         self.addresses = ()

@@ -1,86 +1,54 @@
-"""The pages and answers, as a Quart application over a view."""
+"""The application behind each door, as a Quart application over a site."""
 
 from __future__ import annotations
 
-import json
-import secrets
-from typing import TYPE_CHECKING, Any
+import enum
+import math
+from typing import TYPE_CHECKING
 
-from quart import Quart, Response, g, request
+from quart import Quart, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from scaler_monitor import dashboard
+from scaler_monitor.api import health
+from scaler_monitor.errors import Failure, failure, request_id
+from scaler_monitor.page import routes as page
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
 
-    from scaler import View
+    from scaler_monitor.site import Site
 
-BODY_LIMIT = 64 << 10  # bytes of a request's body; nothing asks for one yet
+BODY_LIMIT = 64 << 10  # bytes of a request's body; nothing asks for one
 BODY_TIMEOUT = 10  # seconds that it may take to come
 
 
-def build(view: Callable[[], View], log: logging.LoggerAdapter[logging.Logger]) -> Quart:
-    """The application. Every answer comes from memory; only GET and HEAD are understood."""
+class Door(enum.Enum):
+    """Who comes in."""
+
+    PEOPLE = "people"  #: people and workflows: everything
+    GUESTS = "guests"  #: guests: what they fetch while they boot, and nothing else
+
+
+_ROUTES = {
+    Door.PEOPLE: (health.routes, page.routes),
+    Door.GUESTS: (),
+}
+
+
+def build(site: Site, door: Door = Door.PEOPLE) -> Quart:
+    """The application."""
     app = QuartTrio("scaler_monitor", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=BODY_LIMIT, BODY_TIMEOUT=BODY_TIMEOUT, PROVIDE_AUTOMATIC_OPTIONS=False
     )
     app.url_map.merge_slashes = False  # a redirect to the right path would be an HTML page
     _guard(app)
-    _explain(app, log)
-    rendered = _Rendered(dashboard.dashboard)
-
-    @app.get("/healthz")
-    async def healthz() -> Response:
-        return answer({"ok": True})
-
-    @app.get("/readyz")
-    async def readyz() -> Response:
-        found = dashboard.problems(view())
-        return answer({"ready": not found, "problems": found}, 503 if found else 200)
-
-    @app.get("/dashboard.json")
-    async def dashboard_json() -> Response:
-        return _json(rendered(view()))
-
+    _explain(app, site.context.log)
+    for routes in _ROUTES[door]:
+        app.register_blueprint(routes(site))
     return app
-
-
-def answer(content: Any, code: int = 200) -> Response:
-    """An answer in JSON."""
-    return _json(json.dumps(content), code)
-
-
-def failure(name: str, code: int) -> Response:
-    """What is said of a request that failed: a short code and the request's id, nothing else."""
-    return answer({"error": name, "request_id": request_id()}, code)
-
-
-def request_id() -> str:
-    """What names this request in the answer and in the log."""
-    if "request_id" not in g:
-        g.request_id = secrets.token_hex(8)
-    name: str = g.request_id
-    return name
-
-
-class _Rendered:
-    """Keeps the last text: a view is the same object until something changes."""
-
-    def __init__(self, render: Callable[[View], Any]) -> None:
-        self._render = render
-        self._view: View | None = None
-        self._text = ""
-
-    def __call__(self, view: View) -> str:
-        if view is not self._view:
-            self._text = json.dumps(self._render(view))
-            self._view = view
-        return self._text
 
 
 def _guard(app: Quart) -> None:
@@ -120,11 +88,14 @@ def _explain(app: Quart, log: logging.LoggerAdapter[logging.Logger]) -> None:
             response.headers["Connection"] = "close"  # the rest of the body stays unread
         return response
 
+    @app.errorhandler(Failure)
+    async def meant(error: Failure) -> Response:
+        response = failure(error.code, error.status, error.text)
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+        return response
+
     @app.errorhandler(Exception)
     async def failed(error: Exception) -> Response:
         log.error("request %s: %r", request_id(), request.path, exc_info=error)
         return failure("internal", 500)
-
-
-def _json(text: str, code: int = 200) -> Response:
-    return Response(text, code, content_type="application/json")

@@ -1,0 +1,1 @@
+"""The endpoints for programs: each module makes the routes of one subject."""

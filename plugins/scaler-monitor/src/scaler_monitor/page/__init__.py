@@ -1,0 +1,1 @@
+"""What people look at, and the same as data."""

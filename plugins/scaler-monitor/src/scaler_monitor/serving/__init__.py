@@ -1,0 +1,1 @@
+"""Listening, connections, encryption, and who it is that asks."""
