@@ -13,6 +13,7 @@ import trio
 import trio.testing
 
 from scaler import Job, Report, Runner, RunnerState
+from scaler_monitor import app
 from scaler_monitor.plugin import Monitor
 from scaler_monitor.serving import server
 
