@@ -10,7 +10,8 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from scaler.model.lifecycle import advance, came_to_nothing, derive, stopped, wakes, works
+from scaler.model.lifecycle import advance, came_to_nothing, wakes, works
+from scaler.model.moves import derive, stopped
 from scaler.model.row import (
     Destroyed,
     Fact,

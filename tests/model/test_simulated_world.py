@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from scaler.model.demand import Demand, report, settle
-from scaler.model.lifecycle import advance, stopped
+from scaler.model.lifecycle import advance
+from scaler.model.moves import stopped
 from scaler.model.names import runner_name
 from scaler.model.plan import Plan, Situation, plan
 from scaler.model.row import (

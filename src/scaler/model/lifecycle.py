@@ -8,32 +8,34 @@ from __future__ import annotations
 import hashlib
 
 from scaler.model.evolve import evolve
+from scaler.model.moves import enter, give_up, jobless, retire, settled, stopped, with_
 from scaler.model.row import (
     LIVE,
     Destroyed,
     Fact,
+    Fetched,
     JobDone,
     JobStarted,
     Provisioned,
     Refused,
     Registered,
     Removed,
+    Reserve,
     Retire,
     Row,
     Seen,
     Tick,
     Unlisted,
     Unregistered,
+    Unreserve,
     Unseen,
 )
-from scaler.records import Machine, Profile, Registration, RunnerState
+from scaler.records import Machine, Profile, Registration, Reservation, RunnerState
 
 MISSING_FOR = 30.0  # seconds between the two complete lists that make something gone
 YOUNG = 120.0  # seconds for which a row is never found gone: lists lag behind
 ASK_AGAIN = 30.0  # seconds after Busy until the question is put again
-STEADY = 600.0  # seconds of being idle after which a machine that stops was none too old to work
-
-_STARTING = (RunnerState.REGISTERED, RunnerState.BOOTING)
+FETCHED = 120.0  # seconds after its first fetch for which a config may be fetched again
 
 
 def supplies(row: Row) -> bool:
@@ -65,29 +67,6 @@ def _busy(row: Row) -> bool:
     return row.runner.registration is not None and bool(row.runner.registration.busy)
 
 
-def stopped(row: Row) -> bool:
-    """Whether its machine is known to run nothing any more."""
-    return row.runner.machine is not None and row.runner.machine.state == "stopped"
-
-
-def derive(row: Row) -> RunnerState:
-    """The state that the facts amount to, for a row that is not retiring."""
-    runner = row.runner
-    registration = runner.registration
-    if registration is None:
-        return RunnerState.PLANNED
-    if registration.busy:
-        return RunnerState.BUSY
-    if runner.reservation is not None:
-        return RunnerState.RESERVED
-    if runner.machine is None:
-        return RunnerState.REGISTERED
-    # once online, always idle: going offline retires it, it does not boot again
-    if registration.online or runner.state in (RunnerState.IDLE, RunnerState.RESERVED):
-        return RunnerState.IDLE
-    return RunnerState.BOOTING
-
-
 def advance(row: Row, fact: Fact, now: float) -> Row:
     """The row after one more fact. The same row where the fact changes nothing."""
     if row.runner.state is RunnerState.GONE:
@@ -104,8 +83,8 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
             if row.runner.state is not RunnerState.RETIRING:
                 row = evolve(row, config=registration.config, digest=_digest(registration))
             busy = True if row.runner.job and not row.done else registration.busy
-            row = _with(row, registration=evolve(registration, config=None, busy=busy))
-            return _settled(row, now)
+            row = with_(row, registration=evolve(registration, config=None, busy=busy))
+            return settled(row, now)
         case Provisioned(machine, _):
             return _provisioned(row, machine, now)
         case Seen(registration, listed):
@@ -121,17 +100,27 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
         case JobDone():
             return _job_done(row, fact, now)
         case Retire(reason, forced):
-            return _retire(row, reason, now, forced=forced)
+            return retire(row, reason, now, forced=forced)
         case Refused():
             return _refused(row, now)
         case Unregistered():
-            failed = row.failed or (row.suspect and _jobless(row))
+            failed = row.failed or (row.suspect and jobless(row))
             row = evolve(row, unregistered=True, config=None, failed=failed)
             return _cleaned(row, now)
         case Destroyed():
             return _cleaned(evolve(row, destroyed=True, config=None), now)
+        case Reserve(reservation):
+            if row.runner.state is not RunnerState.IDLE:
+                return row
+            return settled(with_(row, reservation=reservation), now, _promised(reservation))
+        case Unreserve(reason):
+            if row.runner.reservation is None:
+                return row
+            return settled(with_(row, reservation=None), now, reason)
+        case Fetched():
+            return row if row.fetched is not None else evolve(row, fetched=now)
         case Tick(profile):
-            return _tick(row, profile, now)
+            return _tick(_shut(row, now), profile, now)
 
 
 def wakes(row: Row, profile: Profile | None) -> float | None:
@@ -141,54 +130,16 @@ def wakes(row: Row, profile: Profile | None) -> float | None:
         times.append(row.born + profile.max_lifetime)
         if row.runner.state is RunnerState.HELD:
             times.append(row.entered + profile.hold_failed)
+    if row.config is not None and row.fetched is not None:
+        times.append(row.fetched + FETCHED)
     if row.done and row.refused is not None and row.runner.state is RunnerState.BUSY:
         times.append(row.refused + ASK_AGAIN)
     return min(times, default=None)
 
 
-def _with(row: Row, **changes: object) -> Row:
-    return evolve(row, runner=evolve(row.runner, **changes))
-
-
-def _enter(row: Row, state: RunnerState, reason: str, now: float) -> Row:
-    if row.runner.state is state:
-        return row
-    return evolve(row, runner=evolve(row.runner, state=state, reason=reason), entered=now)
-
-
-def _settled(row: Row, now: float, reason: str = "") -> Row:
-    """Move to the derived state, unless the row is past deriving."""
-    if row.runner.state in (RunnerState.RETIRING, RunnerState.HELD):
-        return row
-    state = derive(row)
-    row = _enter(row, state, reason, now)
-    if state in (RunnerState.IDLE, RunnerState.BUSY) and row.config is not None:
-        row = evolve(row, config=None)  # it has joined: nobody may ask for the config again
-    return row
-
-
-def _give_up(row: Row, reason: str, now: float, *, idle_too: bool = True) -> Row:
-    """Retire it for something that happened to it; without a job, that is a failed start.
-
-    `idle_too`: also where it had started, and waited for a job.
-    """
-    state = row.runner.state
-    waiting = state in _STARTING or (idle_too and state is RunnerState.IDLE)
-    if _jobless(row) and waiting:
-        steady = state is RunnerState.IDLE and now - row.entered >= STEADY
-        # A stop says nothing yet: a job's messages may be late, or never come
-        verdict = {"suspect": True, "steady": steady} if stopped(row) else {"failed": True}
-        row = evolve(row, **verdict)
-    return _retire(row, reason, now)
-
-
-def _jobless(row: Row) -> bool:
-    return not row.runner.job and not row.done
-
-
 def _without(row: Row, now: float) -> Row:
     """Its registration is gone; who idles for long loses it, and that is no failure."""
-    return _give_up(row, "its registration is gone", now, idle_too=False)
+    return give_up(row, "its registration is gone", now, idle_too=False)
 
 
 def _weighed(row: Row) -> Row:
@@ -198,16 +149,21 @@ def _weighed(row: Row) -> Row:
     with a runner whose one job is over. What was unregistered here says nothing, and neither does a
     machine that stops after that, since it is being destroyed.
     """
-    if row.removed and stopped(row) and _jobless(row) and not row.unregistered:
+    if row.removed and stopped(row) and jobless(row) and not row.unregistered:
         return evolve(row, served=True, suspect=False, failed=False)
     return row
 
 
-def _retire(row: Row, reason: str, now: float, *, forced: bool = False) -> Row:
-    if row.runner.state is RunnerState.RETIRING:
-        return evolve(row, forced=True) if forced and not row.forced else row
-    row = evolve(row, forced=row.forced or forced, config=None)
-    return _enter(row, RunnerState.RETIRING, reason, now)
+def _promised(reservation: Reservation) -> str:
+    asks = f"{reservation.qualified_repo}, run {reservation.run_id}"
+    return f"reserved for {reservation.unique_id} ({asks})"
+
+
+def _shut(row: Row, now: float) -> Row:
+    """Its config was fetched long enough ago: nobody may ask for it again."""
+    if row.config is not None and row.fetched is not None and now - row.fetched >= FETCHED:
+        return evolve(row, config=None)
+    return row
 
 
 def _digest(registration: Registration) -> str:
@@ -223,20 +179,20 @@ def _provisioned(row: Row, machine: Machine, now: float) -> Row:
     if row.digest and machine.digest and row.digest != machine.digest:
         if machine.state == "stopped" or row.runner.state is RunnerState.BUSY:
             return row
-        return _retire(row, "a machine by its name was made with another config", now)
+        return retire(row, "a machine by its name was made with another config", now)
     if known is not None and known.id == machine.id and known.state == "stopped":
         return row  # a machine that has stopped is never started again
     if known is not None and known.id != machine.id and machine.state == "stopped":
         return row  # the end of another machine by the same name
     row = evolve(row, unseen=None)
     if known != machine:
-        row = _with(row, machine=machine)
+        row = with_(row, machine=machine)
     if machine.delivered and row.config is not None:
         row = evolve(row, config=None)
     if machine.state == "stopped" and row.runner.state is not RunnerState.HELD:
         reason = f"its machine stopped: {machine.why or 'no reason known'}"
-        return _weighed(_give_up(row, reason, now))
-    return _settled(row, now, "its machine exists")
+        return _weighed(give_up(row, reason, now))
+    return settled(row, now, "its machine exists")
 
 
 def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row:
@@ -261,7 +217,7 @@ def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row
         if row.idle_again is None:
             row = evolve(row, idle_again=now)
         elif now - row.idle_again >= MISSING_FOR:
-            return _retire(row, "it is not busy any more", now)
+            return retire(row, "it is not busy any more", now)
         busy = True
     elif registration.busy:
         row = evolve(row, idle_again=None)
@@ -272,15 +228,15 @@ def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row
         if row.offline is None:
             row = evolve(row, offline=now)
         elif now - row.offline >= MISSING_FOR:
-            return _give_up(row, "it went offline", now)
+            return give_up(row, "it went offline", now)
     elif registration.online:
         row = evolve(row, offline=None)
     after = evolve(
         before, ref=registration.ref or before.ref, busy=busy, online=online, config=None
     )
     if after != before or row.runner.registration is None:
-        row = _with(row, registration=after)
-    return _settled(row, now, "busy" if busy else "online" if online else "")
+        row = with_(row, registration=after)
+    return settled(row, now, "busy" if busy else "online" if online else "")
 
 
 def _listed(row: Row, now: float) -> Row:
@@ -318,25 +274,25 @@ def _unseen(row: Row, now: float) -> Row:
 
 def _job_started(row: Row, job: str, now: float) -> Row:
     if row.suspect and not row.runner.job and job:
-        row = _with(evolve(row, suspect=False, served=True), job=job)
+        row = with_(evolve(row, suspect=False, served=True), job=job)
     if row.runner.state in (RunnerState.RETIRING, RunnerState.HELD) or row.done:
         return row
     registration = row.runner.registration
     if registration is None:  # faster than the answer of register_runner, which is on its way
-        return _with(row, job=job)
-    row = _with(row, job=job, registration=evolve(registration, online=True, busy=True))
-    return _settled(evolve(row, idle_again=None), now, f"running job {job}")
+        return with_(row, job=job)
+    row = with_(row, job=job, registration=evolve(registration, online=True, busy=True))
+    return settled(evolve(row, idle_again=None), now, f"running job {job}")
 
 
 def _job_done(row: Row, fact: JobDone, now: float) -> Row:
     row = evolve(row, done=True, result=fact.result, suspect=False)
     if fact.job and row.runner.job != fact.job:
-        row = _with(row, job=fact.job)
+        row = with_(row, job=fact.job)
     reason = f"its job ended: {fact.result or 'no result known'}"
     machine = row.runner.machine
     if fact.hold and machine is not None and row.runner.state is not RunnerState.RETIRING:
-        return _enter(row, RunnerState.HELD, reason, now)
-    return _retire(row, reason, now)
+        return enter(row, RunnerState.HELD, reason, now)
+    return retire(row, reason, now)
 
 
 def _refused(row: Row, now: float) -> Row:
@@ -344,15 +300,15 @@ def _refused(row: Row, now: float) -> Row:
         return row
     row = evolve(row, refused=now)
     if row.forced or stopped(row):  # its machine goes all the same
-        return evolve(row, served=True, suspect=False, failed=False) if _jobless(row) else row
+        return evolve(row, served=True, suspect=False, failed=False) if jobless(row) else row
     registration = row.runner.registration or Registration(name=row.runner.name)
-    row = _with(row, registration=evolve(registration, online=True, busy=True))
-    return _enter(evolve(row, idle_again=None), RunnerState.BUSY, "it is still running a job", now)
+    row = with_(row, registration=evolve(registration, online=True, busy=True))
+    return enter(evolve(row, idle_again=None), RunnerState.BUSY, "it is still running a job", now)
 
 
 def _cleaned(row: Row, now: float) -> Row:
     if row.unregistered and row.destroyed:
-        return _enter(row, RunnerState.GONE, row.runner.reason, now)
+        return enter(row, RunnerState.GONE, row.runner.reason, now)
     return row
 
 
@@ -360,27 +316,27 @@ def _tick(row: Row, profile: Profile | None, now: float) -> Row:
     state = row.runner.state
     if state is RunnerState.RETIRING:
         if profile is not None and now - row.born >= profile.max_lifetime:
-            return _retire(row, row.runner.reason, now, forced=True)
+            return retire(row, row.runner.reason, now, forced=True)
         return row
     if profile is None:
         if state in (RunnerState.BUSY, RunnerState.RESERVED, RunnerState.HELD):
             return row
-        return _retire(row, "its profile is not in the settings any more", now)
+        return retire(row, "its profile is not in the settings any more", now)
     if state is RunnerState.HELD:
         if now - row.entered >= profile.hold_failed:
-            return _retire(row, "it was held long enough", now)
+            return retire(row, "it was held long enough", now)
         return row
     if now - row.born >= profile.max_lifetime:
-        return _retire(row, "max_lifetime is over", now, forced=True)
+        return retire(row, "max_lifetime is over", now, forced=True)
     if state is RunnerState.BOOTING:
         late = row.entered + profile.start_timeout
         if now >= late and row.listed is not None and row.listed >= late:
-            return _give_up(row, f"not online within {profile.start_timeout:g} s", now)
+            return give_up(row, f"not online within {profile.start_timeout:g} s", now)
     if (
         state is RunnerState.BUSY
         and row.done
         and row.refused is not None
         and now - row.refused >= ASK_AGAIN
     ):
-        return _retire(row, f"its job ended: {row.result or 'no result known'}", now)
+        return retire(row, f"its job ended: {row.result or 'no result known'}", now)
     return row

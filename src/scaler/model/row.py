@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from scaler.records import Machine, Profile, Registration, Runner, RunnerState
+from scaler.records import Machine, Profile, Registration, Reservation, Runner, RunnerState
 from scaler.units import Secret
 
 LIVE = frozenset(
@@ -43,6 +43,7 @@ class Row:
         steady: It had been idle for long when its machine stopped.
         removed: The other side removed its registration, and nobody here did.
         served: It had a job that nobody told of: what else it ended in shows it.
+        fetched: When its config was first asked for by its guest.
         told: When a fact last came first-hand: a list that began before then may not contradict it.
     """
 
@@ -67,6 +68,7 @@ class Row:
     steady: bool = False
     removed: bool = False
     served: bool = False
+    fetched: float | None = None
     told: float = 0.0
 
 
@@ -133,6 +135,25 @@ class Retire:
 
 
 @dataclass(frozen=True)
+class Reserve:
+    """It is promised to someone, if it is idle."""
+
+    reservation: Reservation
+
+
+@dataclass(frozen=True)
+class Unreserve:
+    """It is promised to nobody any more, and looks so to workflows."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Its guest asked for its config."""
+
+
+@dataclass(frozen=True)
 class Refused:
     """`unregister_runner` said Busy."""
 
@@ -164,6 +185,9 @@ Fact: TypeAlias = (
     | JobStarted
     | JobDone
     | Retire
+    | Reserve
+    | Unreserve
+    | Fetched
     | Refused
     | Unregistered
     | Destroyed
