@@ -202,12 +202,13 @@ class Dispatcher:
 
         Raises:
             Refused: A plugin refused, or failed: an error ends it as a no.
+            Unavailable: A plugin cannot decide now: a no as well, for the moment.
         """
         _by_name(hook, args)
         for impl in self._impls.get(hook.__name__, ()):
             try:
                 answer = await self._call(hook, impl, kwargs)
-            except Refused:
+            except (Refused, Unavailable):
                 raise
             except (HookFault, Outcome) as error:
                 raise Refused("selector-failed", f"{impl.plugin} could not decide") from error

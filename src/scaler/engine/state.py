@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from scaler.engine.backoffs import Backoffs
+from scaler.engine.index import Index
 from scaler.errors import NoRoom, Unavailable
 from scaler.hooks import SPEC
 from scaler.ledger.ledger import Transaction
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from scaler.clock import Clock
     from scaler.dispatch import Dispatcher
     from scaler.ledger import Ledger, Stored
+    from scaler.model.grant import Grant
     from scaler.model.jobs import KnownJob
 
 log = logging.getLogger("scaler")
@@ -48,6 +50,8 @@ class State:
 
     Attributes:
         leaving: The ids of those that are being retired.
+        index: Runners by what they are asked for by.
+        grants: What was answered to whoever asked for runners, by unique_id, oldest first.
     """
 
     def __init__(
@@ -65,6 +69,10 @@ class State:
         self.hooks = hooks
         self.clock = clock
         self.rows: dict[int, Row] = dict(stored.rows)
+        self.index = Index(self.rows.values())
+        self.grants: OrderedDict[str, Grant] = OrderedDict(
+            sorted(stored.grants.items(), key=lambda item: item[1].since)
+        )
         self.jobs: dict[str, dict[str, KnownJob]] = {name: {} for name in profiles}
         for (profile, job_id), known in stored.jobs.items():
             self.jobs.setdefault(profile, {})[job_id] = known
@@ -141,6 +149,7 @@ class State:
             told=now,
         )
         self.rows[runner_id] = row
+        self.index.follow(None, row)
         self._unkept[runner_id] = None
         return row
 
@@ -150,7 +159,7 @@ class State:
 
     def withdraw(self, row: Row) -> None:
         """Take a new row back that could not be made durable; nobody has heard of it."""
-        self.rows.pop(row.runner.id, None)
+        self.index.follow(self.rows.pop(row.runner.id, None), None)
         self._unkept.pop(row.runner.id, None)
 
     def apply(self, runner_id: int, fact: Fact) -> Row | None:
@@ -168,6 +177,7 @@ class State:
         if row.runner.state is not before.runner.state:
             row = evolve(row, runner=evolve(row.runner, since=self.clock.wall()))
         self.rows[runner_id] = row
+        self.index.follow(before, row)
         self._unkept[runner_id] = None
         if row.runner.state in LEAVING:
             self.leaving[runner_id] = None
@@ -194,7 +204,7 @@ class State:
 
     def drop(self, row: Row) -> None:
         """Forget a runner that is gone."""
-        self.rows.pop(row.runner.id, None)
+        self.index.follow(self.rows.pop(row.runner.id, None), None)
         self._unkept.pop(row.runner.id, None)
         self.leaving.pop(row.runner.id, None)
         self.gone[row.runner.id] = self.clock.now()

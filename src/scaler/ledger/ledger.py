@@ -14,7 +14,7 @@ import trio
 
 from scaler.errors import FatalError
 from scaler.ledger import schema
-from scaler.ledger.rows import dump, load_demand, load_job, load_row
+from scaler.ledger.rows import dump, load_demand, load_grant, load_job, load_row
 from scaler.ledger.writer import Writer
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scaler.model.demand import Demand
+    from scaler.model.grant import Grant
     from scaler.model.jobs import KnownJob
     from scaler.model.row import Row
 
@@ -41,6 +42,7 @@ class Stored:
     jobs: dict[tuple[str, str], KnownJob] = field(default_factory=dict)
     demand: dict[str, Demand] = field(default_factory=dict)
     rows: dict[int, Row] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict)
 
 
 class Transaction:
@@ -61,6 +63,10 @@ class Transaction:
     def demand(self, profile: str, demand: Demand) -> None:
         """Keep what a profile's source reported."""
         self.changes["demand", (profile,)] = (dump(demand),)
+
+    def grant(self, unique_id: str, grant: Grant | None) -> None:
+        """Keep what was answered to whoever asked for runners; None forgets it."""
+        self.changes["grants", (unique_id,)] = None if grant is None else (dump(grant),)
 
     def fact(self, plugin: str, key: str, value: Any) -> None:
         """Keep a plugin's fact; None forgets it."""
@@ -183,6 +189,10 @@ def _read(connection: sqlite3.Connection, path: Path) -> Stored:
         rows={
             runner_id: load_row(row)
             for runner_id, row in connection.execute("SELECT id, row FROM runners")
+        },
+        grants={
+            unique_id: load_grant(row)
+            for unique_id, row in connection.execute("SELECT unique_id, row FROM grants")
         },
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from scaler.model.demand import Demand
+from scaler.model.grant import Grant
 from scaler.model.jobs import KnownJob
 from scaler.model.row import Row
 from scaler.units import Secret
@@ -38,6 +39,7 @@ def dump(value: Any) -> str:
 _ROW = msgspec.json.Decoder(Row, dec_hook=_rich)
 _JOB = msgspec.json.Decoder(KnownJob)
 _DEMAND = msgspec.json.Decoder(Demand)
+_GRANT = msgspec.json.Decoder(Grant, dec_hook=_rich)
 
 
 def load_row(text: str) -> Row:
@@ -53,3 +55,8 @@ def load_job(text: str) -> KnownJob:
 def load_demand(text: str) -> Demand:
     """A profile's demand."""
     return _DEMAND.decode(text)
+
+
+def load_grant(text: str) -> Grant:
+    """What was answered to whoever asked for runners."""
+    return _GRANT.decode(text)

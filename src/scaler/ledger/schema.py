@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS demand (profile TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runners (id INTEGER PRIMARY KEY, row TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS grants (unique_id TEXT PRIMARY KEY, row TEXT NOT NULL) WITHOUT ROWID;
 """
 
 #: The key columns of every table, which come first.
@@ -21,4 +22,5 @@ KEYS = {
     "jobs": ("profile", "id"),
     "demand": ("profile",),
     "runners": ("id",),
+    "grants": ("unique_id",),
 }
