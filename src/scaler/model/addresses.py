@@ -1,4 +1,4 @@
-"""Addresses, each in one form."""
+"""Addresses in the one form in which they are compared."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import ipaddress
 
 
 def normal(text: str) -> str:
-    """An address in its one form: IPv4 in IPv6 as IPv4, no zone. What is none stays as it is."""
+    """An address as everyone writes it, without its zone; IPv4 within IPv6 as the IPv4 that it is.
+
+    What is no address stays as it is.
+    """
     try:
-        address = ipaddress.ip_address(text.strip().partition("%")[0])
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return text
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
+        address = address.ipv4_mapped
     return str(address)
