@@ -43,7 +43,10 @@ def as_json(text: str | bytes, code: int = 200) -> Response:
 def failure(code: str, status: int, text: str = "") -> Response:
     """What is said of a request that failed: a short code, the request's id, and a sentence."""
     told = {"message": text} if text else {}
-    return answer({"error": code, **told, "request_id": request_id()}, status)
+    response = answer({"error": code, **told, "request_id": request_id()}, status)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def request_id() -> str:

@@ -1,0 +1,15 @@
+"""The policy override."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quart import Blueprint
+
+if TYPE_CHECKING:
+    from scaler_monitor.site import Site
+
+
+def routes(site: Site) -> Blueprint:
+    """None yet."""
+    return Blueprint("override", __name__)
