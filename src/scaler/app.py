@@ -224,6 +224,7 @@ async def _run(
         nursery.start_soon(checks.run, name="checks")
     nursery.start_soon(engine.survey.run, name="survey")
     nursery.start_soon(engine.reconciler.run, nursery, name="reconciler")
+    nursery.start_soon(engine.reserving.run, name="reservations")
     task_status.started(running)
 
     await running._stop.wait()

@@ -21,7 +21,7 @@ from scaler.model.lifecycle import advance, came_to_nothing, is_suspect, stopped
 from scaler.model.names import parse_runner_name, runner_name
 from scaler.model.plan import Plan
 from scaler.model.row import Fact, Row
-from scaler.records import Event, Job, Profile, Report, Room, Runner, RunnerState
+from scaler.records import Event, Job, Override, Profile, Report, Room, Runner, RunnerState
 
 if TYPE_CHECKING:
     from scaler.clock import Clock
@@ -70,6 +70,7 @@ class State:
         self.clock = clock
         self.rows: dict[int, Row] = dict(stored.rows)
         self.index = Index(self.rows.values())
+        self.override: Override | None = None
         self.grants: OrderedDict[str, Grant] = OrderedDict(
             sorted(stored.grants.items(), key=lambda item: item[1].since)
         )

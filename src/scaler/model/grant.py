@@ -15,9 +15,7 @@ class Grant:
 
     Attributes:
         since: Unix seconds.
-        given: Every runner shows its reservation; before, the reservation is only begun, and a
-            start takes it back.
-        runners: The runners, as they were answered.
+        runners: The runners, as they were answered; none while it is only asked for.
     """
 
     unique_id: str
@@ -26,7 +24,6 @@ class Grant:
     qualified_repo: str
     run_id: str
     since: float
-    given: bool = False
     runners: tuple[Runner, ...] = ()
 
     def is_of(self, selection: Selection, reservation: Reservation) -> bool:
