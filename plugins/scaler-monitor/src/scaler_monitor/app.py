@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import enum
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quart import Quart, Response, request
@@ -11,34 +11,39 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from scaler_monitor.api import health
+from scaler_monitor.api import (
+    guests,
+    health,
+    metrics,
+    openapi,
+    override,
+    reserving,
+    shots,
+    static,
+)
 from scaler_monitor.errors import Failure, failure, request_id
 from scaler_monitor.page import routes as page
+from scaler_monitor.site import Door, Site
 
 if TYPE_CHECKING:
     import logging
-
-    from scaler_monitor.site import Site
 
 BODY_LIMIT = 64 << 10  # bytes of a request's body; nothing asks for one
 BODY_TIMEOUT = 10  # seconds that it may take to come
 
 
-class Door(enum.Enum):
-    """Who comes in."""
-
-    PEOPLE = "people"  #: people and workflows: everything
-    GUESTS = "guests"  #: guests: what they fetch while they boot, and nothing else
-
-
 _ROUTES = {
-    Door.PEOPLE: (health.routes, page.routes),
-    Door.GUESTS: (),
+    Door.PEOPLE: (
+        *(health.routes, reserving.routes, override.routes, guests.routes, shots.routes),
+        *(metrics.routes, openapi.routes, page.routes, static.routes),
+    ),
+    Door.GUESTS: (guests.routes, static.routes),
 }
 
 
 def build(site: Site, door: Door = Door.PEOPLE) -> Quart:
-    """The application."""
+    """The application behind a door."""
+    site = replace(site, door=door)
     app = QuartTrio("scaler_monitor", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=BODY_LIMIT, BODY_TIMEOUT=BODY_TIMEOUT, PROVIDE_AUTOMATIC_OPTIONS=False

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from scaler import Context, hookimpl
 from scaler_monitor import app, settings
 from scaler_monitor.serving import server
+from scaler_monitor.serving.proxies import Proxies
+from scaler_monitor.serving.tokens import Tokens
 from scaler_monitor.site import Site
 
 if TYPE_CHECKING:
@@ -43,7 +45,14 @@ class Monitor:
             text = f"serves {', '.join(self.addresses)}"
             context.log.info("%s", text)
             context.report(text, addresses=self.addresses)
-            built = app.build(Site(context))
+            config = context.config
+            site = Site(
+                context,
+                base_url=config.base_url or f"{self.addresses[0]}/",
+                tokens=Tokens(config.token),
+                proxies=Proxies(config.trusted_proxies),
+            )
+            built = app.build(site)
             task_status.started()
             await server.serve(built, listeners, context.stopping, context.log.logger)
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import enum
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from quart import request
+
+from scaler_monitor.serving.proxies import Proxies, socket_peer
+from scaler_monitor.serving.tokens import Tokens
 
 if TYPE_CHECKING:
     from scaler import Context
     from scaler_monitor.settings import Config
+
+
+class Door(enum.Enum):
+    """Who comes in."""
+
+    PEOPLE = "people"  #: people and workflows: everything
+    GUESTS = "guests"  #: guests: what they fetch while they boot, and nothing else
 
 
 @dataclass(frozen=True)
@@ -16,6 +29,30 @@ class Site:
 
     Attributes:
         context: The way up to the core.
+        door: Which of the two the routes are behind.
+        base_url: What absolute addresses start with; it ends with `/`.
+        tokens: The tokens that are good now; falsy where none is set.
+        proxies: The proxies whose word on a client's address counts.
     """
 
     context: Context[Config, None]
+    door: Door = Door.PEOPLE
+    base_url: str = "http://localhost/"
+    tokens: Tokens = field(default_factory=Tokens)
+    proxies: Proxies = field(default_factory=Proxies)
+
+    @property
+    def config(self) -> Config:
+        """`[plugins.monitor]`."""
+        return self.context.config
+
+    def peer(self) -> str:
+        """The address of who sent the request in hand; `""` where it came by a unix socket.
+
+        A guest's is the other end of its connection, whatever its headers say. Elsewhere it is what
+        the proxies that the settings name have seen.
+        """
+        seen = socket_peer(request.scope)
+        if self.door is Door.GUESTS:
+            return seen
+        return self.proxies.client(seen, request.headers)
