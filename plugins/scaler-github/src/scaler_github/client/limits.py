@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import math
 from collections import Counter, deque
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +36,12 @@ REGISTRATION = "actions_runner_registration"
 
 _MINUTE = 60.0
 _POINTS = 900  # a minute; reading costs one, writing five
-_SHARE = 5  # a fifth of what there is may only be spent on runners
+_SHARE = 5  # a fifth of what there is may only be spent on runners; another is all for selecting
 _PATIENCE = 45.0  # seconds that a call waits for the minute's points, at most
+_IMPATIENCE = 2.0  # the same of a call that a stranger waits for
+_SAME_WINDOW = 5.0  # seconds between the ends of one window, as two answers tell them
 _READS = frozenset({"GET", "HEAD"})
+_FREELY = nullcontext[None]()
 _AT_ONCE = 60  # calls under way with one credential; GitHub allows a hundred
 
 
@@ -47,6 +50,9 @@ class Purpose(enum.Enum):
 
     PROVISIONING = "provisioning"  #: runners come and go by it: it may spend all that is left
     ROUTINE = "routine"  #: can wait: it leaves a reserve
+    #: somebody wants runners, and anybody may say so: it leaves the reserve, and has a share of its
+    #: own beyond which it is refused, of each window's calls, of points and of calls at once
+    SELECTING = "selecting"
 
 
 @dataclass(slots=True)
@@ -73,11 +79,15 @@ class Limits:
         self._spent: deque[tuple[float, int]] = deque()
         self._points = 0
         self._turns = trio.Semaphore(_AT_ONCE)
+        self._selected: Counter[str] = Counter()  # calls of this window for SELECTING, by resource
+        self._selecting: deque[float] = deque()  # when they were made, of the last minute
+        self._selectors = trio.Semaphore(_AT_ONCE // _SHARE)
 
     def forget(self) -> None:
         """The credential is another one."""
         self._windows.clear()
         self._shut.clear()
+        self._selected.clear()
         self._untold = 0
 
     @asynccontextmanager
@@ -90,21 +100,24 @@ class Limits:
             GitHubError: WAIT: not now; it tells how long.
         """
         self.check(purpose, resource)
-        await self._spend(1 if method in _READS else 5, purpose)
-        with trio.move_on_after(_PATIENCE) as patience:
-            await self._turns.acquire()
-        if patience.cancelled_caught:
-            text = f"{_AT_ONCE} calls are under way with this credential, and none comes to its end"
-            raise GitHubError(Verdict(Kind.RETRY, text))
-        try:
-            self.check(purpose, resource)  # it may have been shut meanwhile
-            self._under_way[resource] += 1
+        async with self._selectors if purpose is Purpose.SELECTING else _FREELY:
+            await self._spend(1 if method in _READS else 5, purpose)
+            with trio.move_on_after(_patience(purpose)) as patience:
+                await self._turns.acquire()
+            if patience.cancelled_caught:
+                text = f"{_AT_ONCE} calls are under way with this credential"
+                raise GitHubError(Verdict(Kind.RETRY, f"{text}, and none comes to its end"))
             try:
-                yield
+                self.check(purpose, resource)  # it may have been shut meanwhile
+                if purpose is Purpose.SELECTING:
+                    self._selected[resource] += 1
+                self._under_way[resource] += 1
+                try:
+                    yield
+                finally:
+                    self._under_way[resource] -= 1
             finally:
-                self._under_way[resource] -= 1
-        finally:
-            self._turns.release()
+                self._turns.release()
 
     def check(self, purpose: Purpose = Purpose.PROVISIONING, resource: str = CORE) -> None:
         """Whether a call may be made now.
@@ -120,7 +133,12 @@ class Limits:
         window = self._window(resource)
         if window is None:
             return
-        kept = window.reserve if purpose is Purpose.ROUTINE else 0
+        share = window.limit // _SHARE
+        if purpose is Purpose.SELECTING and self._selected[resource] >= share:
+            wait = max(1.0, window.ends - now)
+            text = f"the {share} calls of {window.limit} that selecting runners may make are made"
+            raise GitHubError(Verdict(Kind.WAIT, f"{text}; {wait:.0f} s left", wait, told=True))
+        kept = 0 if purpose is Purpose.PROVISIONING else window.reserve
         if window.remaining - self._under_way[resource] <= kept:
             wait = max(1.0, window.ends - now)
             why = f"the last {kept} of {window.limit} are kept for runners" if kept else "all used"
@@ -136,8 +154,11 @@ class Limits:
         limit, remaining = (int(text[:12]) for text in numbers)
         resource = headers.get("x-ratelimit-resource", CORE)
         ends = trio.current_time() + min(max(left, 0.0), LONGEST_WAIT)
+        known = self._windows.get(resource)
+        if known is not None and abs(known.ends - ends) >= _SAME_WINDOW:
+            self._selected[resource] = 0  # another one has begun
         known = self._window(resource)
-        if known is not None and known.limit == limit and abs(known.ends - ends) < 5:
+        if known is not None and known.limit == limit and abs(known.ends - ends) < _SAME_WINDOW:
             remaining = min(remaining, known.remaining)  # answers overtake each other
         resets_at = int(headers["x-ratelimit-reset"])
         self._windows[resource] = _Window(limit, remaining, ends, resets_at)
@@ -193,19 +214,38 @@ class Limits:
         """Wait until the minute's points allow it; only where there are limits at all."""
         if not self._windows:
             return
+        if purpose is Purpose.SELECTING:
+            self._spend_share()
         most = _POINTS if purpose is Purpose.PROVISIONING else _POINTS - _POINTS // _SHARE
         began = trio.current_time()
         while self._points_now() + points > most:
             wait = self._spent[0][0] + _MINUTE - trio.current_time()
-            if trio.current_time() + wait > began + _PATIENCE:
+            if trio.current_time() + wait > began + _patience(purpose):
                 text = f"GitHub allows {_POINTS} points of calls a minute, and they are spent"
                 raise GitHubError(Verdict(Kind.WAIT, text, max(1.0, wait), told=True))
             await trio.sleep(max(wait, 0.01))
         self._spent.append((trio.current_time(), points))
         self._points += points
 
+    def _spend_share(self) -> None:
+        """Of the minute's points, selecting has a share; nobody waits for more of it."""
+        now, selecting = trio.current_time(), self._selecting
+        while selecting and selecting[0] <= now - _MINUTE:
+            selecting.popleft()
+        if len(selecting) >= _POINTS // _SHARE:
+            wait = max(1.0, selecting[0] + _MINUTE - now)
+            text = (
+                f"the {_POINTS // _SHARE} calls a minute that selecting runners may make are made"
+            )
+            raise GitHubError(Verdict(Kind.WAIT, text, wait, told=True))
+        selecting.append(now)
+
     def _points_now(self) -> int:
         over = trio.current_time() - _MINUTE
         while self._spent and self._spent[0][0] <= over:
             self._points -= self._spent.popleft()[1]
         return self._points
+
+
+def _patience(purpose: Purpose) -> float:
+    return _IMPATIENCE if purpose is Purpose.SELECTING else _PATIENCE

@@ -19,6 +19,7 @@ import h11
 import httpx
 import trio
 
+from scaler_github.client.vetted import VettedDialer
 from scaler_github.client.wire import errors
 from scaler_github.client.wire.connection import Timeouts
 from scaler_github.client.wire.decoding import ACCEPTED, decode
@@ -31,6 +32,7 @@ from scaler_github.client.wire.route import Origin, Route
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from scaler_github.client.vetted import Vetting
     from scaler_github.client.wire.pool import Exchange
 
 USER_AGENT = "scaler-github/0.1.0"
@@ -44,6 +46,10 @@ _DEFAULTS = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": ACCEP
 
 class TransportError(Exception):
     """No usable answer came: the connection failed, broke, or took too long."""
+
+
+class TooLarge(TransportError):
+    """More came than is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,7 @@ class HTTP(httpx.AsyncBaseTransport):
         proxies: Which proxy for which address; otherwise the environment's.
         connections: How many there may be; None for no bound.
         expiry: Seconds after which an idle connection is not used again.
+        dial: Opens streams in place of a plain `Dialer(tls)`.
     """
 
     def __init__(
@@ -114,8 +121,9 @@ class HTTP(httpx.AsyncBaseTransport):
         proxies: Proxies | None = None,
         connections: int | None = None,
         expiry: float = 60.0,
+        dial: Dialer | None = None,
     ) -> None:
-        self._pool = Pool(Dialer(tls), limit=connections, expiry=expiry)
+        self._pool = Pool(dial or Dialer(tls), limit=connections, expiry=expiry)
         self._proxies = proxies or Proxies()
         self._routes: dict[tuple[str, bytes, int | None], Route] = {}
 
@@ -284,19 +292,52 @@ class Transport:
         """As `call`, for calls that the server answers late on purpose."""
         return await self._send(self._polls, request, deadline)
 
+    async def fetch(
+        self, url: str, vetting: Vetting, *, most: int, deadline: float = CALL_DEADLINE
+    ) -> Response:
+        """Read what an address that GitHub told holds, as somebody whom nobody knows.
+
+        Nothing is sent but the address: no credential, no cookie; no redirect is followed. It takes
+        a connection of its own, to an address that was vetted.
+
+        Args:
+            most: Bytes of the body, at most.
+
+        Raises:
+            TransportError: No answer came that could be read; `TooLarge`: it is that.
+            Elsewhere: Nothing is fetched from where it leads.
+        """
+        url = vetting.url(url)
+        if self._tls is None:
+            raise RuntimeError("the transport is not open")
+        pool = self._handler
+        if pool is not None:
+            return await self._send(pool, Request("GET", url), deadline, most)
+        dial = VettedDialer(self._tls, vetting)
+        pool = HTTP(self._tls, proxies=Proxies(self._proxy), connections=1, dial=dial)
+        try:
+            return await self._send(pool, Request("GET", url), deadline, most)
+        finally:
+            with trio.move_on_after(2, shield=True):
+                await pool.aclose()
+
     async def _send(
-        self, pool: httpx.AsyncBaseTransport | None, request: Request, deadline: float
+        self,
+        pool: httpx.AsyncBaseTransport | None,
+        request: Request,
+        deadline: float,
+        most: int | None = None,
     ) -> Response:
         if pool is None:
             raise RuntimeError("the transport is not open")
-        sent = trio.current_time()
+        sent, most = trio.current_time(), most or _LARGEST_BODY
         try:
             with trio.move_on_after(deadline):
                 answer = await pool.handle_async_request(_built(request, deadline))
-                body = await _read(answer)
+                body = await _read(answer, most)
                 headers = _headers(answer)
                 if encoding := headers.get("content-encoding"):
-                    body = decode(body, encoding, _LARGEST_BODY)
+                    body = decode(body, encoding, most)
                 return Response(answer.status_code, headers, body.removeprefix(_BOM), sent)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
             # Not chained: the library's errors hold the request, and with it the token
@@ -321,7 +362,7 @@ def _built(request: Request, deadline: float) -> httpx.Request:
     )
 
 
-async def _read(answer: httpx.Response) -> bytes:
+async def _read(answer: httpx.Response, most: int) -> bytes:
     stream = answer.stream
     assert isinstance(stream, httpx.AsyncByteStream)
     parts, size = [], 0
@@ -329,8 +370,9 @@ async def _read(answer: httpx.Response) -> bytes:
         async for part in stream:
             parts.append(part)
             size += len(part)
-            if size > _LARGEST_BODY:
-                raise TransportError(f"the answer is larger than {_LARGEST_BODY >> 20} MiB")
+            if size > most:
+                large = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
+                raise TooLarge(f"the answer is larger than {large}")
     except BaseException:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
             await stream.aclose()
