@@ -112,7 +112,7 @@ async def test_ask_ends_with_the_first_answer_and_an_error_is_a_no(autojump_cloc
     dispatcher, _ = hooks(not_mine=does(None), mine=does(chosen), late=last)
     assert await dispatcher.ask(SPEC.select_runner, request=REQUEST) == ("mine", chosen)
     assert last.calls == 0
-    errors = [ValueError("x"), Unavailable("x"), Busy(), Refused("artifact-too-old")]
+    errors = [ValueError("x"), Busy(), Refused("artifact-too-old")]
     for error in errors:
         dispatcher, _ = hooks(p=does(error), late=last)
         with pytest.raises(Refused) as caught:
@@ -122,8 +122,12 @@ async def test_ask_ends_with_the_first_answer_and_an_error_is_a_no(autojump_cloc
     dispatcher, _ = hooks(p=does(chosen, after=16), late=last)
     with pytest.raises(Refused, match="p could not decide"):
         await dispatcher.ask(SPEC.select_runner, request=REQUEST)
+    dispatcher, _ = hooks(p=does(Unavailable("x", 7.0)), late=last)
+    with pytest.raises(Unavailable) as later:  # a no, for the moment
+        await dispatcher.ask(SPEC.select_runner, request=REQUEST)
+    assert later.value.retry_after == 7
     dispatcher.set_ready("p", False)
-    with pytest.raises(Refused):
+    with pytest.raises(Unavailable, match="not started"):
         await dispatcher.ask(SPEC.select_runner, request=REQUEST)
     assert last.calls == 0
 

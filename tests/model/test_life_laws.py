@@ -15,21 +15,24 @@ from scaler.model.moves import derive, stopped
 from scaler.model.row import (
     Destroyed,
     Fact,
+    Fetched,
     JobDone,
     JobStarted,
     Provisioned,
     Refused,
     Registered,
     Removed,
+    Reserve,
     Retire,
     Row,
     Seen,
     Tick,
     Unlisted,
     Unregistered,
+    Unreserve,
     Unseen,
 )
-from scaler.records import Machine, Profile, Registration, Runner, RunnerState
+from scaler.records import Machine, Profile, Registration, Reservation, Runner, RunnerState
 from scaler.units import Secret
 
 LAW = settings(
@@ -75,6 +78,7 @@ def busy() -> Row:
 
 
 maybe = st.sampled_from([None, True, False])
+RESERVATION = Reservation(unique_id="u", qualified_repo="acme/widgets", run_id="9", since=1.0)
 facts: st.SearchStrategy[Fact] = st.one_of(
     st.just(ISSUED),
     st.builds(
@@ -96,6 +100,9 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(JobDone, st.sampled_from(["j1", "j2", ""]), st.just("failed"), st.booleans()),
     st.builds(Retire, st.just("surplus"), st.booleans()),
     st.just(Refused()),
+    st.just(Reserve(RESERVATION)),
+    st.just(Unreserve("it lapsed")),
+    st.just(Fetched()),
     st.just(Unregistered()),
     st.just(Destroyed()),
     st.sampled_from([Tick(PROFILE), Tick(PROFILE), Tick(None)]),
@@ -129,6 +136,10 @@ def test_facts_in_any_order_and_twice(start: object, history: list[tuple[float, 
         # whatever is not past deriving is as derived
         if new not in (RunnerState.RETIRING, RunnerState.HELD, RunnerState.GONE):
             assert new is derive(row)
+        # only who is idle is promised to anybody
+        if before.runner.reservation is None and row.runner.reservation is not None:
+            assert old is RunnerState.IDLE
+            assert new is RunnerState.RESERVED
         # no one fact shows both that it had a job and that it had none
         assert not (works(before, row) and came_to_nothing(before, row))
         # the secret is nowhere but in `config`, and there only while it may be asked for
