@@ -60,6 +60,8 @@ class Situation:
         halts: Machines that stopped without a job, by profile.
         avoid: Until when a room is avoided for a profile, after a machine could not be made there;
             keyed by (profile, provisioner, room).
+        override: Targets that stand in for `target_count` for a while, by profile; they may exceed
+            `max_count`. Empty where there is none.
         ids_known: Whether new ids can be given out.
     """
 
@@ -73,6 +75,7 @@ class Situation:
     now: float
     halts: Mapping[str, Halt] = field(default_factory=dict)
     avoid: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
+    override: Mapping[str, int] = field(default_factory=dict)
     ids_known: bool = True
     stopping: bool = False
 
@@ -113,6 +116,7 @@ class _Case:
         "granted",
         "held_back",
         "keep",
+        "limit",
         "live",
         "most",
         "profile",
@@ -131,6 +135,7 @@ class _Case:
         self.spare: list[Row] = []
         self.rooms: list[Ranking] = []
         self.held_back = self.trying = ""
+        self.limit = profile.max_count
         self.most = 0  # that can be added
         self.demand = self.target = self.keep = self.waiting = 0
 
@@ -149,7 +154,7 @@ def plan(situation: Situation) -> Plan:
     make += _deal(active, lambda case: min(case.target, case.demand) - case.live)
     make += _deal(active, lambda case: case.target - case.live)
     _deal(active, lambda case: case.demand + case.waiting - case.live, many=True)
-    _deal(_rotated(active, situation.now), lambda case: case.profile.max_count, many=True)
+    _deal(_rotated(active, situation.now), lambda case: case.limit, many=True)
 
     return Plan(
         make=tuple(make) if situation.ids_known else (),
@@ -195,7 +200,7 @@ def _wake(situation: Situation, cases: Mapping[str, _Case]) -> float | None:
 
 
 def _most(case: _Case) -> int:
-    return max(case.profile.max_count, case.busy)
+    return max(case.limit, case.busy)
 
 
 def _free_rooms(situation: Situation) -> dict[str, list[Free]]:
@@ -244,9 +249,11 @@ def _aim(situation: Situation, name: str, case: _Case, rankings: _Rankings) -> N
     demand = situation.demand.get(name)
     known = max(situation.committed.get(name, 0), case.busy)
     case.demand = max(known, demand.owed if demand else 0)
-    case.target = min(profile.max_count, profile.target_count + case.demand)
     kept = max(case.demand, demand.kept if demand else 0)
-    case.keep = min(profile.max_count, profile.target_count + kept)
+    wanted = situation.override.get(name)
+    case.limit = max(profile.max_count, wanted or 0)
+    case.target = _target(profile, wanted, case.demand)
+    case.keep = _target(profile, wanted, kept)
     case.waiting = max(situation.offered.get(name, 0), demand.waiting if demand else 0)
     case.rooms = rankings.of(profile)
     backoff = situation.backoff.get(name)
@@ -258,7 +265,7 @@ def _aim(situation: Situation, name: str, case: _Case, rankings: _Rankings) -> N
         )
         if backoff.failures >= LOST_CAUSE:
             case.rooms = []  # promise nothing; the ceiling comes back when the wait is over
-    case.most = profile.max_count - case.total
+    case.most = case.limit - case.total
     halt = situation.halts.get(name)
     if halt is not None and halt.stopped:
         case.promised = case.live  # what a machine leaves that stopped is for none like it
@@ -267,6 +274,13 @@ def _aim(situation: Situation, name: str, case: _Case, rankings: _Rankings) -> N
         else:
             case.trying = halt.why(situation.now)
             case.most = min(case.most, 1 - len(case.spare))
+
+
+def _target(profile: Profile, override: int | None, demand: int) -> int:
+    usual = min(profile.max_count, profile.target_count + demand)
+    if override is None:
+        return usual
+    return max(override, usual) if demand else override
 
 
 class _Rankings:
@@ -334,22 +348,25 @@ def _surplus(situation: Situation, cases: Mapping[str, _Case]) -> list[int]:
             continue
         surplus = case.live - case.keep
         if surplus > 0:
-            spare = sorted(case.spare, key=lambda row: (_SPARE[row.runner.state], -row.runner.id))
-            retire += [row.runner.id for row in spare[:surplus]]
+            retire += [row.runner.id for row in least_lost(case.spare)[:surplus]]
     return retire
+
+
+def least_lost(spare: Iterable[Row]) -> list[Row]:
+    """Runners without work in the order in which they are given up."""
+    return sorted(spare, key=lambda row: (_SPARE[row.runner.state], -row.runner.id))
 
 
 def _reasons(situation: Situation, cases: Mapping[str, _Case]) -> dict[str, str]:
     why: dict[str, str] = {}
     for name, case in cases.items():
-        profile = case.profile
         if situation.stopping:
             why[name] = "stopping"
         elif case.live < case.target:
             why[name] = _held_by(situation, case)
         elif case.demand > case.live:
-            why[name] = f"max_count is {profile.max_count}, and {case.demand} jobs need a runner"
-        elif profile.max_count and (case.promised + case.granted == 0 or not situation.ids_known):
+            why[name] = f"{_limit(case)}, and {case.demand} jobs need a runner"
+        elif case.limit and (case.promised + case.granted == 0 or not situation.ids_known):
             why[name] = _held_by(situation, case)  # it may have none, so no jobs come at all
     return {name: text for name, text in why.items() if text}
 
@@ -364,11 +381,16 @@ def _held_by(situation: Situation, case: _Case) -> str:
         return ""
     if case.trying:
         return case.trying
-    if case.total >= case.profile.max_count:
-        ending = case.total - case.live
-        return f"max_count is {case.profile.max_count}, and {ending} runners are not gone yet"
+    if case.total >= case.limit:
+        return f"{_limit(case)}, and {case.total - case.live} runners are not gone yet"
     rooms = [free for ranking in case.rooms for free in ranking.rooms]
     lacks = [text for free in rooms[:ROOMS_TOLD] if (text := free.lacks(case.profile.resources))]
     if len(rooms) > ROOMS_TOLD:
         lacks.append(f"and {len(rooms) - ROOMS_TOLD} more rooms have none either")
     return f"no room: {'; '.join(lacks) or 'there is none'}"
+
+
+def _limit(case: _Case) -> str:
+    if case.limit > case.profile.max_count:
+        return f"the override allows {case.limit}"
+    return f"max_count is {case.limit}"
