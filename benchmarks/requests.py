@@ -26,8 +26,7 @@ from bench import results
 from bench.inside import LABEL, PROFILE, QUEUE, REST, Place, place
 from bench.processes import Failed, installed
 
-from scaler import Reservation, Runner
-from scaler.hooks import SPEC
+from scaler import Reservation, Runner, Selection
 from scaler_github.testing import Exchange, Simulator
 
 WORK = 0.05  # seconds of a job
@@ -210,8 +209,8 @@ async def reserve(here: Place, runner: Runner, unique: str) -> str:
     reservation = Reservation(
         unique_id=unique, qualified_repo=repository, run_id="1", since=time.time()
     )
-    hooks = here.running.engine.state.hooks
-    await hooks.route(REST, None, SPEC.reserve_runner, runner=runner, reservation=reservation)
+    taken = await here.running.engine.take(Selection(profile=runner.profile), reservation, 0.0)
+    assert [each.name for each in taken] == [runner.name]
     return f"reserved-for:{unique}"
 
 
