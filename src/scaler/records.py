@@ -321,7 +321,6 @@ class Override:
         counts: Runners added for each profile that was asked for, as adjusted.
         targets: Every profile's target while it is active.
         until: When it ends at the latest.
-        by: Who asked for it, for people.
     """
 
     counts: Mapping[str, int]

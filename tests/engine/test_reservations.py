@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from scaler import Refused, Unavailable, hookimpl
-from scaler.errors import Busy
-from scaler.records import Reservation, Room, Runner, RunnerState, Selection, SelectionRequest
+from scaler import Refused, Unavailable
+from scaler.records import Runner, RunnerState
 
 from .conftest import World, profile
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-REPO, RUN = "acme/widgets", "9"
-
-
-class Labels:
-    """What workflows see of reservations, and how to make seeing it fail."""
-
-    def __init__(self) -> None:
-        self.seen: dict[int, str] = {}
-
-
-def reserving(world: World, labels: Labels) -> type[Any]:
-    """The world's source, whose runners can be reserved."""
-    base = world.plugins["queue"]
-
-    class Source(base):  # type: ignore[misc, valid-type]
-        @hookimpl
-        async def reserve_runner(self, runner: Runner, reservation: Reservation | None) -> None:
-            await world.called("reserve" if reservation else "release", runner.id)
-            if world.agents[runner.name].busy:
-                raise Busy(runner.name)
-            if reservation is None:
-                labels.seen.pop(runner.id, None)
-            else:
-                labels.seen[runner.id] = reservation.unique_id
-
-    return Source
+from .promises import Labels, idle, ready, reserved, reserving, take, unique
 
 
 @pytest.fixture
@@ -52,44 +21,6 @@ def labels(world: World) -> Labels:
     made = Labels()
     world.plugins["queue"] = reserving(world, made)
     return made
-
-
-@asynccontextmanager
-async def idle(world: World, count: int, **more: Any) -> AsyncIterator[World]:
-    """A scaler with so many idle runners."""
-    world.profiles = {"linux": profile(target_count=count, max_count=2 * count + 2, **more)}
-    world.rooms = [Room(name="a", total={"memory": 100})]
-    async with world.running():
-        await world.deliver(0)
-        await world.until(lambda: len(world.machines) == count)
-        for number in list(world.agents):
-            world.online(int(number.split(".")[1].split("@")[0]))
-        await world.until(lambda: ready(world) == count)
-        yield world
-
-
-def ready(world: World) -> int:
-    return sum(row.runner.state is RunnerState.IDLE for row in world.rows.values())
-
-
-def reserved(world: World) -> list[int]:
-    return [n for n, row in world.rows.items() if row.runner.state is RunnerState.RESERVED]
-
-
-def unique(number: int) -> str:
-    return f"00000000-0000-4000-8000-{number:012x}"
-
-
-async def take(
-    world: World, number: int = 1, count: int = 1, *, wait: float = 0.0, **more: Any
-) -> tuple[Runner, ...]:
-    values = {"qualified_repo": REPO, "run_id": RUN, "since": 1_800_000_000.0, **more}
-    key = values.pop("profile", "linux")
-    return await world.contexts["queue"].take(
-        Selection(profile=key, count=count),
-        Reservation(unique_id=unique(number), **values),
-        wait=wait,
-    )
 
 
 async def test_an_idle_runner_is_reserved(
@@ -416,90 +347,3 @@ async def test_one_runner_is_never_promised_twice(
         assert given
         assert all(len(each) == 1 for each in given.values())
         assert all(next(iter(given[each])) == one for each, one in labels.seen.items())
-
-
-# -- who may
-
-
-def selector(world: World, answers: list[Any]) -> type[Any]:
-    class Selector:
-        def __init__(self, context: Any) -> None:
-            world.contexts[context.name] = context
-
-        @hookimpl
-        async def select_runner(self, request: SelectionRequest) -> Selection | None:
-            await world.called("select", request.unique_id)
-            answer = answers.pop(0) if answers else None
-            if isinstance(answer, Exception):
-                raise answer
-            return answer  # type: ignore[no-any-return]
-
-    return Selector
-
-
-def request(number: int = 1, **more: Any) -> SelectionRequest:
-    values = {"qualified_repo": REPO, "run_id": RUN, **more}
-    return SelectionRequest(unique_id=unique(number), **values)
-
-
-async def test_selectors_decide_once_for_all_who_ask_the_same(
-    autojump_clock: MockClock, world: World, labels: Labels
-) -> None:
-    world.plugins["proof"] = selector(world, [Selection(profile="linux", count=1)])
-    found: list[Selection] = []
-
-    async def ask() -> None:
-        found.append(await world.contexts["queue"].select(request()))
-
-    async with idle(world, 1):
-        world.script["select"] = [1.0]
-        async with trio.open_nursery() as nursery:
-            for _ in range(5):
-                nursery.start_soon(ask)
-            await trio.sleep(0.5)
-            with pytest.raises(Refused, match="unique_id"):
-                await world.contexts["queue"].select(request(run_id="10"))
-        assert found == [Selection(profile="linux", count=1)] * 5
-        assert world.count("select") == 1
-
-
-async def test_d4_who_was_given_runners_is_not_asked_for_a_proof_again(
-    autojump_clock: MockClock, world: World, labels: Labels
-) -> None:
-    world.plugins["proof"] = selector(world, [Selection(profile="linux", count=1)])
-    async with idle(world, 2):
-        selection = await world.contexts["queue"].select(request())
-        first = await take(world, count=selection.count)
-        for _ in range(20):
-            again = await world.contexts["queue"].select(request())
-            assert await take(world, count=again.count) == first
-        assert world.count("select") == 1
-        with pytest.raises(Refused) as refused:
-            await world.contexts["queue"].select(request(run_id="10"))
-        assert refused.value.code == "unique-id-used"
-
-
-@pytest.mark.parametrize(
-    ("answer", "error", "code"),
-    [
-        (None, Refused, "nobody-decides"),
-        (Refused("artifact-too-old"), Refused, "artifact-too-old"),
-        (RuntimeError("a bug"), Refused, "selector-failed"),
-        (Unavailable("GitHub is down", 7.0), Unavailable, None),
-    ],
-    ids=["nobody", "refused", "bug", "down"],
-)
-async def test_any_doubt_is_a_no(
-    autojump_clock: MockClock,
-    world: World,
-    labels: Labels,
-    answer: Any,
-    error: type[Exception],
-    code: str | None,
-) -> None:
-    world.plugins["proof"] = selector(world, [answer])
-    async with idle(world, 1):
-        with pytest.raises(error) as refused:
-            await world.contexts["queue"].select(request())
-        assert getattr(refused.value, "code", None) == code
-        assert reserved(world) == []
