@@ -19,6 +19,7 @@ from scaler.clock import Clock
 from scaler.context import Context
 from scaler.dispatch import Dispatcher
 from scaler.engine import Engine
+from scaler.engine.overrides import META as OVERRIDE
 from scaler.engine.state import State
 from scaler.errors import FatalError, HookFault
 from scaler.hooks import SPEC
@@ -166,7 +167,7 @@ async def serve(
         clock = Clock(stored.meta.get("clock"))
         state = State(settings.name, settings.profiles, stored, ledger, hooks, clock)
         async with trio.open_nursery() as nursery:
-            engine = Engine(state, float(settings.tick), nursery)
+            engine = Engine(state, float(settings.tick), nursery, stored.meta.get(OVERRIDE))
             engine.introduce(_siblings(plugins, loaded), _kin(loaded))
             link.engine = engine
             running = Running(engine, stopping, stopped, stop)

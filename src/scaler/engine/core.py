@@ -54,17 +54,20 @@ class Engine:
         state: The world as the ledger remembers it.
         tick: Seconds between two looks at everything.
         nursery: Where the tasks of runners live.
+        override: The policy override that an earlier run left in the ledger.
     """
 
-    def __init__(self, state: State, tick: float, nursery: trio.Nursery) -> None:
+    def __init__(
+        self, state: State, tick: float, nursery: trio.Nursery, override: Any = None
+    ) -> None:
         self.state = state
         self.steps = Steps(state, nursery)
         self.intake = Intake(state)
         self.survey = Survey(state, self.steps, tick)
-        self.reconciler = Reconciler(state, self.steps, self.intake, tick)
+        self.overrides = Overrides(state, override)
+        self.reconciler = Reconciler(state, self.steps, self.intake, self.overrides, tick)
         self.reserving = Reserving(state, nursery)
         self.guests = Guests(state)
-        self.overrides = Overrides(state)
         self.pictures = Pictures(state)
         self.board = Panels(state, self.view)
         self._siblings: dict[str, dict[type[Any], Any]] = {}

@@ -1,26 +1,133 @@
-"""The policy override: asked for, kept, ended."""
+"""The policy override: asked for, kept, ended. At most one is active."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Any
 
-from scaler.errors import Unavailable
+import msgspec
+import trio
+
+from scaler.errors import Refused, Unavailable
+from scaler.ledger.ledger import LedgerError, Transaction
+from scaler.model import override
+from scaler.model.override import Active, Ended
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scaler.engine.state import State
+
+META = "override"  # its key in the ledger
+NAMED = 100  # characters of who asks that are told
 
 
 class Overrides:
-    """Begins and ends the one override that may be active."""
+    """Begins and ends the override; `state.override` is what is active."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, left: Any = None) -> None:
+        """`left`: what an earlier run had in the ledger, or None."""
         self._state = state
+        self._lock = trio.Lock()
+        self._kept: object = None  # what the ledger has, as far as that is known
+        self._put: Active | None = None
+        if left is not None:
+            self._resume(left)
+
+    def _resume(self, left: Any) -> None:
+        self._kept = left
+        try:
+            found: Active | Ended = msgspec.convert(left, Active)
+        except msgspec.ValidationError as error:
+            found = Ended(f"what the ledger holds of it cannot be read: {error}")
+        if isinstance(found, Active):
+            found = override.resumed(found, self._state.profiles, self._state.clock.wall())
+        if isinstance(found, Active):
+            self._kept = self._state.override = found
+        else:
+            self._state.event(
+                f"the override that was active has ended: {found.reason}", level=logging.WARNING
+            )
 
     async def begin(self, counts: Mapping[str, int], by: str) -> Mapping[str, int]:
         """See `Context.override`."""
-        raise Unavailable("not yet")
+        state = self._state
+        async with self._lock:
+            if state.override is not None:
+                since = state.clock.wall() - state.override.since
+                raise Refused(
+                    "override-active",
+                    f"an override is active since {since:.0f} s, begun by"
+                    f" {_named(state.override.by)}; end it first",
+                )
+            if state.stopping:
+                raise Unavailable("this scaler is stopping")
+            active = override.begin(
+                counts,
+                profiles=state.profiles,
+                rows=state.rows.values(),
+                rooms=state.rooms,
+                first=state.next_id,
+                now=state.clock.now(),
+                wall=state.clock.wall(),
+                by=by,
+            )
+            await self._keep(active)
+            added = ", ".join(f"{name} {count}" for name, count in active.counts.items())
+            targets = ", ".join(f"{name} {count}" for name, count in active.targets.items())
+            state.event(f"override begun by {_named(by)}: {added} are added; targets are {targets}")
+            return active.counts
 
     async def end(self, by: str) -> Mapping[str, int] | None:
         """See `Context.override`."""
-        raise Unavailable("not yet")
+        async with self._lock:
+            active = self._state.override
+            if active is None:
+                return None
+            await self._keep(None)
+            self._state.event(f"override ended by {_named(by)}")
+            return active.counts
+
+    async def _keep(self, active: Active | None) -> None:
+        """Make it durable, and only then so: also where whoever asked is gone meanwhile."""
+        transaction = Transaction()
+        transaction.meta(META, active)
+        self._kept = transaction  # (neither the one nor the other is known to be there)
+        try:
+            with trio.CancelScope(shield=True):
+                await self._state.keep(transaction=transaction)
+        except LedgerError as error:
+            raise Unavailable(str(error), 1.0) from error
+        self._kept = self._state.override = active
+        self._state.changed()
+
+    # -- the reconciler's side
+
+    def look(self, transaction: Transaction) -> None:
+        """See what has come of it; what the ledger does not know goes into the transaction."""
+        state = self._state
+        if self._lock.locked():
+            return  # it is just being written
+        if state.override is not None:
+            after = override.step(state.override, state.rows.values(), state.clock.now())
+            if isinstance(after, Ended):
+                by = _named(state.override.by)
+                state.event(f"override begun by {by} has ended: {after.reason}")
+                state.override = None
+                state.changed()
+            else:
+                state.override = after
+        self._put = state.override
+        if self._kept is not self._put:
+            transaction.meta(META, self._put)
+
+    def written(self) -> None:
+        """The transaction that was looked at last is in the ledger."""
+        if not self._lock.locked():
+            self._kept = self._put
+
+
+def _named(by: str) -> str:
+    """Who asked, in one line of plain characters."""
+    plain = "".join(each if each.isprintable() else "?" for each in by[:NAMED])
+    return plain or "somebody"

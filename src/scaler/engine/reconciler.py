@@ -19,6 +19,7 @@ from scaler.records import RunnerState
 
 if TYPE_CHECKING:
     from scaler.engine.intake import Intake
+    from scaler.engine.overrides import Overrides
     from scaler.engine.state import State
     from scaler.engine.steps import Steps
 
@@ -33,10 +34,13 @@ LONGEST_REST = 0.05  # seconds
 class Reconciler:
     """Looks at the state whenever it changed, and at least on every tick; plans; acts."""
 
-    def __init__(self, state: State, steps: Steps, intake: Intake, tick: float) -> None:
+    def __init__(
+        self, state: State, steps: Steps, intake: Intake, overrides: Overrides, tick: float
+    ) -> None:
         self._state = state
         self._steps = steps
         self._intake = intake
+        self._overrides = overrides
         self._tick = tick
         self._acquiring: set[str] = set()
         self._written = True
@@ -60,6 +64,7 @@ class Reconciler:
         state = self._state
         transaction = Transaction()
         lost = self._lost_jobs(transaction) if self._pass_time() else []
+        self._overrides.look(transaction)
         before, state.plan = state.plan, plan(self._situation())
         if state.plan.ceilings != before.ceilings:
             state.plan_changed()
@@ -71,6 +76,7 @@ class Reconciler:
                 state.apply(runner_id, Retire("there are more runners than needed"))
         written = await self._write(transaction)
         if written:
+            self._overrides.written()
             self._forget(lost)
         for row in made:
             if written:
@@ -157,6 +163,7 @@ class Reconciler:
             backoff=state.backoffs.profiles,
             halts=state.backoffs.halts,
             avoid=state.backoffs.rooms,
+            override=state.override.targets if state.override is not None else {},
             now=state.clock.now(),
             ids_known=state.ids_known,
             stopping=state.stopping,
@@ -212,6 +219,7 @@ class Reconciler:
         """When to look again without any news."""
         now = self._state.clock.now()
         times = [now + self._tick, self._steps.wake(), self._state.plan.wake, self._rows_wake]
+        times += [self._state.override.ends] if self._state.override is not None else []
         times += [
             known.retry_at
             for jobs in self._state.jobs.values()

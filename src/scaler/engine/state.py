@@ -21,7 +21,7 @@ from scaler.model.lifecycle import advance, came_to_nothing, is_suspect, stopped
 from scaler.model.names import parse_runner_name, runner_name
 from scaler.model.plan import Plan
 from scaler.model.row import Fact, Row
-from scaler.records import Event, Job, Override, Profile, Report, Room, Runner, RunnerState
+from scaler.records import Event, Job, Machine, Profile, Report, Room, Runner, RunnerState
 
 if TYPE_CHECKING:
     from scaler.clock import Clock
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from scaler.ledger import Ledger, Stored
     from scaler.model.grant import Grant
     from scaler.model.jobs import KnownJob
+    from scaler.model.override import Active
 
 log = logging.getLogger("scaler")
 
@@ -50,6 +51,8 @@ class State:
 
     Attributes:
         leaving: The ids of those that are being retired.
+        override: The policy override that is active.
+        builders: The machines that run and make images, by plugin and the machine's id.
         index: Runners by what they are asked for by.
         grants: What was answered to whoever asked for runners, by unique_id, oldest first.
     """
@@ -70,7 +73,8 @@ class State:
         self.clock = clock
         self.rows: dict[int, Row] = dict(stored.rows)
         self.index = Index(self.rows.values())
-        self.override: Override | None = None
+        self.override: Active | None = None
+        self.builders: dict[tuple[str, str], Machine] = {}
         self.grants: OrderedDict[str, Grant] = OrderedDict(
             sorted(stored.grants.items(), key=lambda item: item[1].since)
         )

@@ -6,12 +6,13 @@ from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from scaler.records import Job, ProfileView, RunnerState, View
+from scaler.records import Job, Override, ProfileView, RunnerState, View
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scaler.engine.state import State
+    from scaler.model.override import Active
     from scaler.model.row import Row
 
 
@@ -47,6 +48,18 @@ def build(state: State) -> View:
         reports=(*state.reports.values(), *state.faults.values()),
         waiting=MappingProxyType(_waiting(state, jobs)),
         events=tuple(state.events),
+        override=_override(state.override) if state.override is not None else None,
+        builders=tuple(state.builders.values()),
+    )
+
+
+def _override(active: Active) -> Override:
+    return Override(
+        counts=MappingProxyType(dict(active.counts)),
+        targets=MappingProxyType(dict(active.targets)),
+        since=active.since,
+        until=active.until,
+        by=active.by,
     )
 
 
