@@ -195,17 +195,3 @@ def test_types_and_defaults_are_told_as_settings_have_them() -> None:
         '| `hosts` | list of strings | `["a", "b"]` | Some. |',
         "| `key` | secret | *needed* | Hidden. |",
     ]
-
-
-def test_what_is_said_to_have_no_effect_yet_is_read_by_nothing() -> None:
-    sentences = re.findall(r"[^.]*nothing to act on yet", PAGE.read_text())
-    names = {name for each in sentences for name in re.findall(r"`(\w+)`", each)}
-    assert names
-    root = PAGE.parent.parent.parent
-    source = "".join(
-        file.read_text()
-        for top in (root / "src", *root.glob("plugins/*/src"))
-        for file in top.rglob("*.py")
-        if file.parent.name != "settings"  # where profiles are made of tables
-    )
-    assert {name for name in names if re.search(rf"\.{name}\b", source)} == set()

@@ -256,10 +256,15 @@ class Spec:
     async def reserve_runner(self, runner: Runner, reservation: Reservation | None) -> None:
         """Make what workflows see of this runner equal to the reservation; None takes it back.
 
-        Called on the runner's source. Optional: without it, the profile cannot be reserved.
+        Called on the runner's source. Optional: without it, the profile cannot be reserved. All
+        runners of one reservation are asked for at once, after the rows say so. Whatever an error
+        left visible, the core follows it up with None, again and again until that returns; so it
+        does when a reservation was not used in time. Meanwhile the runner is promised to nobody
+        else; after 60 s in vain it is replaced.
 
         Raises:
-            Busy: It runs a job already.
+            Busy: It runs a job already: another takes its place, or (None) it keeps what it shows.
+            Refused: What the reservation says cannot be shown.
 
         Example:
             @hookimpl
@@ -341,9 +346,11 @@ class Spec:
         """Authorise a reservation: which profile, how many. None: not mine to decide.
 
         Asked in the settings' order; the first answer wins. Nobody's answer, or an error, is a no.
+        Asked once for all who ask the same at the same time, and not again once runners were given.
 
         Raises:
             Refused: No, and why.
+            Unavailable: It cannot be decided now.
 
         Example:
             @hookimpl
