@@ -13,6 +13,7 @@ from scaler_monitor.serving.tokens import Tokens
 
 if TYPE_CHECKING:
     from scaler import Context
+    from scaler_monitor.page.live import Live
     from scaler_monitor.settings import Config
 
 
@@ -33,6 +34,7 @@ class Site:
         base_url: What absolute addresses start with; it ends with `/`.
         tokens: The tokens that are good now; falsy where none is set.
         proxies: The proxies whose word on a client's address counts.
+        live: What keeps the dashboard fresh, where something runs it.
     """
 
     context: Context[Config, None]
@@ -40,6 +42,7 @@ class Site:
     base_url: str = "http://localhost/"
     tokens: Tokens = field(default_factory=Tokens)
     proxies: Proxies = field(default_factory=Proxies)
+    live: Live | None = None
 
     @property
     def config(self) -> Config:

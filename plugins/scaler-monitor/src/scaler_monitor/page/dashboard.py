@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import enum
 import ipaddress
+import math
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from scaler import RunnerState
+from scaler_monitor.page import facts, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from scaler import Event, Job, Machine, ProfileView, Registration, Reservation, Runner, View
+    from scaler import (
+        Event,
+        Job,
+        Machine,
+        Override,
+        ProfileView,
+        Registration,
+        Report,
+        Reservation,
+        Runner,
+        View,
+    )
 
 
 class Status(enum.StrEnum):
@@ -71,35 +84,65 @@ def problems(view: View) -> list[dict[str, Any]]:
     return found
 
 
-def dashboard(view: View) -> dict[str, Any]:
-    """`/dashboard.json`."""
+def dashboard(view: View, *, base: str = "/") -> dict[str, Any]:
+    """`/dashboard.json`.
+
+    Args:
+        view: What there is.
+        base: Where this Monitor is reached from outside, with a `/` at its end.
+    """
+    return around(view, [listed(view, each, base) for each in view.runners], base=base)
+
+
+def around(view: View, runners: list[Any], *, base: str = "/") -> dict[str, Any]:
+    """`/dashboard.json`, around its runners as `listed` gives them, in whatever form."""
     statuses: dict[str, Counter[Status]] = {name: Counter() for name in view.profiles}
     for each in view.runners:
         if each.profile in statuses:
             statuses[each.profile][_status(each)] += 1
+    made = facts.image_made(view)
+    ages = {name: max(0.0, view.time - time) for name, time in made.items()}
+    judged = verdict.judge(view, now=view.time)
     return {
         "scaler": view.scaler,
         "version": view.version,
         "time": view.time,
         "stopping": view.stopping,
+        "verdict": {"level": judged.level, "text": judged.text},
         "degraded": problems(view),
+        "override": _override(view.override),
         "profile_runner_counts": {
-            name: _counts(each.target, statuses[name]) for name, each in view.profiles.items()
+            name: _counts(each.target, statuses[name], ages.get(name))
+            for name, each in view.profiles.items()
         },
         "profiles": {name: _profile(each) for name, each in view.profiles.items()},
-        "runners": [
-            {"id": each.id, "screenshot_url": None, "runner": runner(each)} for each in view.runners
-        ],
+        "runners": runners,
+        "builders": [_builder(each, base) for each in view.builders],
         "jobs": [
             {**_job(each), "waiting": view.waiting.get((each.profile, each.id))}
             for each in view.jobs
         ],
+        "rooms": rooms(view),
+        "reports": [_report(each) for each in view.reports],
         "events": [_event(each) for each in view.events],
     }
 
 
-def runner(each: Runner) -> dict[str, Any]:
-    """A runner as it stands in every answer about it."""
+def listed(view: View, each: Runner, base: str = "/") -> dict[str, Any]:
+    """A runner's entry in `/dashboard.json`."""
+    profile = view.profiles.get(each.profile)
+    labels = profile.profile.labels if profile is not None else ()
+    shown = runner(each, labels)
+    return {"id": each.id, "screenshot_url": f"{base}runner/{each.id}/screenshot", "runner": shown}
+
+
+def runner(each: Runner, labels: Iterable[str] | None = None) -> dict[str, Any]:
+    """A runner as it stands in every answer about it.
+
+    Args:
+        each: The runner.
+        labels: Its profile's labels, where they are to be shown.
+    """
     machine = each.machine
     return {
         "id": each.id,
@@ -107,7 +150,7 @@ def runner(each: Runner) -> dict[str, Any]:
         "profile": each.profile,
         "status": _status(each),
         "created_time": each.created or None,
-        "registration": _registration(each.registration),
+        "registration": _registration(each.registration, labels, each.reservation),
         "guest_name": machine.id if machine is not None else None,
         "ipv4_address": _ipv4(machine),
         "host": (machine.room if machine is not None else "") or each.room or None,
@@ -116,11 +159,30 @@ def runner(each: Runner) -> dict[str, Any]:
     }
 
 
+def rooms(view: View) -> list[dict[str, Any]]:
+    """Every room with what may be used in all and what its runners use."""
+    used: dict[tuple[str, str], Counter[str]] = {}
+    for each in view.runners:
+        if each.state is not RunnerState.GONE and each.resources:
+            used.setdefault((each.provisioner, each.room), Counter()).update(each.resources)
+    return [
+        {
+            "plugin": plugin,
+            "name": room.name,
+            "state": room.state,
+            "total": dict(room.total),
+            "used": dict(used.get((plugin, room.name), ())),
+        }
+        for plugin, found in view.rooms.items()
+        for room in found
+    ]
+
+
 def _status(each: Runner) -> Status:
     return status(each.state, machine=each.machine is not None)
 
 
-def _counts(target: int, statuses: Counter[Status]) -> dict[str, Any]:
+def _counts(target: int, statuses: Counter[Status], image_age: float | None) -> dict[str, Any]:
     # Healthy are all that take up a place of the target; clients expect those that are done in it.
     healthy = statuses.total() - statuses[Status.INVALID]
     return {
@@ -132,7 +194,7 @@ def _counts(target: int, statuses: Counter[Status]) -> dict[str, Any]:
         "busy": statuses[Status.BUSY],
         "excess_healthy": max(0, healthy - target),
         "wanted": max(0, target - healthy),
-        "image_age": None,
+        "image_age": image_age,
     }
 
 
@@ -146,7 +208,9 @@ def _profile(each: ProfileView) -> dict[str, Any]:
     }
 
 
-def _registration(registration: Registration | None) -> dict[str, Any] | None:
+def _registration(
+    registration: Registration | None, labels: Iterable[str] | None, promised: Reservation | None
+) -> dict[str, Any] | None:
     if registration is None:
         return None
     ref = registration.ref
@@ -156,8 +220,64 @@ def _registration(registration: Registration | None) -> dict[str, Any] | None:
         "name": registration.name,
         "status": online[registration.online],
         "busy": registration.busy,
-        "labels": None,
+        "labels": None
+        if labels is None
+        else [{"name": each} for each in _labels(labels, promised)],
     }
+
+
+def _labels(labels: Iterable[str], promised: Reservation | None) -> list[dict[str, str]]:
+    found = list(labels)
+    if promised is not None:
+        run = f"{promised.qualified_repo}/actions/runs/{promised.run_id}"
+        found += [f"reserved-for:{promised.unique_id}", f"reserved-since:{int(promised.since)}"]
+        found.append(f"reserved-by:{run}")
+    return [{"name": name} for name in found]
+
+
+def _override(override: Override | None) -> dict[str, Any] | None:
+    if override is None:
+        return None
+    return {
+        "counts": dict(override.counts),
+        "targets": dict(override.targets),
+        "since": override.since,
+        "until": override.until,
+        "by": override.by or None,
+    }
+
+
+def _builder(machine: Machine, base: str) -> dict[str, Any]:
+    return {
+        "profile": machine.profile or None,
+        "screenshot_url": f"{base}profile/{quote(machine.profile, safe='')}/screenshot",
+        "guest_name": machine.id,
+        "state": machine.state,
+        "ipv4_address": _ipv4(machine),
+        "host": machine.room or None,
+    }
+
+
+def _report(each: Report) -> dict[str, Any]:
+    return {
+        "plugin": each.plugin,
+        "profile": each.profile or None,
+        "ok": each.ok,
+        "text": each.text,
+        "time": each.time,
+        "facts": _plain(each.facts),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A plugin's own facts as JSON types: what is none is shown as it shows itself."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def _reservation(reservation: Reservation | None) -> dict[str, Any] | None:

@@ -2,43 +2,94 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 
-from scaler_monitor.errors import as_json
-from scaler_monitor.page import dashboard
+from scaler_monitor.errors import Failure
+from scaler_monitor.page.live import Live
+from scaler_monitor.page.text import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from scaler import View
     from scaler_monitor.site import Site
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+DAY = 86400
 
 
 def routes(site: Site) -> Blueprint:
-    """`/dashboard.json`."""
+    """`/`, its files, `/dashboard.html`, `/dashboard.json` and `/events`."""
     blueprint = Blueprint("page", __name__)
-    rendered = _Rendered(dashboard.dashboard)
+    live = site.live or Live(site.context)
+    texts = Texts(site.base_url)
+
+    @blueprint.get("/")
+    async def page() -> Response:
+        html, fragment = await live.page()
+        return _html(html, fragment.etag)
+
+    @blueprint.get("/dashboard.html")
+    async def dashboard_html() -> Response:
+        fragment = await live.fragment()
+        if _known(fragment.etag):
+            return _unchanged(fragment.etag)
+        return _html(fragment.html, fragment.etag)
 
     @blueprint.get("/dashboard.json")
     async def dashboard_json() -> Response:
-        return as_json(rendered(site.context.view()))
+        text = await texts.of(site.context.view())
+        if _known(text.etag):
+            return _unchanged(text.etag)
+        response = Response(text.content, content_type="application/json")
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["ETag"] = f'"{text.etag}"'
+        return response
+
+    @blueprint.get("/events")
+    async def events() -> Response:
+        if live.hub.full:
+            raise Failure(503, "too-many-listeners", "enough are listening", retry_after=30)
+        response = Response(live.hub.listen(), content_type="text/event-stream; charset=utf-8")
+        response.timeout = None  # it has no end of its own
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Accel-Buffering"] = "no"  # nginx in between would keep it back
+        return response
+
+    @blueprint.get("/assets/<name>")
+    async def asset(name: str) -> Response:
+        found = live.assets.get(name)
+        if found is None:
+            raise Failure(404, "not-found")
+        if _known(found.etag):
+            return _unchanged(found.etag)
+        response = Response(found.content, content_type=found.type)
+        lasting = request.args.get("v") == live.assets.version
+        response.headers["Cache-Control"] = f"max-age={DAY}" if lasting else "no-cache"
+        response.headers["ETag"] = f'"{found.etag}"'
+        response.headers["Content-Security-Policy"] = POLICY
+        return response
 
     return blueprint
 
 
-class _Rendered:
-    """Keeps the last text: a view is the same object until something changes."""
+def _html(html: str, etag: str) -> Response:
+    response = Response(html, content_type="text/html; charset=utf-8")
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["ETag"] = f'"{etag}"'
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
 
-    def __init__(self, render: Callable[[View], Any]) -> None:
-        self._render = render
-        self._view: View | None = None
-        self._text = ""
 
-    def __call__(self, view: View) -> str:
-        if view is not self._view:
-            self._text = json.dumps(self._render(view))
-            self._view = view
-        return self._text
+def _known(etag: str) -> bool:
+    return request.if_none_match.contains_weak(etag)
+
+
+def _unchanged(etag: str) -> Response:
+    response = Response(status=304)
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["ETag"] = f'"{etag}"'
+    return response

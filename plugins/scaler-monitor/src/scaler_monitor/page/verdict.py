@@ -1,0 +1,192 @@
+"""Is it well, and if not, what holds it? Pure: from a view and the time to one sentence."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scaler import RoomState, RunnerState
+from scaler_monitor.page import facts
+from scaler_monitor.page.words import clock, count, shortened, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from scaler import Job, View
+
+PATIENCE = 300.0  # seconds that a job may wait before that is bad by itself
+SILENCE = 300.0  # seconds since a source last asked, after which it is silent
+BACKLOG = 3  # findings that are told in the one sentence
+
+
+class Level(enum.StrEnum):
+    """How urgent something is."""
+
+    WELL = "well"
+    NOTE = "note"  #: nothing to be woken for, and good to know
+    BAD = "bad"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is not as it should be, or is good to know.
+
+    Attributes:
+        about: The part of the page that tells more: its id.
+    """
+
+    level: Level
+    text: str
+    about: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """How the whole is.
+
+    Attributes:
+        text: One sentence.
+        findings: What it rests on, the worst first; empty where all is well.
+    """
+
+    level: Level
+    text: str
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A job that waits.
+
+    Attributes:
+        since: When it was queued, where known.
+    """
+
+    job: Job
+    reason: str
+    since: float | None
+
+
+def waiting(view: View) -> list[Waiting]:
+    """Jobs that wait, the one that waits longest first."""
+    found = [
+        Waiting(job=job, reason=reason, since=job.queued)
+        for job in view.jobs
+        if (reason := view.waiting.get((job.profile, job.id))) is not None
+    ]
+    return sorted(found, key=lambda each: (each.since is None, each.since or 0.0, each.job.id))
+
+
+def judge(view: View, *, now: float) -> Verdict:
+    """How the whole is, at this time (Unix seconds)."""
+    jobs = waiting(view)
+    found = [*_plugins(view, now), *_jobs(view, jobs, now), *_profiles(view, jobs), *_rest(view)]
+    bad = [each for each in found if each.level is Level.BAD]
+    notes = [each for each in found if each.level is Level.NOTE]
+    if bad:
+        text = f"Not well: {_together(bad)}"
+        return Verdict(level=Level.BAD, text=text, findings=(*bad, *notes))
+    if notes:
+        text = f"Nothing is broken, but: {_together(notes)}"
+        return Verdict(level=Level.NOTE, text=text, findings=tuple(notes))
+    return Verdict(level=Level.WELL, text=f"All is well: {_calm(view, jobs)}")
+
+
+def _together(findings: list[Finding]) -> str:
+    told = "; ".join(each.text for each in findings[:BACKLOG])
+    more = len(findings) - BACKLOG
+    return f"{told}; and {more} more" if more > 0 else told
+
+
+def _calm(view: View, jobs: list[Waiting]) -> str:
+    if not view.profiles:
+        return "no profile is set up"
+    profiles = f"{count(len(view.profiles), 'profile')} at target"
+    if not jobs:
+        return f"{profiles}, nothing waits"
+    wait = "job waits" if len(jobs) == 1 else "jobs wait"
+    return f"{profiles}, {len(jobs)} {wait} for a runner that is on its way"
+
+
+def _plugins(view: View, now: float) -> Iterator[Finding]:
+    """What plugins report as wrong, and sources that say nothing."""
+    for report in view.reports:
+        where = f"{report.plugin} ({report.profile})" if report.profile else report.plugin
+        if not report.ok:
+            text = f"{where}: {shortened(report.text, 200)}"
+            yield Finding(level=Level.BAD, text=text, about="sources")
+            continue
+        asked = facts.asked(report)
+        if asked is not None and now - asked > SILENCE and not view.stopping:
+            text = f"{where} has not asked for {span(now - asked)}"
+            yield Finding(level=Level.BAD, text=text, about="sources")
+    reported = {(report.plugin, report.profile) for report in view.reports}
+    silent: dict[str, list[str]] = {}
+    for name, each in view.profiles.items():
+        source = each.profile.source
+        if not reported & {(source, name), (source, "")}:
+            silent.setdefault(source, []).append(name)
+    for source, names in silent.items():
+        text = f"{', '.join(names)}: {source} has not reported yet"
+        yield Finding(level=Level.BAD, text=text, about="sources")
+
+
+def _jobs(view: View, jobs: list[Waiting], now: float) -> Iterator[Finding]:
+    """Jobs that wait, by profile: too long, or with something that holds them."""
+    by_profile: dict[str, list[Waiting]] = {}
+    for each in jobs:
+        by_profile.setdefault(each.job.profile, []).append(each)
+    for name, found in by_profile.items():
+        since = found[0].since
+        age = None if since is None else max(0.0, now - since)
+        late = age is not None and age >= PATIENCE
+        profile = view.profiles.get(name)
+        if not late and (profile is None or not profile.why):
+            continue
+        number = "1 job waits" if len(found) == 1 else f"{len(found):,} jobs wait"
+        longest = "" if age is None else f", {'' if len(found) == 1 else 'the longest '}{span(age)}"
+        text = f"{name or 'no profile'}: {number}{longest}: {shortened(found[0].reason, 200)}"
+        yield Finding(level=Level.BAD if late else Level.NOTE, text=text, about="waiting")
+
+
+def _profiles(view: View, jobs: list[Waiting]) -> Iterator[Finding]:
+    """Profiles that have fewer runners than they should, as far as no waiting job tells it."""
+    told = {each.job.profile for each in jobs}
+    for name, each in view.profiles.items():
+        if each.why and name not in told and not view.stopping:
+            there = alive(each.counts)
+            level = Level.NOTE if there >= each.target else Level.BAD
+            text = f"{name}: {there} of {each.target} runners: {shortened(each.why, 200)}"
+            yield Finding(level=level, text=text, about="profiles")
+
+
+def _rest(view: View) -> Iterator[Finding]:
+    """What is as somebody wanted it, and what is kept for somebody."""
+    if view.stopping:
+        yield Finding(level=Level.NOTE, text="stopping: no new runners", about="profiles")
+    if view.override is not None:
+        added = ", ".join(f"{name} +{number}" for name, number in view.override.counts.items())
+        text = f"an override is active until {clock(view.override.until)}: {added}"
+        yield Finding(level=Level.NOTE, text=text, about="override")
+    for plugin, rooms in view.rooms.items():
+        for room in rooms:
+            if room.state is RoomState.DOWN:
+                text = f"room {room.name} ({plugin}) cannot be reached"
+                yield Finding(level=Level.BAD, text=text, about="rooms")
+            elif room.state is RoomState.DRAINING:
+                text = f"room {room.name} ({plugin}) takes nothing new"
+                yield Finding(level=Level.NOTE, text=text, about="rooms")
+    held = sum(each.counts.get(RunnerState.HELD, 0) for each in view.profiles.values())
+    if held:
+        kept = "its machine is" if held == 1 else "their machines are"
+        text = f"{count(held, 'job')} failed, and {kept} kept for a look"
+        yield Finding(level=Level.NOTE, text=text, about="runners")
+
+
+_OVER = frozenset({RunnerState.HELD, RunnerState.RETIRING, RunnerState.GONE})
+
+
+def alive(counts: Mapping[str, int]) -> int:
+    """Runners that have, or will have, a place for a job."""
+    return sum(number for state, number in counts.items() if state not in _OVER)
