@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import hmac
 import re
 from typing import TYPE_CHECKING
+
+from quart import request
 
 from scaler_monitor.errors import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from scaler import Secret
+    from scaler_monitor.site import Site
 
 _CREDENTIALS = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([^ ]+) *")
 
 
-def check(headers: Sequence[str], tokens: Iterable[Secret]) -> None:
+def required(site: Site) -> None:
+    """Let the request in hand pass if it shows the token.
+
+    Raises:
+        Failure: See `check`.
+    """
+    check(request.headers.getlist("Authorization"), site.tokens.matches)
+
+
+def check(headers: Sequence[str], matches: Callable[[str], bool]) -> None:
     """Let a request with these `Authorization` headers pass, or not.
 
     Args:
         headers: As the server decodes them, which is byte by byte (ISO 8859-1).
-        tokens: Any of them is good.
+        matches: Whether a token is good.
 
     Raises:
         Failure: 401: there is not exactly one header with a bearer token. 403: the token is wrong.
@@ -29,9 +39,6 @@ def check(headers: Sequence[str], tokens: Iterable[Secret]) -> None:
     match = _CREDENTIALS.fullmatch(headers[0]) if len(headers) == 1 else None
     if match is None:
         raise Failure(401, "no-token", "wanted one header: Authorization: Bearer TOKEN")
-    given = match[1].encode("latin-1", "replace")
-    good = False
-    for token in tokens:  # to the last one: how long it takes says nothing
-        good |= hmac.compare_digest(given, token.reveal().encode())
-    if not good:
-        raise Failure(403, "wrong-token", "the token is not the one of this scaler")
+    given = match[1].encode("latin-1", "replace").decode(errors="surrogateescape")
+    if not matches(given):
+        raise Failure(403, "wrong-token", "the token is not one of this scaler")
