@@ -148,6 +148,7 @@ async def _perform(
         running.append(await nursery.start(serve, *loaded))
         nursery.start_soon(_until_stopped, running[0], signals, seconds, nursery)
         nursery.start_soon(_until_lost, running[0], screen)
+        nursery.start_soon(_find_dashboard, running[0], record, screen)
         if screen.live:
             nursery.start_soon(_show, running[0], record, screen)
         async with trio.open_nursery() as acts:
@@ -174,6 +175,17 @@ async def _until_lost(running: Running, screen: _Screen) -> None:
     """Stop when nobody can see it."""
     await screen.lost.wait()
     running.stop()
+
+
+async def _find_dashboard(running: Running, record: Record, screen: _Screen) -> None:
+    """Tell where the dashboard is, as soon as the Monitor serves it."""
+    while not record.dashboard:
+        for report in running.view().reports:
+            addresses = report.facts.get("addresses")
+            if report.plugin == "monitor" and addresses:
+                record.dashboard = f"{addresses[0]}/"
+                screen.line(f"the dashboard is at {record.dashboard}")
+        await trio.sleep(REFRESH)
 
 
 async def _show(running: Running, record: Record, screen: _Screen) -> None:

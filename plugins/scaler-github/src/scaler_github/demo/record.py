@@ -40,6 +40,7 @@ class Record:
         self.done = 0
         self.machines = 0
         self.gone = 0
+        self.dashboard = ""
 
     def job(self, job: Job, before: Job | None) -> None:
         """A job took a step."""

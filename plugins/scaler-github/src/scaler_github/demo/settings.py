@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+from importlib.metadata import entry_points
 
 TEMPLATE = """\
 # What `scaler demo` runs with. A site's own settings look the same.
@@ -39,9 +41,28 @@ resources = {{ memory = "8G", vcpus = 4 }}
 [profiles.large.libvirt]
 """
 
+MONITOR = """
+[plugins.monitor]                     # the dashboard, and the Monitor API
+listen = ["{listen}"]
+"""
+
 TOKEN = "SCALER_DEMO_TOKEN"
+PORT = 8000  # of the dashboard, as at a site, if it is free
 
 
 def text(url: str, state_dir: str) -> str:
-    """The TOML."""
-    return TEMPLATE.format(url=json.dumps(url), state_dir=json.dumps(state_dir), token=TOKEN)
+    """The TOML; with the Monitor, where that is installed."""
+    made = TEMPLATE.format(url=json.dumps(url), state_dir=json.dumps(state_dir), token=TOKEN)
+    if entry_points(group="scaler.plugins", name="monitor"):
+        made += MONITOR.format(listen=f"127.0.0.1:{PORT if _is_free(PORT) else 0}")
+    return made
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as trying:
+        trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trying.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -64,7 +64,8 @@ def _footer(view: View, record: Record, width: int) -> Text:
     end = "stopping" if view.stopping else "Ctrl-C stops"
     spent = f"{trio.current_time() - record.began:5.1f} s   {record.done} jobs done"
     made = f"   {record.machines} machines made" if width >= NARROW else ""
-    return Text(f"{spent}{made}   {end}", style="dim", no_wrap=True, overflow="ellipsis")
+    seen = f"   dashboard {record.dashboard}" if record.dashboard else ""
+    return Text(f"{spent}{made}   {end}{seen}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _profiles(view: View, titles: bool, width: int) -> Table:
