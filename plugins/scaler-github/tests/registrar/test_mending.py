@@ -33,7 +33,7 @@ async def test_an_older_reservation_that_cannot_be_taken_away_is_mended(
         assert world.reserved() == []
 
 
-@pytest.mark.parametrize("route", ["rest-labels", "rest-delete-label"])
+@pytest.mark.parametrize("route", ["rest-runner", "rest-delete-label"])
 async def test_a_reservation_that_is_made_while_another_is_mended_stays(
     world: World, reserve: Reserve, route: str, autojump_clock: MockClock
 ) -> None:
@@ -57,11 +57,11 @@ async def test_taking_back_goes_on_where_it_fails(
     runner = await world.registered()
     async with world.running():
         await world.github.reserve_runner(runner, reserve())
-        world.sim.faults.add("rest-labels", status=503)
+        world.sim.faults.add("rest-runner", status=503)
         await world.github.reserve_runner(runner, None)
         assert world.reserved() == []
         await world.github.reserve_runner(runner, reserve())
-        world.sim.faults.add("rest-labels", status=503, times=10)
+        world.sim.faults.add("rest-runner", status=503, times=10)
         with pytest.raises(Unavailable), trio.fail_after(9):
             await world.github.reserve_runner(runner, None)
         await trio.sleep(120)
@@ -78,11 +78,11 @@ async def test_tries_are_not_multiplied(
     async with world.running():
         with pytest.raises(Unavailable), trio.fail_after(9):
             await world.github.reserve_runner(runner, reserve())
-        assert world.calls("rest-labels") <= 20
+        assert world.calls("rest-runner") <= 20
         await trio.sleep(600)
-        before = world.calls("rest-labels")
+        before = world.calls("rest-runner")
         await trio.sleep(600)
-        assert world.calls("rest-labels") - before <= 60
+        assert world.calls("rest-runner") - before <= 60
         world.sim.faults.clear()
         await trio.sleep(31)
         assert world.reserved() == []
@@ -102,8 +102,8 @@ async def test_a_stop_waits_for_what_is_mended(
             assert len(world.reserved()) == 3
         else:
             world.sim.options.fail_labels = [3]
-            world.sim.faults.add("rest-labels", kind="hang")
-            world.sim.faults.add("rest-labels", delay=3.0)
+            world.sim.faults.add("rest-runner", kind="hang")
+            world.sim.faults.add("rest-runner", delay=3.0)
             with pytest.raises(Unavailable):
                 await world.github.reserve_runner(runner, reserve())
             assert len(world.reserved()) == 2
@@ -136,10 +136,10 @@ async def test_what_a_crash_left_is_taken_away(
         await world.listed()
         await trio.sleep(1)
         assert world.reserved() == []
-        before = world.calls("rest-labels")
+        before = world.calls("rest-runner")
         await trio.sleep(100)
         await world.listed()
-        assert world.calls("rest-labels") == before == 1
+        assert world.calls("rest-runner") == before == 1
 
 
 async def test_who_is_reserved_keeps_its_labels(
@@ -155,7 +155,7 @@ async def test_who_is_reserved_keeps_its_labels(
             await world.listed()
             await trio.sleep(1)
         assert len(world.reserved()) == 3
-        assert world.calls("rest-labels") == 0
+        assert world.calls("rest-runner") == 0
 
 
 async def test_who_was_reserved_since_the_start_keeps_its_labels(
@@ -176,7 +176,7 @@ async def test_what_takes_effect_after_it_was_mended_with_trouble_is_taken_back_
 ) -> None:
     runner = await world.registered()
     world.sim.faults.add("rest-add-labels", delay=12.0)
-    world.sim.faults.add("rest-labels", kind="hang")
+    world.sim.faults.add("rest-runner", kind="hang")
     async with world.running():
         with pytest.raises(Unavailable):
             await world.github.reserve_runner(runner, reserve())

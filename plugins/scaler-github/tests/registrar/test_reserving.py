@@ -98,8 +98,8 @@ async def test_c27_a_label_that_fails_leaves_none(
 @pytest.mark.parametrize(
     "more",
     [
-        ("rest-labels", {"status": 502}),
-        ("rest-labels", {"kind": "drop"}),
+        ("rest-runner", {"status": 502}),
+        ("rest-runner", {"kind": "drop"}),
         ("rest-delete-label", {"status": 502}),
         ("rest-delete-label", {"kind": "lose"}),
         ("rest-delete-label", {"status": 204, "body": ""}),
@@ -183,15 +183,15 @@ async def test_c27_an_outage_is_outlasted(
     runner = await world.registered()
     world.sim.options.fail_labels = [3]
     async with world.running():
-        world.sim.faults.add("rest-labels", status=503, times=8)
+        world.sim.faults.add("rest-runner", status=503, times=8)
         with pytest.raises(Unavailable), trio.fail_after(10):
             await world.github.reserve_runner(runner, reserve())
         assert world.reserved() == WANTED[:2]
         await trio.sleep(90)
         assert world.reserved() == []
-        assert world.calls("rest-labels") == 9  # and then nobody asks any more
+        assert world.calls("rest-runner") == 9  # and then nobody asks any more
         await trio.sleep(3600)
-        assert world.calls("rest-labels") == 9
+        assert world.calls("rest-runner") == 9
 
 
 async def test_c27_a_caller_that_leaves_leaves_none(
@@ -232,6 +232,48 @@ async def test_who_is_busy_is_not_reserved(
     assert world.calls("rest-add-labels") == 0
 
 
+async def test_who_has_begun_its_job_is_not_taken_back(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    """The core has not heard of it yet; the labels say whose job it is."""
+    runner = await world.registered()
+    async with world.running():
+        await world.github.reserve_runner(runner, reserve())
+        world.sim.bring_online(runner.name)
+        [job] = world.sim.queue_jobs(labels=["bench", "reserved-for:u-1"])
+        assert job.runner_name == runner.name
+        before = world.calls()
+        with pytest.raises(Busy, match="runs a job"):
+            await world.github.reserve_runner(runner, None)
+        await trio.sleep(60)  # nor later
+        assert world.reserved() == WANTED
+        assert world.calls() - before == 1
+        world.sim.finish_job(job)
+        await world.github.reserve_runner(runner, None)
+
+
+async def test_taking_back_does_not_trust_an_answer_without_labels(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    await world.github.reserve_runner(runner, reserve())
+    world.sim.faults.add("rest-runner", fields={"labels": None})
+    await world.github.reserve_runner(runner, None)
+    assert world.reserved() == []
+    assert world.calls("rest-runner") == 2
+
+
+async def test_the_calls_of_taking_back(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    """One look, and one for each label."""
+    runner = await world.registered()
+    await world.github.reserve_runner(runner, reserve())
+    before = world.calls()
+    await world.github.reserve_runner(runner, None)
+    assert world.calls() - before == 4
+
+
 async def test_who_is_gone_is_not_reserved(
     world: World, reserve: Reserve, autojump_clock: MockClock
 ) -> None:
@@ -262,7 +304,7 @@ async def test_a_rate_limit_is_told_and_nothing_is_mended(
         await world.github.reserve_runner(runner, reserve())
     assert caught.value.retry_after is not None
     assert math.isclose(caught.value.retry_after, 60, abs_tol=1)
-    assert world.calls("rest-labels") == 0
+    assert world.calls("rest-runner") == 0
 
 
 async def test_a_missing_right_is_told_and_nothing_is_mended(
@@ -272,7 +314,7 @@ async def test_a_missing_right_is_told_and_nothing_is_mended(
     world.sim.faults.add("rest-add-labels", status=403)
     with pytest.raises(Unavailable, match="403"):
         await world.github.reserve_runner(runner, reserve())
-    assert world.calls("rest-labels") == 0
+    assert world.calls("rest-runner") == 0
 
 
 async def test_the_last_calls_are_kept_for_runners(

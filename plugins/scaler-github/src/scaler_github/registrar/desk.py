@@ -209,7 +209,7 @@ class Desk:
         await self._reserving.put(runner.name, wanted, partial(self._find, runner))
 
     async def take_back(self, runner: Runner) -> None:
-        """Leave no label of a reservation on it."""
+        """Leave no label of a reservation on it. GitHubError BUSY: it runs a job, and keeps them."""
         await self._reserving.take_back(runner.name, partial(self._find, runner))
 
     async def _find(self, runner: Runner) -> int | None:

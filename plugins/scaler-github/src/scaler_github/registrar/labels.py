@@ -49,17 +49,21 @@ async def settle(runners: RestRunners, number: int, wanted: list[str], there: li
 async def strip(runners: RestRunners, number: int, keep: Collection[str] = ()) -> None:
     """Leave no label of a reservation on a runner, but for those of its present one.
 
-    None is on a runner that does not exist. It is gone through once; to go on is the caller's.
+    None is on a runner that does not exist. It is gone through once; to go on is the caller's. One
+    that runs a job is left as it is: its labels say whose job that is.
 
     Raises:
-        GitHubError: There may be others.
+        GitHubError: There may be others; BUSY: it runs a job.
     """
-    try:
-        left: list[str] | None = await runners.labels(number)
-    except GitHubError as error:
-        if error.kind is Kind.GONE:
-            return
-        raise
+    runner = await runners.get(number)
+    if runner is None:
+        return
+    if runner.busy:
+        raise GitHubError(Verdict(Kind.BUSY, f"runner {number} runs a job"))
+    if not isinstance(runner.labels, list):
+        text = f"GitHub's answer to look at runner {number} tells no labels"
+        raise GitHubError(Verdict(Kind.RETRY, text))
+    left: list[str] | None = runner.label_names
     for label in reserved(left or (), keep):
         left = await runners.delete_label(number, label)
     if left is None or reserved(left, keep):

@@ -96,7 +96,8 @@ class Reserving:
         """Leave no label of a reservation on it; a runner that does not exist has none.
 
         Raises:
-            GitHubError: Some may be there; they go as soon as GitHub lets them, if it was found.
+            GitHubError: BUSY: it runs a job, and its labels stay. Otherwise some may be there; they
+                go as soon as GitHub lets them, if it was found.
         """
         self.forget(name)
         with trio.move_on_after(_ANSWER) as scope:
@@ -126,7 +127,7 @@ class Reserving:
                 failure = None
             except GitHubError as error:
                 failure = error
-        if failure is not None:
+        if failure is not None and failure.kind is not Kind.BUSY:
             self.strip(name, number, failure.wait)
         if not certain:
             self.strip(name, number, _LATE)
@@ -141,13 +142,16 @@ class Reserving:
         """Go on until it is done.
 
         Raises:
-            GitHubError: It is not, and the time that is left is too short to try again.
+            GitHubError: It is not: it runs a job (BUSY), or the time that is left is too short to
+                try again.
         """
         while True:
             await self._pause(pause)
             try:
                 return await self._strip_once(name, number)
             except GitHubError as error:
+                if error.kind is Kind.BUSY:
+                    raise
                 self._log.warning("%s may look reserved: %s", name, error)
                 pause = backoff.after(error)
                 if trio.current_time() + pause > trio.current_effective_deadline():

@@ -57,11 +57,15 @@ SENTENCES = {
     Code.COUNT: "the proof asks for more runners than one reservation may have",
 }
 
+_MOMENT, _MINUTE = 5.0, 60.0
+_SOON_ELSE = {Code.NO_RUN, Code.NO_ARTIFACT, Code.RUN_OVER, Code.TOO_NEW}
 #: Seconds for which a no is given again without asking GitHub: what may appear, or end, within
 #: moments is looked at anew soon. Those that are not here cost nothing and are not remembered.
 REMEMBERED: dict[Code, float] = {
-    code: 60.0 for code in Code if code not in {Code.MALFORMED, Code.REPO, Code.QUOTA}
-} | dict.fromkeys((Code.NO_RUN, Code.NO_ARTIFACT, Code.RUN_OVER, Code.TOO_NEW), 5.0)
+    code: _MOMENT if code in _SOON_ELSE else _MINUTE
+    for code in list(Code)
+    if code not in {Code.MALFORMED, Code.REPO, Code.QUOTA}
+}
 
 
 def refused(code: Code, detail: str = "") -> Refused:

@@ -1,5 +1,6 @@
 """A simulator of GitHub for the tests of scaler, of its plugins, and of other clients."""
 
+from scaler_github.testing.artifacts import Artifact, Run
 from scaler_github.testing.errors import Refusal
 from scaler_github.testing.faults import Fault
 from scaler_github.testing.guests import Guests
@@ -13,6 +14,7 @@ from scaler_github.testing.tokens import DEFAULT_TOKEN, Lifetimes
 __all__ = [
     "DEFAULT_TOKEN",
     "Agent",
+    "Artifact",
     "Exchange",
     "Fault",
     "Guests",
@@ -22,6 +24,7 @@ __all__ = [
     "Options",
     "RateLimit",
     "Refusal",
+    "Run",
     "ScaleSet",
     "Session",
     "Simulator",

@@ -36,6 +36,9 @@ class Control:
             ("GET", "faults"): lambda: [_fault(fault) for fault in sim.faults.pending],
             ("POST", "jobs"): self.queue,
             ("POST", "jobs/finish"): self.finish,
+            ("POST", "runs/add"): lambda **fields: asdict(sim.add_run(**fields)),
+            ("POST", "artifacts/add"): self.artifact,
+            ("POST", "artifacts/remove"): sim.remove_artifact,
             ("POST", "jobs/cancel"): lambda job: self.finish(job, "canceled"),
             ("POST", "runners/online"): self.online,
             ("POST", "runners/offline"): sim.take_offline,
@@ -97,6 +100,11 @@ class Control:
     def queue(self, **fields: Any) -> dict[str, Any]:
         """Queue jobs; the answer lists them."""
         return {"jobs": [_job(job) for job in self._sim.queue_jobs(**fields)]}
+
+    def artifact(self, **fields: Any) -> dict[str, Any]:
+        """Make an artifact; the answer tells of it, but for what is in it."""
+        made = self._sim.add_artifact(**fields)
+        return {"id": made.id, "name": made.name, "run_id": made.run_id, "size": made.size}
 
     def finish(self, job: int, result: str = "succeeded") -> dict[str, Any]:
         """End the job of this request id."""

@@ -36,6 +36,7 @@ class Front:
         rest: Routes,
         actions: Routes,
         queue: Routes,
+        blobs: Routes,
         scripted: Faults,
         history: History,
         delays: dict[str, float],
@@ -44,6 +45,7 @@ class Front:
         self._rest = rest
         self._actions = actions
         self._queue = queue
+        self._blobs = blobs
         self._faults = scripted
         self._history = history
         self._delays = delays
@@ -53,7 +55,7 @@ class Front:
     @property
     def names(self) -> set[str]:
         """The short names of all routes."""
-        return self._rest.names | self._actions.names | self._queue.names
+        return self._rest.names | self._actions.names | self._queue.names | self._blobs.names
 
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
@@ -106,6 +108,8 @@ class Front:
             return self._actions.find(method, path[len(site.service_path) :]), "actions"
         if path.startswith(site.queue_path):
             return self._queue.find(method, path[len(site.queue_path) :]), "queue"
+        if path.startswith(site.blob_path):
+            return self._blobs.find(method, path[len(site.blob_path) :]), "blob"
         if path.startswith("/api/v3/"):
             return self._rest.find(method, path[len("/api/v3") :]), "rest"
         if request.headers.get("host", "").startswith("api."):
@@ -117,6 +121,8 @@ class Front:
     ) -> None:
         number = next(self._ids)
         headers = response.headers
+        if host == "blob":
+            return
         if host != "rest":
             headers["activityid"] = f"00000000-0000-4000-8000-{number:012x}"
             is_json = headers.get("content-type", "").startswith("application/json")

@@ -42,6 +42,7 @@ ACTIONS: dict[Place, Need] = {
     "repo": Need(("repo",), "administration=read"),
     "enterprise": Need(("admin:enterprise",), "enterprise_administration=read"),
 }
+ARTIFACTS = Need(("repo", "public_repo"), "actions=read")
 REPOSITORY = Need(("repo",), "metadata=read")
 ENTERPRISE = Need(("read:enterprise", "admin:enterprise"), "enterprise_administration=read")
 #: OAuth scopes of a classic token that may do everything here.

@@ -11,8 +11,9 @@ from urllib.parse import unquote
 from scaler_github.testing.http import Response
 
 Handler = Callable[..., Response | Awaitable[Response]]
-#: Whose manners an answer has: GitHub's REST API, the Actions service, or the queue.
-Host = Literal["rest", "actions", "queue"]
+#: Whose manners an answer has: GitHub's REST API, the Actions service, the queue, or the host where
+#: archives are.
+Host = Literal["rest", "actions", "queue", "blob"]
 
 _FIELD = re.compile(r"\{(\w+)\}")
 

@@ -9,6 +9,7 @@ import trio
 
 from scaler_github.testing import messages, rights
 from scaler_github.testing.actions import ActionsService
+from scaler_github.testing.artifacts import Shelf
 from scaler_github.testing.control import Control
 from scaler_github.testing.doors import Doors
 from scaler_github.testing.faults import Faults
@@ -19,6 +20,7 @@ from scaler_github.testing.options import Flow, Options
 from scaler_github.testing.queue import QueueService
 from scaler_github.testing.rest import RestService
 from scaler_github.testing.rest_apps import RestApps
+from scaler_github.testing.rest_artifacts import RestArtifacts
 from scaler_github.testing.rest_runners import RestRunners
 from scaler_github.testing.site import Site
 from scaler_github.testing.state import World
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Simulator(Doors):
+class Simulator(Doors, Shelf):
     """GitHub's REST API and Actions service on one local port, and a hand on both.
 
     Use it inside trio, from one thread::
@@ -89,17 +91,20 @@ class Simulator(Doors):
         rest = RestService(self._site)
         RestApps(self._site, rest)
         RestRunners(self._site, rest)
+        blobs = RestArtifacts(self._site, rest).blobs
         self._front = Front(
             self._site,
             rest.routes,
             ActionsService(self._site).routes,
             QueueService(self._site).routes,
+            blobs,
             self.faults,
             self.history,
             self.delays,
         )
         self._front.control = Control(self).handle
         self._server = Server(self._front.handle, self._world.now, tls)
+        self._blobs = Server(self._front.handle, self._world.now, tls)
         self._scheme = "http" if tls is None else "https"
         self._host, self._port = host, port
         if guests is not None:
@@ -118,6 +123,8 @@ class Simulator(Doors):
             port = await nursery.start(partial(self._server.serve, self._host, self._port))
             name = f"[{self._host}]" if ":" in self._host else self._host
             self._site.origin = f"{self._scheme}://{name}:{port}"
+            other = await nursery.start(partial(self._blobs.serve, self._host, 0))
+            self._site.blob_origin = f"{self._scheme}://{name}:{other}"
             task_status.started(self.url)
 
     @property

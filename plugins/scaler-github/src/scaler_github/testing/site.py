@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from scaler_github.testing import errors, tokens
+from scaler_github.testing.artifacts import Store
 from scaler_github.testing.rates import Budgets
 
 if TYPE_CHECKING:
@@ -48,11 +49,14 @@ class Site:
     tokens: TokenStore
     #: `http://127.0.0.1:PORT`, known once the server listens.
     origin: str = ""
+    #: The same on another port, where archives are.
+    blob_origin: str = ""
     #: Random, so that no client can know the addresses of the Actions service beforehand.
     tenant: str = field(default_factory=lambda: f"tenant-{secrets.token_hex(5)}")
     apps: list[App] = field(default_factory=list)
     #: Organisations, in lower case, that let in only tokens authorised by single sign-on.
     sso: set[str] = field(default_factory=set)
+    artifacts: Store = field(default_factory=Store)
     budgets: Budgets = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +81,11 @@ class Site:
     def queue_path(self) -> str:
         """Path of the message queue."""
         return f"/{self.tenant}/scalesets/message"
+
+    @property
+    def blob_path(self) -> str:
+        """Path of archives, with a slash at its end."""
+        return f"/{self.tenant}/blobs/"
 
     def queue_url(self, token: Token) -> str:
         """What a session gives as its queue; it already carries a query."""
