@@ -54,6 +54,10 @@ class World:
         """The core's side of `Context.view`."""
         return self.now
 
+    async def panels(self) -> dict[str, Any]:
+        """The core's side of `Context.panels`."""
+        return {}
+
     def report(self, _plugin: str, text: str, ok: bool, _profile: str, _facts: Any) -> None:
         """The core's side of `Context.report`."""
         self.reports.append((text, ok))

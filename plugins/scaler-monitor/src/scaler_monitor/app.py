@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from quart import Quart, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
-from werkzeug.http import HTTP_STATUS_CODES
 
 from scaler_monitor.api import (
     guests,
@@ -23,6 +22,8 @@ from scaler_monitor.api import (
 )
 from scaler_monitor.errors import Failure, failure, request_id
 from scaler_monitor.page import routes as page
+from scaler_monitor.serving.headers import SAFE, named
+from scaler_monitor.serving.hosts import Hosts, is_own
 from scaler_monitor.site import Door, Site
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 BODY_LIMIT = 64 << 10  # bytes of a request's body; nothing asks for one
 BODY_TIMEOUT = 10  # seconds that it may take to come
-
 
 _ROUTES = {
     Door.PEOPLE: (
@@ -46,34 +46,47 @@ def build(site: Site, door: Door = Door.PEOPLE) -> Quart:
     site = replace(site, door=door)
     app = QuartTrio("scaler_monitor", static_folder=None)
     app.config.update(
-        MAX_CONTENT_LENGTH=BODY_LIMIT, BODY_TIMEOUT=BODY_TIMEOUT, PROVIDE_AUTOMATIC_OPTIONS=False
+        MAX_CONTENT_LENGTH=BODY_LIMIT,
+        BODY_TIMEOUT=BODY_TIMEOUT,
+        RESPONSE_TIMEOUT=None,  # the connection has a deadline for every piece of an answer
+        PROVIDE_AUTOMATIC_OPTIONS=False,
     )
     app.url_map.merge_slashes = False  # a redirect to the right path would be an HTML page
-    _guard(app)
+    _guard(app, site)
     _explain(app, site.context.log)
     for routes in _ROUTES[door]:
         app.register_blueprint(routes(site))
     return app
 
 
-def _guard(app: Quart) -> None:
+def _guard(app: Quart, site: Site) -> None:
     """What holds for every request."""
+    hosts = Hosts.of(site.config)
 
     @app.before_request
     async def read_body() -> None:
         await request.get_data()  # what is left unread leaves its connection hanging
 
     @app.before_request
+    async def refuse_unknown_names() -> Response | None:
+        host = request.headers.get("Host", "")
+        if not host and request.http_version == "1.0":
+            return None  # nor does it come from a page of another site
+        if hosts.allow(host) or not request.scope.get("client"):
+            return None
+        return failure("unknown-host", 403, "Host: wanted an address or a name of this service")
+
+    @app.before_request
     async def refuse_other_sites() -> Response | None:
         origin = request.headers.get("Origin")
-        if origin is None or origin.partition("://")[2] == request.host != "":
+        if origin is None or is_own(origin, request.headers.get("Host", ""), site.base_url):
             return None
         return failure("foreign-origin", 403)
 
     @app.after_request
     async def add_headers(response: Response) -> Response:
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        for name, value in SAFE.items():
+            response.headers.setdefault(name, value)
         response.headers["X-Request-ID"] = request_id()
         return response
 
@@ -84,8 +97,7 @@ def _explain(app: Quart, log: logging.LoggerAdapter[logging.Logger]) -> None:
     @app.errorhandler(HTTPException)
     async def refused(error: HTTPException) -> Response:
         code = error.code or 500
-        name = HTTP_STATUS_CODES.get(code, "error").lower().replace(" ", "-")
-        response = failure(name, code)
+        response = failure(named(code), code)
         valid = getattr(error, "valid_methods", None)
         if valid:
             response.headers["Allow"] = ", ".join(sorted(valid))

@@ -5,22 +5,34 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from scaler import Context, hookimpl
+import trio
+
+from scaler import Context, Finding, hookimpl
 from scaler_monitor import app, settings
-from scaler_monitor.serving import server
+from scaler_monitor.findings import findings
+from scaler_monitor.page.live import Live
+from scaler_monitor.serving.certificate import Certificate
+from scaler_monitor.serving.listening import Listener, is_unix, listening, url
+from scaler_monitor.serving.places import Places
 from scaler_monitor.serving.proxies import Proxies
+from scaler_monitor.serving.renewing import keep_new
+from scaler_monitor.serving.server import Opening, Server
 from scaler_monitor.serving.tokens import Tokens
-from scaler_monitor.site import Site
+from scaler_monitor.site import Door, Site
 
 if TYPE_CHECKING:
-    import trio
+    from collections.abc import Sequence
+
+PLACES = {Door.PEOPLE: (512, 256), Door.GUESTS: (256, 32)}
+"""Connections in all and from one address: many browsers may be behind one, and guests are not."""
 
 
 class Monitor:
     """Shows what there is, over HTTP.
 
     Attributes:
-        addresses: Where it serves now; empty while it does not.
+        addresses: Where it serves people now; empty while it does not.
+        guest_addresses: Where it serves guests now.
     """
 
     Config = settings.Config
@@ -28,33 +40,81 @@ class Monitor:
     def __init__(self, context: Context[settings.Config, None]) -> None:
         self._context = context
         self.addresses: tuple[str, ...] = ()
+        self.guest_addresses: tuple[str, ...] = ()
+        self._text = ""
 
     @hookimpl
     async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
         """Serve until the scaler stops. What cannot be listened on is tried again by the core."""
-        context = self._context
+        context, config = self._context, self._context.config
         async with AsyncExitStack() as stack:
             try:
-                opened = server.listening(context.config.listen)
-                listeners = await stack.enter_async_context(opened)
+                certificate = await trio.to_thread.run_sync(Certificate.of, config.tls)
+                people = await stack.enter_async_context(listening(config.listen))
+                guests = await stack.enter_async_context(listening(config.guest_listen))
             except OSError as error:
                 context.report(str(error), ok=False)
                 raise
-            self.addresses = tuple(map(server.url, listeners))
+            tls = config.tls is not None
+            self.addresses = tuple(url(each, tls=tls) for each in people)
+            tls = config.tls is not None and config.tls.guests
+            self.guest_addresses = tuple(url(each, tls=tls) for each in guests)
             stack.callback(self._left)
-            text = f"serves {', '.join(self.addresses)}"
-            context.log.info("%s", text)
-            context.report(text, addresses=self.addresses)
-            config = context.config
+            tokens = await trio.to_thread.run_sync(Tokens, config.token)
+            live = await trio.to_thread.run_sync(Live, context)
             site = Site(
                 context,
-                base_url=config.base_url or f"{self.addresses[0]}/",
-                tokens=Tokens(config.token),
+                base_url=config.base_url or _reachable(self.addresses[0]),
+                tokens=tokens,
                 proxies=Proxies(config.trusted_proxies),
+                live=live,
             )
-            built = app.build(site)
-            task_status.started()
-            await server.serve(built, listeners, context.stopping, context.log.logger)
+            openings = [
+                *_openings(site, Door.PEOPLE, people, certificate),
+                *_openings(site, Door.GUESTS, guests, certificate if tls else None),
+            ]
+            self._text = f"serves {', '.join(self.addresses)}"
+            if self.guest_addresses:
+                self._text += f", guests at {', '.join(self.guest_addresses)}"
+            context.log.info("%s", self._text)
+            self._tell([])
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(keep_new, tokens, certificate, self._tell)
+                nursery.start_soon(live.run)
+                task_status.started()
+                await Server(context.log.logger).serve(openings, context.stopping)
+                nursery.cancel_scope.cancel()
+
+    @hookimpl
+    async def check(self) -> list[Finding]:
+        """Whether its files are there and fit to be used, and what is better not left as it is."""
+        return await trio.to_thread.run_sync(findings, self._context.config)
+
+    def _tell(self, troubles: Sequence[str]) -> None:
+        """Its line on the dashboard."""
+        text = "; ".join(troubles) or self._text
+        for trouble in troubles:
+            self._context.log.warning("%s", trouble)
+        self._context.report(text, ok=not troubles, addresses=self.addresses)
 
     def _left(self) -> None:
-        self.addresses = ()
+        self.addresses = self.guest_addresses = ()
+
+
+def _openings(
+    site: Site, door: Door, listeners: Sequence[Listener], certificate: Certificate | None
+) -> list[Opening]:
+    built = app.build(site, door)
+    places = Places(*PLACES[door])
+    if door is Door.PEOPLE:
+        places = Places(*PLACES[door], exempt=lambda peer: not peer or site.proxies.trusts(peer))
+    return [
+        Opening(each, built, places, None if is_unix(each) else certificate) for each in listeners
+    ]
+
+
+def _reachable(address: str) -> str:
+    """An address that a browser on this machine can open."""
+    if address.startswith("unix:"):
+        return "http://localhost/"
+    return f"{address.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:')}/"

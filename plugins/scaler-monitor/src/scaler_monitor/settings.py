@@ -78,6 +78,7 @@ class Config:
             `"unix"` for whoever connects by a unix socket.
         allowed_hosts: More names that requests may ask for, beside addresses, `localhost` and the
             names in `listen`, `guest_listen` and `external_base_url`.
+        screenshots_need_token: Whether only who shows a token sees what is on machines' screens.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1:8000",)
@@ -88,6 +89,7 @@ class Config:
     tls: Tls | None = None
     trusted_proxies: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    screenshots_need_token: bool = False
 
     def __post_init__(self) -> None:
         if not self.listen:

@@ -1,170 +1,157 @@
-"""Hypercorn's connections in a nursery of ours.
+"""Hypercorn's protocol on connections of our own, in a nursery of ours.
 
-Hypercorn's own `serve` cannot be ended while a client does not read: it shields what it sends, also
-from a cancelled nursery. Here every connection is known, so that its socket can be shut down.
+Every connection is known, so that the end of the service ends them all in time.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import socket
-import stat
-from contextlib import asynccontextmanager
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import trio
 from hypercorn.config import Config
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
 
-from scaler_monitor.settings import Address, parse
+from scaler_monitor.serving.connection import Connection, Stream
+from scaler_monitor.serving.protocol import refusal
+from scaler_monitor.serving.proxies import normalised
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
 
+    from hypercorn.typing import AppWrapper
     from quart import Quart
 
+    from scaler_monitor.serving.certificate import Certificate
+    from scaler_monitor.serving.listening import Listener
+    from scaler_monitor.serving.places import Places
+
 GRACE = 0.5  # seconds that requests in hand get at the end
-KEEP_ALIVE = 5.0  # seconds that a connection may be idle, or take for the head of a request
-UNREAD = 10_000  # milliseconds that a client may leave what it was sent unacknowledged
+_QUIET = 60.0  # seconds between two lines about clients that found no place
 
-Listener: TypeAlias = trio.SocketListener
+_headers, _body = refusal(503, "too many connections")
+_lines = "".join(f"{name}: {value}\r\n" for name, value in _headers.items())
+_FULL = f"HTTP/1.1 503 \r\nRetry-After: 5\r\n{_lines}\r\n".encode() + _body
 
 
-@asynccontextmanager
-async def listening(texts: Iterable[str]) -> AsyncIterator[list[Listener]]:
-    """Sockets for all of these, or for none; closed at the end, with the files of unix sockets.
+@dataclass(frozen=True)
+class Opening:
+    """Where one comes in, and what is behind it.
 
-    Raises:
-        OSError: One cannot be had; the text says which and why.
+    Attributes:
+        certificate: What it is encrypted with; None where it is not.
+        places: Shared by all openings of a door.
     """
-    listeners: list[Listener] = []
-    paths: list[str] = []
-    try:
-        for text in texts:
+
+    listener: Listener
+    app: Quart
+    places: Places
+    certificate: Certificate | None = None
+
+
+class Server:
+    """Serves openings.
+
+    Args:
+        log: Where faults go.
+    """
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._config = Config()
+        self._config.errorlog = log
+        self._config.include_server_header = False
+        self._context = WorkerContext(None)
+        self._connections: set[Connection] = set()
+        self._told_full = -_QUIET
+
+    async def serve(self, openings: Iterable[Opening], stopping: trio.Event) -> None:
+        """Serve until `stopping` is set, and a moment longer what is in hand."""
+        async with trio.open_nursery() as outer:
+            outer.start_soon(self._hang_up, name="monitor: hang up")
+            async with trio.open_nursery() as connections:
+                async with trio.open_nursery() as accepting:
+                    for opening in openings:
+                        accepting.start_soon(
+                            partial(
+                                trio.serve_listeners,
+                                self._handler(opening),
+                                [opening.listener],
+                                handler_nursery=connections,
+                            ),
+                            name="monitor: accept",
+                        )
+                    await stopping.wait()
+                    accepting.cancel_scope.cancel()
+                await self._context.terminated.set()
+                for connection in self._connections:
+                    connection.end()
+                outer.cancel_scope.deadline = trio.current_time() + GRACE
+            outer.cancel_scope.cancel()
+
+    def _handler(self, opening: Opening) -> Any:
+        app = wrap_app(_Shielded(opening.app), self._config.wsgi_max_body_size, "asgi")
+
+        async def handle(stream: trio.SocketStream) -> None:
+            address = _peer(stream)
+            if not opening.places.take(address):
+                self._turn_away(stream, address, plain=opening.certificate is None)
+                return
             try:
-                opened = await _open(parse(text))
-            except OSError as error:
-                raise OSError(f"cannot listen on {text}: {error.strerror or error}") from None
-            listeners += opened
-            paths += [each.socket.getsockname() for each in opened if _is_unix(each)]
-        yield listeners
-    finally:
-        for path in paths:
-            _forget(path)
-        for listener in listeners:
-            listener.socket.close()
+                await self._serve(app, _over(stream, opening.certificate))
+            finally:
+                opening.places.leave(address)
 
+        return handle
 
-def url(listener: Listener) -> str:
-    """Where it really listens."""
-    name = listener.socket.getsockname()
-    if _is_unix(listener):
-        return f"unix:{name}"
-    host = f"[{name[0]}]" if listener.socket.family == socket.AF_INET6 else name[0]
-    return f"http://{host}:{name[1]}"
-
-
-async def serve(
-    app: Quart, listeners: list[Listener], stopping: trio.Event, log: logging.Logger
-) -> None:
-    """Serve until `stopping` is set, and a moment longer what is in hand."""
-    config = Config()
-    config.errorlog = log
-    config.include_server_header = False
-    config.keep_alive_timeout = KEEP_ALIVE
-    context = WorkerContext(None)
-    wrapped = wrap_app(_Shielded(app), config.wsgi_max_body_size, "asgi")
-    streams: set[trio.SocketStream] = set()
-
-    async def connection(stream: trio.SocketStream) -> None:
-        streams.add(stream)
+    async def _serve(self, app: AppWrapper, stream: Stream) -> None:
+        connection = Connection(app, self._config, self._context, stream)
+        self._connections.add(connection)
         try:
-            await TCPServer(wrapped, config, context, {}, stream)  # type: ignore[arg-type]
+            await connection.run()
         except* Exception as group:
-            log.error("a connection broke off", exc_info=group)  # and no other one
+            self._log.error("a connection broke off", exc_info=group)  # and no other one
         finally:
-            streams.discard(stream)
+            self._connections.discard(connection)
 
-    async with trio.open_nursery() as outer:
-        outer.start_soon(_hang_up, streams, name="monitor: hang up")
-        async with trio.open_nursery() as connections:
-            async with trio.open_nursery() as accepting:
-                accepting.start_soon(
-                    partial(
-                        trio.serve_listeners, connection, listeners, handler_nursery=connections
-                    ),
-                    name="monitor: accept",
-                )
-                await stopping.wait()
-                accepting.cancel_scope.cancel()
-            await context.terminated.set()
-            outer.cancel_scope.deadline = trio.current_time() + GRACE
-        outer.cancel_scope.cancel()
+    def _turn_away(self, stream: trio.SocketStream, address: str, *, plain: bool) -> None:
+        """Say so without waiting: who holds all places must not hold these, too."""
+        now = trio.current_time()
+        if now >= self._told_full + _QUIET:
+            self._told_full = now
+            self._log.warning("no place for a connection from %s", address or "a unix socket")
+        raw = stream.socket
+        with suppress(OSError):
+            if plain:
+                os.write(raw.fileno(), _FULL)
+        raw.close()
 
-
-async def _hang_up(streams: set[trio.SocketStream]) -> None:
-    """Once cancelled, end every connection: who waits to send gets an error instead."""
-    try:
-        await trio.sleep_forever()
-    finally:
-        for stream in streams:
-            try:
-                stream.socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # it has ended already
-
-
-async def _open(address: Address) -> list[Listener]:
-    if isinstance(address, str):
-        return [await _open_unix(address)]
-    host, port = address
-    listeners = await trio.open_tcp_listeners(port, host=host)
-    for listener in listeners:
-        # Inherited by every connection: a client that is gone without a word is noticed
-        listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD)
-    return listeners
-
-
-async def _open_unix(path: str) -> Listener:
-    """A socket for its owner alone. A file that an earlier process left is replaced."""
-    if await _answers(path):
-        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-    _forget(path)
-    opened = trio.socket.socket(socket.AF_UNIX)
-    try:
-        os.fchmod(opened.fileno(), 0o600)  # before there is a file: Linux makes it with this mode
-        await opened.bind(path)
-        opened.listen()
-    except BaseException:
-        opened.close()
-        raise
-    return Listener(opened)
-
-
-def _is_unix(listener: Listener) -> bool:
-    return listener.socket.family == socket.AF_UNIX
-
-
-async def _answers(path: str) -> bool:
-    with trio.socket.socket(socket.AF_UNIX) as asking:
+    async def _hang_up(self) -> None:
+        """Once cancelled, end every connection."""
         try:
-            await asking.connect(path)
-        except OSError:
-            return False
-    return True
+            await trio.sleep_forever()
+        finally:
+            for connection in self._connections:
+                connection.hang_up()
 
 
-def _forget(path: str) -> None:
+def _peer(stream: trio.SocketStream) -> str:
     try:
-        if stat.S_ISSOCK(os.lstat(path).st_mode):
-            os.unlink(path)
-    except FileNotFoundError:
-        return
+        name = stream.socket.getpeername()
+    except OSError:
+        return ""
+    return normalised(name[0]) if isinstance(name, tuple) else ""
+
+
+def _over(stream: trio.SocketStream, certificate: Certificate | None) -> Stream:
+    if certificate is None:
+        return stream
+    return trio.SSLStream(stream, certificate.context, server_side=True, https_compatible=True)
 
 
 class _Shielded:
@@ -178,11 +165,6 @@ class _Shielded:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close"})
-            return
-
         async def send_whole(message: Any) -> None:
             last = message["type"] == "http.response.body" and not message.get("more_body")
             with trio.CancelScope(shield=last):

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 SHORTEST = 32
 """Bytes of a token, at least."""
 
-_EVERY = 10.0  # seconds between two looks
 _FEWEST = 8  # different characters in a token
 
 
