@@ -227,7 +227,7 @@ class Asker:
 
     def __init__(self, built: Quart) -> None:
         self.app = built
-        self._client = built.test_client()
+        self._client: Any = built.test_client()
 
     async def __call__(
         self,

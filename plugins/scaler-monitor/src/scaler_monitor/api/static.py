@@ -131,7 +131,7 @@ class _Body(ResponseBody):
 
 def _open(folder: Path, name: tuple[str, ...]) -> _Opened | None:
     """Open a file of the folder; None where there is none. Blocks."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RuntimeError):  # the last: links that go round
         root = folder.resolve(strict=True)
         path = root.joinpath(*name).resolve(strict=True)
         if not path.is_relative_to(root):
