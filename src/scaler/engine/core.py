@@ -169,9 +169,12 @@ class Engine:
             return  # provision_runner is about to say so itself
         if trouble := unsound(machine):
             raise TypeError(trouble)
-        row = self.state.rows.get(machine.runner) if machine.runner is not None else None
+        if machine.runner is None:
+            self.survey.building.told(plugin, machine)
+            return
+        row = self.state.rows.get(machine.runner)
         if row is None:
-            if machine.runner is not None and machine.state == "running":
+            if machine.state == "running":
                 self.survey.ask()  # something of ours that has no row, perhaps any more
         elif row.runner.provisioner == plugin:
             self.state.apply(row.runner.id, Provisioned(machine))

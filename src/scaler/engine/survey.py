@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from scaler.engine.building import Building
 from scaler.errors import Outcome
 from scaler.hooks import SPEC
 from scaler.model.names import parse_runner_name
@@ -33,12 +34,17 @@ LARGEST_ID = 10**15  # ids go on above what is found: a larger one was made up b
 
 
 class Survey:
-    """Registrations, machines and rooms, at start, on every tick and when asked."""
+    """Registrations, machines and rooms, at start, on every tick and when asked.
+
+    Attributes:
+        building: Of the machines those that make images.
+    """
 
     def __init__(self, state: State, steps: Steps, tick: float) -> None:
         self._state = state
         self._steps = steps
         self._tick = tick
+        self.building = Building(state)
         self._asked = trio.Event()
         self._rooms_asked = trio.Event()
         self._rooms_lock = trio.Lock()
@@ -156,8 +162,10 @@ class Survey:
         began = state.clock.now()
         gathered = await state.hooks.gather(SPEC.list_machines)
         for plugin, listed in gathered.answers.items():
+            self.building.listed(plugin, listed, began, whole=True)
             await self._fold_machines(plugin, listed, began)
         for plugin, listed in gathered.partial.items():
+            self.building.listed(plugin, listed, began, whole=False)
             await self._fold_machines(plugin, listed, began, whole=False)
         self._complete["machines"] = not gathered.failures
         self._note("list_machines", gathered)
