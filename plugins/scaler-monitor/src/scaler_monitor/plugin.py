@@ -9,6 +9,7 @@ import trio
 
 from scaler import Context, Finding, hookimpl
 from scaler_monitor import app, settings
+from scaler_monitor.api.metrics import Tally
 from scaler_monitor.findings import findings
 from scaler_monitor.page.live import Live
 from scaler_monitor.serving.certificate import Certificate
@@ -22,6 +23,8 @@ from scaler_monitor.site import Door, Site
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from scaler import Job, Runner
 
 PLACES = {Door.PEOPLE: (512, 256), Door.GUESTS: (256, 32)}
 """Connections in all and from one address: many browsers may be behind one, and guests are not."""
@@ -42,6 +45,17 @@ class Monitor:
         self.addresses: tuple[str, ...] = ()
         self.guest_addresses: tuple[str, ...] = ()
         self._text = ""
+        self._tally = Tally()
+
+    @hookimpl
+    async def on_job_changed(self, job: Job, before: Job | None) -> None:
+        """Count what happens to jobs."""
+        self._tally.job_changed(job, before)
+
+    @hookimpl
+    async def on_runner_changed(self, runner: Runner, before: Runner | None) -> None:
+        """Count what happens to runners."""
+        self._tally.runner_changed(runner, before)
 
     @hookimpl
     async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
@@ -68,6 +82,7 @@ class Monitor:
                 tokens=tokens,
                 proxies=Proxies(config.trusted_proxies),
                 live=live,
+                tally=self._tally,
             )
             openings = [
                 *_openings(site, Door.PEOPLE, people, certificate),

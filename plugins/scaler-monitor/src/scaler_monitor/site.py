@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from quart import request
 
+from scaler_monitor.api.metrics import Tally
 from scaler_monitor.serving.proxies import Proxies, socket_peer
 from scaler_monitor.serving.tokens import Tokens
 
@@ -35,6 +36,7 @@ class Site:
         tokens: The tokens that are good now; falsy where none is set.
         proxies: The proxies whose word on a client's address counts.
         live: What keeps the dashboard fresh, where something runs it.
+        tally: What was counted since the start.
     """
 
     context: Context[Config, None]
@@ -43,6 +45,7 @@ class Site:
     tokens: Tokens = field(default_factory=Tokens)
     proxies: Proxies = field(default_factory=Proxies)
     live: Live | None = None
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def config(self) -> Config:
