@@ -68,6 +68,11 @@ def _guard(app: Quart, site: Site) -> None:
         await request.get_data()  # what is left unread leaves its connection hanging
 
     @app.before_request
+    async def refuse_other_spellings() -> Response | None:
+        # Routing takes leading slashes for one; a proxy that guards a path may not
+        return failure("not-found", 404) if request.scope["path"].startswith("//") else None
+
+    @app.before_request
     async def refuse_unknown_names() -> Response | None:
         host = request.headers.get("Host", "")
         if not host and request.http_version == "1.0":

@@ -186,7 +186,8 @@ def _check_network(text: str) -> None:
     if text == UNIX:
         return
     try:
-        ipaddress.ip_network(text)
+        if not ipaddress.ip_network(text).prefixlen:
+            raise ValueError(f"{text} is everybody")
     except ValueError as error:
         raise ValueError(
             f'trusted_proxies: {error}; wanted one such as "10.0.0.0/8", or "{UNIX}"'
