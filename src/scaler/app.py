@@ -27,6 +27,7 @@ from scaler.ledger import Ledger, LedgerError
 from scaler.loading import LoadedPlugin, build, register
 from scaler.records import Finding, View
 from scaler.services import Services
+from scaler.units import Duration
 
 if TYPE_CHECKING:
     from scaler.settings import Settings
@@ -225,6 +226,7 @@ async def _run(
         nursery.start_soon(checks.run, name="checks")
     nursery.start_soon(engine.survey.run, name="survey")
     nursery.start_soon(engine.reconciler.run, nursery, name="reconciler")
+    nursery.start_soon(engine.pictures.run, _intervals(settings), name="pictures")
     nursery.start_soon(engine.reserving.run, name="reservations")
     task_status.started(running)
 
@@ -240,6 +242,15 @@ async def _run(
             await hooks.drain_mailboxes()
     if grace.cancelled_caught:
         log.warning("shutdown_grace (%s) is over: the rest is broken off", settings.shutdown_grace)
+
+
+def _intervals(settings: Settings) -> dict[str, float]:
+    """How often each plugin's machines are pictured, for those whose settings say it."""
+    found = {
+        name: getattr(config, "screenshot_interval", None)
+        for name, config in settings.plugins.items()
+    }
+    return {name: float(each) for name, each in found.items() if isinstance(each, Duration)}
 
 
 async def _first_look(services: Services, engine: Engine, done: trio.CancelScope) -> None:

@@ -335,6 +335,17 @@ class Spec:
     async def screenshot(self, machine: Machine) -> bytes:
         """A PNG of the machine's screen, of a runner or a builder. Optional.
 
+        Called for one machine after another in the background, where the plugin's `Config` has a
+        `Duration` named `screenshot_interval` that is not 0: each is pictured that often, or as
+        often as 5 % of a core allow, builders and whoever is looked at first. Called as well when
+        somebody asks for one now: up to four machines at a time, and each at most once a second.
+        The last picture of each is kept in memory for `Context.picture`: of at most 4 MiB, all
+        together at most 64 MiB. A machine that gives none is left alone for longer and longer, up
+        to 10 minutes, but for those who ask for one now.
+
+        Raises:
+            Unavailable: It cannot be taken now, or that machine has no screen.
+
         Example:
             @hookimpl
             async def screenshot(self, machine):
@@ -361,9 +372,12 @@ class Spec:
 
     @_hook(Kind.GATHER, 1, records.Panel)
     async def render_dashboard(self, view: View) -> Panel | None:
-        """This plugin's panel on the dashboard, or None.
+        """This plugin's panel on the dashboard, or None where it has nothing to show.
 
-        Asked at most once a second, while someone looks.
+        Called when somebody asks by `Context.panels`, at most once a second, and once for all who
+        ask at the same time; panels come in the settings' order. An error, or taking too long,
+        costs this plugin's own panel. `html` is shown as it is: escape whatever in it comes from
+        outside.
 
         Example:
             @hookimpl

@@ -75,6 +75,7 @@ class World:
         self.acquired: list[list[str]] = []
         self.disk_full = False
         self.plugins: dict[str, type[Any]] = {"queue": _source(self), "vm": _provisioner(self)}
+        self.configs: dict[str, Any] = {}
         self.contexts: dict[str, Context[Any, Any]] = {}
         self.grace = 30.0
         self.tick = 30.0
@@ -96,7 +97,7 @@ class World:
             shutdown_grace=Duration(self.grace),
             log="info",
             plugin_dir=None,
-            plugins=dict.fromkeys(self.plugins),
+            plugins={name: self.configs.get(name) for name in self.plugins},
             profiles=self.profiles,
             own={},
             source_file=Path("scaler.toml"),

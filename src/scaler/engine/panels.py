@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from scaler.errors import Unavailable
+from scaler.engine.flights import Flight
+from scaler.hooks import SPEC
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from scaler.engine.state import State
     from scaler.records import Panel, View
+
+REST = 1.0  # seconds until the panels are asked for anew
 
 
 class Panels:
@@ -18,7 +23,19 @@ class Panels:
     def __init__(self, state: State, view: Callable[[], View]) -> None:
         self._state = state
         self._view = view
+        self._flight = Flight(self._gather, REST)
 
     async def ask(self) -> Mapping[str, Panel | None]:
         """See `Context.panels`."""
-        raise Unavailable("not yet")
+        return await self._flight.ask()
+
+    async def _gather(self) -> Mapping[str, Panel | None]:
+        hooks = self._state.hooks
+        gathered = await hooks.gather(SPEC.render_dashboard, view=self._view())
+        panels: dict[str, Panel | None] = {}
+        for plugin in hooks.implementers(SPEC.render_dashboard):
+            if plugin in gathered.failures:
+                panels[plugin] = None
+            elif (panel := gathered.answers[plugin]) is not None:  # None: it has none to show
+                panels[plugin] = panel
+        return MappingProxyType(panels)
