@@ -88,6 +88,8 @@ class Live:
             return {}
 
     def _shots(self, view: View, runners: Iterable[Runner]) -> Mapping[int | str, Shot]:
+        if self._context.config.screenshots_need_token:
+            return {}  # the page has none to show
         subjects: list[int | str] = [each.id for each in runners if each.machine is not None]
         subjects += [each.profile for each in view.builders]
         found = ((subject, self._picture(subject)) for subject in subjects)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from quart import Blueprint, Response, request
 
+from scaler_monitor.api import params
 from scaler_monitor.errors import Failure
 from scaler_monitor.page.live import Live
 from scaler_monitor.page.text import Texts
@@ -33,6 +34,7 @@ def routes(site: Site) -> Blueprint:
 
     @blueprint.get("/dashboard.html")
     async def dashboard_html() -> Response:
+        params.read(request.query_string, required={})
         fragment = await live.fragment()
         if _known(fragment.etag):
             return _unchanged(fragment.etag)
@@ -40,6 +42,7 @@ def routes(site: Site) -> Blueprint:
 
     @blueprint.get("/dashboard.json")
     async def dashboard_json() -> Response:
+        params.read(request.query_string, required={})
         text = await texts.of(site.context.view())
         if _known(text.etag):
             return _unchanged(text.etag)
@@ -50,6 +53,7 @@ def routes(site: Site) -> Blueprint:
 
     @blueprint.get("/events")
     async def events() -> Response:
+        params.read(request.query_string, required={})
         if live.hub.full:
             raise Failure(503, "too-many-listeners", "enough are listening", retry_after=30)
         response = Response(live.hub.listen(), content_type="text/event-stream; charset=utf-8")
@@ -60,13 +64,14 @@ def routes(site: Site) -> Blueprint:
 
     @blueprint.get("/assets/<name>")
     async def asset(name: str) -> Response:
+        asked = params.read(request.query_string, required={}, optional={"v": params.VERSION})
         found = live.assets.get(name)
         if found is None:
-            raise Failure(404, "not-found")
+            raise Failure(404, "not-found", "there is no such file")
         if _known(found.etag):
             return _unchanged(found.etag)
         response = Response(found.content, content_type=found.type)
-        lasting = request.args.get("v") == live.assets.version
+        lasting = asked.get("v") == live.assets.version
         response.headers["Cache-Control"] = f"max-age={DAY}" if lasting else "no-cache"
         response.headers["ETag"] = f'"{found.etag}"'
         response.headers["Content-Security-Policy"] = POLICY
@@ -89,7 +94,7 @@ def _known(etag: str) -> bool:
 
 
 def _unchanged(etag: str) -> Response:
-    response = Response(status=304)
+    response = Response(b"", 304)  # without a body quart iterates on asyncio
     response.headers["Cache-Control"] = "no-cache"
     response.headers["ETag"] = f'"{etag}"'
     return response

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 300.0  # seconds that a job may wait before that is bad by itself
 SILENCE = 300.0  # seconds since a source last asked, after which it is silent
-BACKLOG = 3  # findings that are told in the one sentence
+TOLD = 3  # findings in the one sentence
 
 
 class Level(enum.StrEnum):
@@ -46,13 +46,20 @@ class Verdict:
     """How the whole is.
 
     Attributes:
-        text: One sentence.
-        findings: What it rests on, the worst first; empty where all is well.
+        lead: What its one sentence begins with.
+        told: What the sentence goes on with: a few of the findings, or one that all is calm.
+        rest: The other findings, the worst first.
     """
 
     level: Level
-    text: str
-    findings: tuple[Finding, ...] = ()
+    lead: str
+    told: tuple[Finding, ...]
+    rest: tuple[Finding, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The one sentence."""
+        return f"{self.lead}: {'; '.join(each.text for each in self.told)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,19 +91,16 @@ def judge(view: View, *, now: float) -> Verdict:
     found = [*_plugins(view, now), *_jobs(view, jobs, now), *_profiles(view, jobs), *_rest(view)]
     bad = [each for each in found if each.level is Level.BAD]
     notes = [each for each in found if each.level is Level.NOTE]
-    if bad:
-        text = f"Not well: {_together(bad)}"
-        return Verdict(level=Level.BAD, text=text, findings=(*bad, *notes))
-    if notes:
-        text = f"Nothing is broken, but: {_together(notes)}"
-        return Verdict(level=Level.NOTE, text=text, findings=tuple(notes))
-    return Verdict(level=Level.WELL, text=f"All is well: {_calm(view, jobs)}")
-
-
-def _together(findings: list[Finding]) -> str:
-    told = "; ".join(each.text for each in findings[:BACKLOG])
-    more = len(findings) - BACKLOG
-    return f"{told}; and {more} more" if more > 0 else told
+    worst = bad or notes
+    if not worst:
+        calm = Finding(level=Level.WELL, text=_calm(view, jobs), about="profiles")
+        return Verdict(level=Level.WELL, lead="All is well", told=(calm,))
+    return Verdict(
+        level=worst[0].level,
+        lead="Not well" if bad else "Nothing is broken, but",
+        told=tuple(worst[:TOLD]),
+        rest=(*worst[TOLD:], *(notes if bad else ())),
+    )
 
 
 def _calm(view: View, jobs: list[Waiting]) -> str:
