@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from scaler import (
     View,
 )
 from scaler_monitor import app
+from scaler_monitor.plugin import Monitor
 from scaler_monitor.serving.tokens import Tokens
 from scaler_monitor.settings import Config
 from scaler_monitor.site import Door, Site
@@ -254,3 +256,18 @@ def asking(
     core: FakeCore, folder: Path, config: Config | None = None, door: Door = Door.PEOPLE
 ) -> Asker:
     return Asker(app.build(make_site(core, folder, config), door))
+
+
+@asynccontextmanager
+async def served(core: FakeCore, folder: Path, **settings: Any) -> AsyncIterator[Monitor]:
+    """A Monitor with this core behind it, on real sockets."""
+    token = SecretSource(env="TOKEN", environ={"TOKEN": TOKEN})
+    config = Config(listen=("127.0.0.1:0",), token=(token,), **settings)
+    context = make_site(core, folder, config).context
+    monitor = Monitor(context)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(monitor.run_service)
+        try:
+            yield monitor
+        finally:
+            context.stopping.set()

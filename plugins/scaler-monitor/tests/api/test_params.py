@@ -161,26 +161,35 @@ def test_c50_too_many_names() -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("30s", 30), ("1m", 60), ("500ms", 0.5), ("0s", 0), ("1m0s", 60), ("1.5s", 1.5)],
+    [
+        ("30s", 30),
+        ("1m", 60),
+        ("500ms", 0.5),
+        ("0s", 0),
+        ("60s", 60),
+        ("1.5s", 1.5),
+        ("60000ms", 60),
+    ],
 )
 def test_waits(text: str, seconds: float) -> None:
     assert params.WAIT.matches(text)
     assert params.wait(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["30", "s", "", "1h", "-1s", "1e3s", "٣s", "1_0s", " 1s", "1s\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("30", "s", "", "1h", "-1s", "1e3s", "٣s", "1_0s", " 1s", "1s\n"),
+        *("61s", "60.5s", "2m", "60001ms", "99999s", "9" * 100 + "s"),
+    ],
+)
 def test_what_is_no_wait(text: str) -> None:
     assert not params.WAIT.matches(text)
 
 
 @given(st.from_regex(params.WAIT.pattern, fullmatch=True))
-def test_every_wait_is_read_or_too_long(text: str) -> None:
-    found = outcome(params.wait, text)
-    if isinstance(found, Failure):
-        assert found.status == 400
-        assert "'wait'" in found.text
-    else:
-        assert 0 <= found <= params.LONGEST_WAIT
+def test_no_wait_is_too_long(text: str) -> None:
+    assert 0 <= params.wait(text) <= 60
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "+1", "1e3", "٣", "1_0", " 7 ", "", "01", "1.0", "x"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 
+from scaler_monitor.api import params
 from scaler_monitor.errors import answer
 from scaler_monitor.page import dashboard
 
@@ -19,10 +20,12 @@ def routes(site: Site) -> Blueprint:
 
     @blueprint.get("/healthz")
     async def healthz() -> Response:
+        params.read(request.query_string, required={})
         return answer({"ok": True})
 
     @blueprint.get("/readyz")
     async def readyz() -> Response:
+        params.read(request.query_string, required={})
         found = dashboard.problems(site.context.view())
         return answer({"ready": not found, "problems": found}, 503 if found else 200)
 
