@@ -61,6 +61,12 @@ def test_a_host_cannot_give_more_than_it_has() -> None:
     assert "'64G', but it has 16G" in bad.text
 
 
+def test_the_test_driver_has_as_much_as_is_wanted() -> None:
+    host = HostSettings(name="vm1", uri="test:///default", memory=Size.parse("64G"))
+    test = Facts(driver="Test", version="9", hostname="h", arch="i686", memory=3 << 30, cpus=16)
+    assert [finding.ok for finding in findings(host, test)] == [True]
+
+
 def test_a_driver_that_we_do_not_know() -> None:
     host = HostSettings(name="vm1", uri="lxc:///")
     xen = Facts(driver="LXC", version="1", hostname="h", arch="x86_64", memory=1, cpus=1)

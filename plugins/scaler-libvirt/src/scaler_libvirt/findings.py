@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from scaler_libvirt.connection import Connection
     from scaler_libvirt.settings import HostSettings
 
-_DRIVERS = ("QEMU", "TEST")
+_TEST = "TEST"  # remembers machines, and runs none: its numbers are made up
+_DRIVERS = ("QEMU", _TEST)
 
 
 async def check_host(host: HostSettings, connection: Connection) -> list[Finding]:
@@ -50,7 +51,8 @@ def findings(host: HostSettings, facts: driver.Facts) -> list[Finding]:
                 fix='use a uri of the QEMU driver, such as "qemu:///system"',
             )
         )
-    if host.memory is not None and host.memory > facts.memory:
+    runs = facts.driver.upper() != _TEST
+    if runs and host.memory is not None and host.memory > facts.memory:
         found.append(
             Finding(
                 ok=False,
