@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import stat
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from scaler_monitor.settings import Tls
 
+_REASON = re.compile(r"^\[[^]]*\] | \(_ssl\.c:[0-9]+\)$")  # what is around it
 _OTHERS = stat.S_IRWXO | stat.S_IWGRP
 
 
@@ -87,10 +89,11 @@ def load(tls: Tls) -> ssl.SSLContext:
     try:
         context.load_cert_chain(tls.cert, tls.key, password=lambda: b"")
     except ssl.SSLError as error:
-        reason = (error.reason or str(error)).replace("_", " ").lower()
-        raise OSError(
-            f"tls: {tls.cert} and {tls.key} are no certificate and its key: {reason}"
-        ) from None
+        what = f"tls: {tls.cert} and {tls.key} are no certificate and its key"
+        if "mismatch" in str(error).lower():
+            raise OSError(f"{what}: they do not belong together") from None
+        reason = _REASON.sub("", str(error))
+        raise OSError(f"{what}: wanted PEM, the key not encrypted ({reason})") from None
     return context
 
 

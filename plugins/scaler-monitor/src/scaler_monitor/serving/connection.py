@@ -11,6 +11,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
+import h11
 import trio
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.trio.task_group import TaskGroup
@@ -146,11 +147,12 @@ class Connection:
         A socket that is closed with something unread loses what it has sent, too.
         """
         self._ending = True
-        if self._broken or self._context.terminated.is_set():
+        nothing_unread = self._protocol.connection.their_state in (h11.DONE, h11.MUST_CLOSE)
+        if self._broken or self._context.terminated.is_set() or (self._tls and nothing_unread):
             self._reading.cancel()
             return
         self._reading.deadline = trio.current_time() + LINGER
-        if isinstance(self._stream, trio.SocketStream):
+        if isinstance(self._stream, trio.SocketStream):  # TLS cannot end one way alone
             async with self._sending:
                 with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                     await self._stream.send_eof()
