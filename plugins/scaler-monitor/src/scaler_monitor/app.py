@@ -90,8 +90,10 @@ def _guard(app: Quart, site: Site) -> None:
 
     @app.after_request
     async def add_headers(response: Response) -> Response:
+        present = {name.lower() for name, _ in response.headers}
         for name, value in SAFE.items():
-            response.headers.setdefault(name, value)
+            if name.lower() not in present:
+                response.headers.add(name, value)
         response.headers["X-Request-ID"] = request_id()
         return response
 
