@@ -24,6 +24,7 @@ from scaler import (
     Runner,
     RunnerState,
     SecretSource,
+    Unavailable,
 )
 from scaler_github.client.transport import Transport
 from scaler_github.connection import GitHub
@@ -156,6 +157,19 @@ class World:
 
     async def listed(self) -> dict[str, Registration]:
         return {each.name: each for each in await self.github.list_registrations()}
+
+    async def released(self, runner: Runner) -> None:
+        """Its reservation is taken back, as the core does it: again and again, for a minute."""
+        pause, until = 0.5, trio.current_time() + 60
+        while True:
+            try:
+                with trio.fail_after(10):
+                    return await self.github.reserve_runner(runner, None)
+            except Unavailable as error:
+                if trio.current_time() >= until:
+                    raise
+                await trio.sleep(min(15.0, max(pause, error.retry_after or 0.0)))
+                pause *= 2
 
     def labels(self, number: int = 1) -> list[str]:
         return [label["name"] for label in self.sim.agent(self.name(number)).labels]

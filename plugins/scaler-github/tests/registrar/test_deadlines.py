@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -65,35 +66,64 @@ async def test_registering_ends_in_time_and_is_looked_for(
     assert world.sim.agents == []
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["by number", "by name"])
-@pytest.mark.parametrize("seconds", [3.0, 8.0])
-@pytest.mark.parametrize("taken_back", [False, True])
+@pytest.mark.parametrize(
+    ("known", "seconds", "done"),
+    [
+        (True, 3.0, True),
+        (False, 3.0, True),
+        (True, 7.0, True),
+        (False, 7.0, False),
+        (True, 12.0, False),
+        (False, 12.0, False),
+    ],
+)
 async def test_reserving_ends_in_time(
     world: World,
     reserve: Callable[..., Reservation],
     known: bool,
     seconds: float,
-    taken_back: bool,
+    done: bool,
     autojump_clock: MockClock,
 ) -> None:
     runner = await world.registered()
+    wire = world.sim._front.handle
     async with world.running():
-        if taken_back:
-            await world.github.reserve_runner(runner, reserve())
         slow(world, seconds)
-        asked = runner if known else world.runner()
-        wanted = None if taken_back else reserve()
-        reserved = known and seconds == 3.0 and not taken_back
-        with trio.fail_after(RESERVE):
-            if reserved:
-                await world.github.reserve_runner(asked, wanted)
-            else:
-                with pytest.raises(Unavailable):
-                    await world.github.reserve_runner(asked, wanted)
-        if seconds == 3.0 or not taken_back:
-            await trio.sleep(150)
-            left = 3 if reserved or (taken_back and not known and seconds == 8.0) else 0
-            assert len(world.reserved()) == left
+        with trio.fail_after(RESERVE), nullcontext() if done else pytest.raises(Unavailable):
+            await world.github.reserve_runner(runner if known else world.runner(), reserve())
+        # (where the answer was late, they are on it all the same)
+        assert len(world.reserved()) == (3 if known or seconds < 8 else 0)
+        world.sim._front.handle = wire
+        await trio.sleep(150)
+        assert len(world.reserved()) == (3 if done else 0)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["by number", "by name"])
+@pytest.mark.parametrize("seconds", [1.0, 3.0, 3.9])
+async def test_taking_back_ends_in_time_and_at_last(
+    world: World,
+    reserve: Callable[..., Reservation],
+    known: bool,
+    seconds: float,
+    autojump_clock: MockClock,
+) -> None:
+    """Each try goes on where the one before it was broken off."""
+    runner = await world.registered()
+    await world.github.reserve_runner(runner, reserve())
+    slow(world, seconds)
+    await world.released(runner if known else world.runner())
+    assert world.reserved() == []
+
+
+async def test_taking_back_that_cannot_end_is_told_in_time(
+    world: World, reserve: Callable[..., Reservation], autojump_clock: MockClock
+) -> None:
+    runner = await world.registered()
+    await world.github.reserve_runner(runner, reserve())
+    slow(world, 9.0)
+    for _ in range(3):
+        with trio.fail_after(RESERVE), pytest.raises(Unavailable, match="within 8 s to take"):
+            await world.github.reserve_runner(runner, None)
 
 
 @pytest.mark.parametrize("pages", [3, 4])
@@ -196,12 +226,12 @@ async def test_a_fault_of_ours_beside_the_calls_ends_no_service(
     autojump_clock: MockClock,
 ) -> None:
     async def faulty(*_: Any, **__: Any) -> None:
-        await trio.sleep(8)
+        await trio.sleep(2)
         raise KeyError("labels")
 
     runner = await world.registered()
     async with world.running():
-        world.sim.options.fail_labels = [2]
+        world.sim.faults.add("rest-add-labels", kind="lose")
         with monkeypatch.context() as patch:
             patch.setattr("scaler_github.registrar.labels.strip", faulty)
             with pytest.raises(Unavailable):

@@ -205,11 +205,15 @@ class Desk:
     # Reserved
 
     async def reserve(self, runner: Runner, wanted: list[str]) -> None:
-        """Label a runner as reserved; whatever goes wrong, no such label stays on it."""
+        """Label a runner as reserved; what an error leaves on it is to be taken back."""
         await self._reserving.put(runner.name, wanted, partial(self._find, runner))
 
     async def take_back(self, runner: Runner) -> None:
-        """Leave no label of a reservation on it. GitHubError BUSY: it runs a job, and keeps them."""
+        """Leave no label of a reservation on it.
+
+        Raises:
+            GitHubError: BUSY: it runs a job, and keeps them. Otherwise some may be there.
+        """
         await self._reserving.take_back(runner.name, partial(self._find, runner))
 
     async def _find(self, runner: Runner) -> int | None:

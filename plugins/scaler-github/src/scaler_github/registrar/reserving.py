@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -20,15 +19,9 @@ if TYPE_CHECKING:
     from scaler_github.client.runners import RestRunners
     from scaler_github.registrar.background import Background
 
-# Seconds for GitHub to put the labels, and then to take back what was put in part: both are less
-# than the core waits
-_ANSWER = 4.0
-_MENDED = 4.5
-_ROUND = 10.0  # to take them away, each time that it is tried
-_QUICK = 0.25  # the first pause meanwhile
+_ANSWER = 8.0  # seconds for GitHub to put the labels: less than the core waits
+_ROUND = 8.0  # to take them away, each time that it is tried: less than the core waits, too
 _LATE = 15.0  # until a look whether a call that was not answered took effect after all
-# Where adding the labels fails so, none was added
-_NOT_DONE = {Kind.WAIT, Kind.REFRESH, Kind.CREDENTIAL, Kind.GONE}
 
 
 class Reserving:
@@ -56,26 +49,28 @@ class Reserving:
     async def put(
         self, name: str, wanted: list[str], find: Callable[[], Awaitable[int | None]]
     ) -> None:
-        """Label a runner as reserved; whatever goes wrong, no such label stays on it.
+        """Label a runner as reserved.
+
+        Whatever an error left on it the core has taken back: by `take_back`, until that succeeds.
 
         Args:
             find: Tells its number.
 
         Raises:
-            GitHubError: It is not reserved.
+            GitHubError: It is not reserved, or not known to be.
             Unavailable: There is no such runner.
         """
         asked: int | None = None
-        added = False
+        answered = False
         try:
             with trio.move_on_after(_ANSWER):
                 number = await find()
                 if number is None:
-                    raise Unavailable(f"GitHub knows no runner {name} (any more)")
+                    raise _unknown(name)
                 async with self._alone(name):
                     self._labels[name], asked = wanted, number
                     there = await self._runners.add_labels(number, wanted)
-                    added = True
+                    answered = True
                     await labels.settle(self._runners, number, wanted, there)
                     return
             raise _late(_ANSWER, f"label runner {name}")
@@ -84,96 +79,65 @@ class Reserving:
                 raise
             if self._labels.get(name) is wanted:
                 self.forget(name)
-            kind = error.kind if isinstance(error, GitHubError) else None
-            if not added and kind is Kind.GONE:
-                raise Unavailable(f"GitHub knows no runner {name} any more") from None
-            if added or kind not in _NOT_DONE:
-                answered = isinstance(error, GitHubError) and error.verdict.status != 0
-                await self._take_back(name, asked, certain=added or answered)
+            if isinstance(error, GitHubError):
+                if error.kind is Kind.GONE:
+                    raise _unknown(name) from None
+                answered |= error.verdict.status != 0 or error.kind is not Kind.RETRY
+            if not answered:  # GitHub may be just about to do it
+                self.strip(name, asked, _LATE)
             raise
 
     async def take_back(self, name: str, find: Callable[[], Awaitable[int | None]]) -> None:
         """Leave no label of a reservation on it; a runner that does not exist has none.
 
+        It is tried once: to go on is the core's.
+
         Raises:
-            GitHubError: BUSY: it runs a job, and its labels stay. Otherwise some may be there; they
-                go as soon as GitHub lets them, if it was found.
+            GitHubError: BUSY: it runs a job, and its labels stay. Otherwise some may be there.
         """
         self.forget(name)
-        with trio.move_on_after(_ANSWER) as scope:
+        with trio.move_on_after(_ROUND):
             number = await find()
-        if scope.cancelled_caught:
-            raise _late(_ANSWER, f"look up runner {name}")
-        if number is None:
+            if number is not None:
+                await self._strip_once(name, number)
             return
-        failure = await self._take_back(name, number, certain=True)
-        if failure is not None:
-            raise failure
+        raise _late(_ROUND, f"take labels from runner {name}")
 
     def strip(self, name: str, number: int, pause: float = 0.0) -> None:
         """Take labels away that are not of its present reservation, beside everything else."""
         self._background.start(self._strip_beside, name, number, pause, lasting=False)
 
-    async def _take_back(self, name: str, number: int, *, certain: bool) -> GitHubError | None:
-        """At once, also when the caller is cancelled; what takes longer is done beside.
-
-        Args:
-            certain: What was asked for has been done or not: GitHub is not just about to do it.
-        """
-        failure: GitHubError | None = _late(_MENDED, f"take labels from runner {name}")
-        with trio.move_on_after(_MENDED, shield=True):
-            try:
-                await self._strip(name, number, 0.0, Backoff(_QUICK))
-                failure = None
-            except GitHubError as error:
-                failure = error
-        if failure is not None and failure.kind is not Kind.BUSY:
-            self.strip(name, number, failure.wait)
-        if not certain:
-            self.strip(name, number, _LATE)
-        return failure
-
     async def _strip_beside(self, name: str, number: int, pause: float) -> None:
+        """Go on until it is done, or it turns out that it runs a job."""
+        backoff = Backoff()
         async with self._account.open():
-            with suppress(GitHubError):  # it was told, and the service ends before another try
-                await self._strip(name, number, pause, Backoff())
-
-    async def _strip(self, name: str, number: int, pause: float, backoff: Backoff) -> None:
-        """Go on until it is done.
-
-        Raises:
-            GitHubError: It is not: it runs a job (BUSY), or the time that is left is too short to
-                try again.
-        """
-        while True:
-            await self._pause(pause)
-            try:
-                return await self._strip_once(name, number)
-            except GitHubError as error:
-                if error.kind is Kind.BUSY:
-                    raise
-                self._log.warning("%s may look reserved: %s", name, error)
-                pause = backoff.after(error)
-                if trio.current_time() + pause > trio.current_effective_deadline():
-                    raise
+            while True:
+                # Once the scaler begins to stop, it is done at once: little time is left
+                with trio.move_on_after(pause):
+                    await self._stopping.wait()
+                try:
+                    with trio.move_on_after(_ROUND):
+                        return await self._strip_once(name, number)
+                    raise _late(_ROUND, f"take labels from runner {name}")
+                except GitHubError as error:
+                    if error.kind is Kind.BUSY:
+                        return None
+                    self._log.warning("%s may look reserved: %s", name, error)
+                    if self._stopping.is_set():
+                        return None  # the next start looks for labels that nobody reserved
+                    pause = backoff.after(error)
 
     async def _strip_once(self, name: str, number: int) -> None:
-        with trio.move_on_after(_ROUND):
-            async with self._alone(name):
-                return await labels.strip(self._runners, number, self._labels.get(name, ()))
-        raise _late(_ROUND, f"take labels from runner {name}")
+        async with self._alone(name):
+            await labels.strip(self._runners, number, self._labels.get(name, ()))
 
     def _alone(self, name: str) -> trio.Lock:
         """A label that is taken away late may be one that is put just then: never both at once."""
         return self._locks.setdefault(name, trio.Lock())
 
-    async def _pause(self, seconds: float) -> None:
-        """Once the scaler begins to stop, what waits is done at once: little time is left."""
-        if self._stopping.is_set():
-            await trio.sleep(seconds)
-        else:
-            with trio.move_on_after(seconds):
-                await self._stopping.wait()
+
+def _unknown(name: str) -> Unavailable:
+    return Unavailable(f"GitHub knows no runner {name} (any more)")
 
 
 def _late(seconds: float, what: str) -> GitHubError:

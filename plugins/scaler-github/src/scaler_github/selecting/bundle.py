@@ -22,6 +22,7 @@ _DIGEST = re.compile(r"sha256:([0-9a-fA-F]{64})")
 _FIRST, _LAST, _LOCATOR64 = b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x07"
 _END = 22  # bytes of the record at a zip's end, without a comment
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
+_VERSION = 20  # of the format: deflated files, and nothing later
 _SIZES64 = 1  # the extra field that holds the sizes of large files
 
 
@@ -70,6 +71,8 @@ def _content(archive: bytes) -> bytes:
             data = file.read(LARGEST_FILE + 1)  # no more than these are ever inflated
     if len(data) > LARGEST_FILE:
         raise refused(Code.TOO_LARGE, f"more than {LARGEST_FILE} bytes in its file")
+    if len(data) != entry.file_size:
+        raise refused(Code.ARCHIVE, "its file is of another size than it says")
     return data
 
 
@@ -81,8 +84,10 @@ def _check(entry: zipfile.ZipInfo) -> None:
         raise refused(Code.ARCHIVE, "it is compressed in another way than zips usually are")
     if entry.is_dir() or kind not in (0, stat.S_IFREG):
         raise refused(Code.ARCHIVE, "its entry is no plain file")
-    if entry.header_offset != 0 or _SIZES64 in _extras(entry.extra):
-        raise refused(Code.ARCHIVE, "it is a zip64, or something stands before its file")
+    if entry.extract_version > _VERSION or _SIZES64 in _extras(entry.extra):
+        raise refused(Code.ARCHIVE, "it is a zip64, or takes more than plain zips do")
+    if entry.header_offset != 0:
+        raise refused(Code.ARCHIVE, "something stands before its file")
     if entry.file_size > LARGEST_FILE:
         raise refused(Code.TOO_LARGE, f"{entry.file_size} bytes in its file")
 
