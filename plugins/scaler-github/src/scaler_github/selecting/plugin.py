@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import trio
 
 from scaler import Duration, Finding, Refused, SettingsError, Unavailable, hookimpl
 from scaler_github import setup
-from scaler_github.client import GitHubError
+from scaler_github.client import GitHubError, Kind
 from scaler_github.client.artifacts import RestArtifacts
 from scaler_github.connection import GitHub
 from scaler_github.selecting import query as queries
@@ -148,7 +149,7 @@ class ArtifactSelect:
                 return await self._look(query)
         except Refused as no:
             self._spending.refused(query, no)
-            self._context.log.info("run %s of %s: %s", query.run_id, query.repository, no)
+            self._context.log.info("%s, run %s: %s", *query.run, no)
             raise
         except NotShown as error:
             # What GitHub says of the credential is nobody's business but the operator's
@@ -158,7 +159,9 @@ class ArtifactSelect:
             text = f"the scaler may not read artifacts of {query.repository}: see its dashboard"
             raise Unavailable(text, _AGAIN) from None
         except GitHubError as error:
-            self._context.log.warning("run %s of %s: %s", query.run_id, query.repository, error)
+            # A limit that is reached is told once for all, and strangers would write it here
+            level = logging.DEBUG if error.kind is Kind.WAIT else logging.WARNING
+            self._context.log.log(level, "%s, run %s: %s", *query.run, error)
             raise Unavailable(str(error), error.wait or _AGAIN) from None
         assert patience.cancelled_caught
         raise Unavailable(f"GitHub did not answer within {PATIENCE:g} s", _AGAIN)
