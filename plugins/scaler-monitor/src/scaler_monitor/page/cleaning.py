@@ -27,7 +27,7 @@ def cleaned(html: str) -> str:
     the page that it is not. Elements that were left open are closed.
     """
     return nh3.clean(
-        html[:LONGEST],
+        html[:LONGEST].encode(errors="replace").decode(),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         url_schemes={"http", "https"},

@@ -220,9 +220,7 @@ def _registration(
         "name": registration.name,
         "status": online[registration.online],
         "busy": registration.busy,
-        "labels": None
-        if labels is None
-        else [{"name": each} for each in _labels(labels, promised)],
+        "labels": None if labels is None else _labels(labels, promised),
     }
 
 
@@ -248,9 +246,10 @@ def _override(override: Override | None) -> dict[str, Any] | None:
 
 
 def _builder(machine: Machine, base: str) -> dict[str, Any]:
+    key = quote(machine.profile, "", errors="replace")
     return {
         "profile": machine.profile or None,
-        "screenshot_url": f"{base}profile/{quote(machine.profile, safe='')}/screenshot",
+        "screenshot_url": f"{base}profile/{key}/screenshot",
         "guest_name": machine.id,
         "state": machine.state,
         "ipv4_address": _ipv4(machine),

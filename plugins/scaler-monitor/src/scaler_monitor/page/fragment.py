@@ -74,6 +74,11 @@ class Pages:
             stamp=words.stamp,
         )
 
+    def warm(self) -> None:
+        """Read and compile the templates, which takes longer than to use them."""
+        for name in self._templates.list_templates():
+            self._templates.get_template(name)
+
     def fragment(
         self, view: View, runners: Sequence[Runner], beside: Beside, *, now: float
     ) -> Fragment:

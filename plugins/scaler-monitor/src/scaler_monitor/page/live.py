@@ -48,6 +48,7 @@ class Live:
 
     async def run(self) -> None:
         """Take samples, and serve who listens, until the scaler stops."""
+        await self._apart(self.pages.warm)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._sample, name="monitor: samples")
             await self.hub.run()

@@ -177,7 +177,7 @@ def _runner(each: Runner, links: _Links, shots: Mapping[int | str, Shot]) -> dic
 
 def _builder(each: Machine, shots: Mapping[int | str, Shot]) -> dict[str, Any]:
     shot = shots.get(each.profile)
-    key = quote(each.profile, safe="")
+    key = quote(each.profile, "", errors="replace")
     return {
         "machine": each,
         "shot": f"profile/{key}/screenshot.png?v={shot.version}" if shot else None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 
     from scaler_monitor.page.fragment import Fragment
 
@@ -58,7 +58,7 @@ class Hub:
             self._ended = True
             self._tell()
 
-    async def listen(self) -> AsyncIterator[bytes]:
+    async def listen(self) -> AsyncGenerator[bytes, None]:
         """Events for one listener, until the scaler stops; the first has every part."""
         self._listeners += 1
         self._wanted.set()

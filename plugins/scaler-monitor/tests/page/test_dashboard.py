@@ -10,11 +10,13 @@ from scaler import (
     Event,
     Job,
     Machine,
+    Override,
     Profile,
     ProfileView,
     Registration,
     Report,
     Reservation,
+    Room,
     Runner,
     RunnerState,
     View,
@@ -117,11 +119,13 @@ def test_a_runner_with_everything() -> None:
         reservation=Reservation(unique_id="u", qualified_repo="a/b", run_id="5", since=950.0),
         job="job-1",
     )
-    view = replace(EMPTY, profiles={"linux": profile()}, runners=(busy,))
-    assert dashboard(view)["runners"] == [
+    linux = profile()
+    labelled = replace(linux.profile, labels=("self-hosted-image:linux",))
+    view = replace(EMPTY, profiles={"linux": replace(linux, profile=labelled)}, runners=(busy,))
+    assert dashboard(view, base="https://here.example/")["runners"] == [
         {
             "id": 7,
-            "screenshot_url": None,
+            "screenshot_url": "https://here.example/runner/7/screenshot",
             "runner": {
                 "id": 7,
                 "name": "linux.7@here",
@@ -133,7 +137,12 @@ def test_a_runner_with_everything() -> None:
                     "name": "linux.7@here",
                     "status": "online",
                     "busy": True,
-                    "labels": None,
+                    "labels": [
+                        {"name": "self-hosted-image:linux"},
+                        {"name": "reserved-for:u"},
+                        {"name": "reserved-since:950"},
+                        {"name": "reserved-by:a/b/actions/runs/5"},
+                    ],
                 },
                 "guest_name": "uuid",
                 "ipv4_address": "192.168.100.7",
@@ -252,3 +261,53 @@ def test_a_problem_says_whose_it_is() -> None:
     assert problems(view) == [
         {"text": "libvirt says", "plugin": "libvirt", "profile": None, "since": 990.0}
     ]
+
+
+def test_rooms_with_what_is_used() -> None:
+    def takes(number: int, room: str, state: RunnerState = RunnerState.BUSY) -> Runner:
+        resources = {"memory": 4, "vcpus": 2}
+        return one(number, state, provisioner="libvirt", room=room, resources=resources)
+
+    runners = (takes(1, "vm1"), takes(2, "vm1"), takes(3, "vm9"), takes(4, "vm1", RunnerState.GONE))
+    rooms = {"libvirt": (Room(name="vm1", total={"memory": 16}), Room(name="vm2"))}
+    shown = dashboard(replace(EMPTY, runners=runners, rooms=rooms))
+    assert shown["rooms"] == [
+        {
+            "plugin": "libvirt",
+            "name": "vm1",
+            "state": "up",
+            "total": {"memory": 16},
+            "used": {"memory": 8, "vcpus": 4},
+        },
+        {"plugin": "libvirt", "name": "vm2", "state": "up", "total": {}, "used": {}},
+    ]
+
+
+def test_builders_overrides_and_the_age_of_images() -> None:
+    aged = replace(report("libvirt", "linux"), facts={"image_age": 50.0, "odd": {1, object}})
+    view = replace(
+        EMPTY,
+        profiles={"linux": profile()},
+        reports=(aged,),
+        override=Override(counts={"linux": 1}, targets={"linux": 2}, since=900.0, until=2000.0),
+        builders=(Machine(runner=None, id="b", profile="a b", addresses=("10.0.0.1",)),),
+    )
+    shown = dashboard(view)
+    assert shown["profile_runner_counts"]["linux"]["image_age"] == 60.0
+    assert shown["override"] == {
+        "counts": {"linux": 1},
+        "targets": {"linux": 2},
+        "since": 900.0,
+        "until": 2000.0,
+        "by": None,
+    }
+    [builder] = shown["builders"]
+    assert builder["screenshot_url"] == "/profile/a%20b/screenshot"
+    assert builder["ipv4_address"] == "10.0.0.1"
+    assert shown["reports"][0]["facts"]["image_age"] == 50.0
+    json.dumps(shown)
+
+
+def test_the_verdict_for_programs() -> None:
+    shown = dashboard(replace(EMPTY, reports=(report("libvirt", ok=False),)))
+    assert shown["verdict"] == {"level": "bad", "text": "Not well: libvirt: libvirt says"}
