@@ -36,6 +36,9 @@ async def test_an_older_reservation_that_cannot_be_taken_away_is_no_success(
         assert len(world.reserved()) == 6
         await world.released(runner)  # (a token that was refused is tried again after a minute)
         assert world.reserved() == []
+        before = world.calls()
+        await trio.sleep(100)
+        assert world.calls() == before
 
 
 @pytest.mark.parametrize(
