@@ -29,6 +29,9 @@ RETRY = 1.0  # seconds until a ledger that cannot be written is tried again
 TIMES = 1.0  # seconds between two looks at whose time is over
 SHARE = 9.0  # a look is followed by a rest of so many times its length, so that changes gather
 LONGEST_REST = 0.05  # seconds
+# Seconds that news may wait for the look that they cause: others want the loop just then, such as
+# who asked for what became news and has no answer yet. Cheap looks wait less.
+MOMENT = 0.01
 
 
 class Reconciler:
@@ -46,6 +49,7 @@ class Reconciler:
         self._written = True
         self._times_due = 0.0
         self._rows_wake: float | None = None  # when time alone changes a row
+        self._due: dict[int, tuple[Row, float]] = {}  # the same of each, as it was looked at
 
     async def run(self, nursery: trio.Nursery) -> None:
         """Reconcile for ever; what is started runs in `nursery`."""
@@ -53,11 +57,13 @@ class Reconciler:
             news = self._state.news
             began = trio.current_time()
             await self.once(nursery)
-            rest = min(LONGEST_REST, SHARE * (trio.current_time() - began))
-            await trio.sleep(rest if self._written else RETRY)
+            looked = trio.current_time()
+            rest = min(LONGEST_REST, SHARE * (looked - began)) if self._written else RETRY
             deadline = self._wake()
             with trio.move_on_at(self._state.clock.deadline(deadline)):
                 await news.wait()
+            moment = min(rest, MOMENT)
+            await trio.sleep_until(max(looked + rest, trio.current_time() + moment))
 
     async def once(self, nursery: trio.Nursery) -> None:
         """One look: time passes, jobs are forgotten, the plan is made, written and begun."""
@@ -103,12 +109,17 @@ class Reconciler:
             return False
         self._times_due = now + TIMES
         wake = math.inf
+        known, self._due = self._due, {}
         for runner_id, row in list(state.rows.items()):
-            profile = state.profiles.get(row.runner.profile)
-            after = state.apply(runner_id, Tick(profile)) or row
-            due = wakes(after, profile)
-            if due is not None and now < due < wake:
-                wake = due
+            seen = known.get(runner_id)
+            if seen is None or seen[0] is not row or seen[1] <= now:
+                profile = state.profiles.get(row.runner.profile)
+                after = state.apply(runner_id, Tick(profile)) or row
+                due = wakes(after, profile)
+                seen = after, math.inf if due is None else due
+            self._due[runner_id] = seen
+            if now < seen[1] < wake:
+                wake = seen[1]
         self._rows_wake = None if math.isinf(wake) else wake
         for name, demand in state.demand.items():
             state.demand[name] = settle(demand, now)

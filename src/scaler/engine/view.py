@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 def build(state: State) -> View:
     """The view of the state as it is now."""
-    counts: dict[str, Counter[str]] = {name: Counter() for name in state.profiles}
-    for row in state.rows.values():
-        counts.setdefault(row.runner.profile, Counter())[row.runner.state] += 1
+    runners = tuple([row.runner for row in state.rows.values()])
+    counts: dict[str, dict[str, int]] = {name: {} for name in state.profiles}
+    for (name, is_), count in Counter([(each.profile, each.state) for each in runners]).items():
+        if name in counts:
+            counts[name][is_] = count
     jobs = tuple(known.job for each in state.jobs.values() for known in each.values())
     return View(
         version=state.version,
@@ -34,14 +36,14 @@ def build(state: State) -> View:
                     demand=state.plan.demand.get(name, 0),
                     target=state.plan.targets.get(name, profile.target_count),
                     ceiling=0 if state.stopping else state.plan.ceilings.get(name, 0),
-                    counts=MappingProxyType(dict(counts[name])),
+                    counts=MappingProxyType(counts[name]),
                     why=state.plan.why.get(name, ""),
                 )
                 for name, profile in state.profiles.items()
             }
         ),
         jobs=jobs + tuple(state.finished),
-        runners=tuple(row.runner for row in state.rows.values()),
+        runners=runners,
         rooms=MappingProxyType(
             {plugin: tuple(rooms) for plugin, rooms in state.rooms.items() if rooms is not None}
         ),
@@ -66,7 +68,8 @@ def _override(active: Active) -> Override:
 def _waiting(state: State, jobs: tuple[Job, ...]) -> Mapping[tuple[str, str], str]:
     """Why each job that waits does."""
     coming: dict[str, list[Row]] = {}
-    for row in state.rows.values():
+    waits = any(job.state in ("offered", "assigned") for job in jobs)
+    for row in state.rows.values() if waits else ():
         if row.runner.state in (RunnerState.PLANNED, RunnerState.REGISTERED, RunnerState.BOOTING):
             coming.setdefault(row.runner.profile, []).append(row)
     why: dict[tuple[str, str], str] = {}
