@@ -126,7 +126,12 @@ def test_the_picture_of_a_job_uses_names_of_its_page() -> None:
 
 # --- dependencies ----------------------------------------------------------------------
 
-_MODULES = {"PyJWT": "jwt", "libvirt-python": "libvirt", "quart-trio": "quart_trio"}
+_MODULES = {
+    "PyJWT": "jwt",
+    "libvirt-python": "libvirt",
+    "prometheus-client": "prometheus_client",
+    "quart-trio": "quart_trio",
+}
 
 
 def distributions() -> Iterator[tuple[str, dict[str, Any]]]:
