@@ -33,7 +33,7 @@ def selector(world: World, answers: list[Any]) -> type[Any]:
             answer = answers.pop(0) if answers else None
             if isinstance(answer, Exception):
                 raise answer
-            return answer  # type: ignore[no-any-return]
+            return answer
 
     return Selector
 

@@ -29,8 +29,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST = 4 << 20  # bytes of one picture
 MOST = 64 << 20  # bytes of all that are kept
 REST = 1.0  # seconds until a machine is pictured anew
-# A rest is so many times what was seen of a picture's cost: that is 4 % of a core, and 5 % with what
-# is not seen, such as waking up.
+# A rest is so many times what was seen of a picture's cost: that is 4 % of a core, and 5 % with
+# what is not seen, such as waking up.
 SHARE = 24.0
 SHORTEST = 0.02  # seconds of a rest
 ROUND = 1.0  # seconds between two looks at which machines there are

@@ -151,7 +151,7 @@ class World:
             folder=folder,
             log=logging.LoggerAdapter(logging.getLogger(f"test.{name}")),
             stopping=self.stopping,
-            core=self.core,
+            core=self.core,  # type: ignore[arg-type]
         )
 
     def write_token(self, token: str) -> None:

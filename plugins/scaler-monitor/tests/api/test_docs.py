@@ -23,7 +23,8 @@ def text() -> str:
 
 
 def test_every_endpoint(text: str) -> None:
-    rows = re.findall(r"^\| `((?:GET|POST|DELETE) /\S*)` \| (yes|no|by setting) \|", text, re.MULTILINE)
+    row = r"^\| `((?:GET|POST|DELETE) /\S*)` \| (yes|no|by setting) \|"
+    rows = re.findall(row, text, re.MULTILINE)
     told = {f"{each.method} {each.path}": TOKEN[each.token] for each in table.ENDPOINTS}
     assert dict(rows) == told
     assert len(rows) == len(told)
