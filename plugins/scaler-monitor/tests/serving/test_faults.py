@@ -84,11 +84,11 @@ async def test_c49_a_client_may_break_off_at_any_byte(serving: Any, how: str, ca
 async def test_c49_who_does_not_end_a_head_is_dropped(
     serving: Any, monkeypatch: Any, said: bytes
 ) -> None:
-    monkeypatch.setattr(connection, "KEEP_ALIVE", 0.4)
+    monkeypatch.setattr(connection, "KEEP_ALIVE", 1.0)
     async with serving() as served:
         async with await served.connect() as stream:
             await stream.send_all(said)
-            with trio.fail_after(2):
+            with trio.fail_after(4):
                 heard = await left(stream)
         assert heard.count(b"HTTP/1.1") == said.count(b"\r\n\r\n")
         assert await healthy(served)
@@ -97,7 +97,7 @@ async def test_c49_who_does_not_end_a_head_is_dropped(
 async def test_c49_a_dripping_head_has_no_more_time_than_a_silent_one(
     serving: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(connection, "KEEP_ALIVE", 0.4)
+    monkeypatch.setattr(connection, "KEEP_ALIVE", 1.0)
     async with serving() as served:
         sent = 0
         async with await served.connect() as stream:
@@ -106,7 +106,7 @@ async def test_c49_a_dripping_head_has_no_more_time_than_a_silent_one(
                     await stream.send_all(b"x")
                     sent += 1
                     await trio.sleep(0.02)
-        assert sent < 60
+        assert sent < 100
 
 
 async def test_c49_a_slow_body_is_a_408(serving: Any, monkeypatch: Any) -> None:
