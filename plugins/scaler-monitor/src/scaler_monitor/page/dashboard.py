@@ -161,20 +161,22 @@ def runner(each: Runner, labels: Iterable[str] | None = None) -> dict[str, Any]:
 
 def rooms(view: View) -> list[dict[str, Any]]:
     """Every room with what may be used in all and what its runners use."""
-    used: dict[tuple[str, str], Counter[str]] = {}
+    used: dict[tuple[str, str], dict[str, int]] = {}
     for each in view.runners:
-        if each.state is not RunnerState.GONE and each.resources:
-            used.setdefault((each.provisioner, each.room), Counter()).update(each.resources)
+        if each.state is not RunnerState.GONE:
+            room = used.setdefault((each.provisioner, each.room), {})
+            for name, amount in each.resources.items():
+                room[name] = room.get(name, 0) + amount
     return [
         {
             "plugin": plugin,
-            "name": room.name,
-            "state": room.state,
-            "total": dict(room.total),
-            "used": dict(used.get((plugin, room.name), ())),
+            "name": each.name,
+            "state": each.state,
+            "total": dict(each.total),
+            "used": used.get((plugin, each.name), {}),
         }
         for plugin, found in view.rooms.items()
-        for room in found
+        for each in found
     ]
 
 

@@ -12,6 +12,7 @@
   const live = document.getElementById("live");
   const icon = document.getElementById("icon");
   const known = new Map(); // a part's text, as it came last
+  const titled = new WeakMap(); // the moment that a time's title tells
   let skew = 0; // seconds that the server's clock is ahead of ours
   let heard = performance.now();
   let etag = "";
@@ -101,8 +102,10 @@
       ? until - now < 1 ? "now" : `in ${span(until - now)}`
       : `${span(now - since)}${ago}`;
     if (node.textContent !== text) node.textContent = text;
-    const title = new Date((since ?? until) * 1000).toLocaleString();
-    if (node.title !== title) node.title = title;
+    const moment = since ?? until;
+    if (titled.get(node) === moment) return; // writing out a date is dear
+    titled.set(node, moment);
+    node.title = new Date(moment * 1000).toLocaleString();
   }
 
   const inside = (node) => {
@@ -169,7 +172,8 @@
 
   skew = Number(document.getElementById("told").dataset.time) - Date.now() / 1000;
   etag = document.getElementById("told").dataset.etag;
-  setInterval(() => { say(); ages(); }, 1000);
+  setInterval(() => { say(); if (!document.hidden) ages(); }, 1000);
+  addEventListener("visibilitychange", ages);
   addEventListener("pagehide", () => stream.close());
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
   ages();
