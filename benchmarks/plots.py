@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench import results
+from monitor import GUEST_MS
 
 try:
     import matplotlib as mpl
@@ -153,6 +154,29 @@ def hooks(found: dict[str, Any]) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
+def monitor(found: dict[str, Any]) -> None:
+    """What a reserved runner costs by the number of runners, beside Servo's monitor."""
+    axes = _axes(7.2, 3.8)
+    kinds = (("github", "take", BLUE, "a take, all of it"),
+             ("instant", "take", ORANGE, "without GitHub"),
+             ("bare", "take", GREEN, "without GitHub and the disk"),
+             ("github", "empty", GREY, "an empty request"))  # fmt: skip
+    sizes: list[int] = []
+    for kind, key, colour, label in kinds:
+        rows = [row for row in found["takes"] if row["kind"] == kind]
+        sizes = [row["runners"] for row in rows]
+        axes.plot(sizes, [row[key] for row in rows], "o-", ms=4, color=colour, label=label)
+    axes.plot(sizes, [GUEST_MS * size for size in sizes], "--", color=RED, label="Servo's monitor")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.minorticks_off()
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_formatter("{x:,g}")
+    axes.set_xlabel("runners (logarithmic)")
+    axes.set_ylabel("ms until the answer\n(logarithmic)")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
 def _axes(width: float, height: float) -> Any:
     return plt.subplots(figsize=(width, height))[1]
 
@@ -162,6 +186,7 @@ def main() -> int:
         "burst": burst,
         "growth": growth,
         "hooks": hooks,
+        "monitor": monitor,
     }
     mpl.use("svg")
     for name, draw in drawings.items():

@@ -20,6 +20,7 @@ from typing import Any
 import growth
 import hooks
 import ledger
+import monitor
 import plan
 import requests
 import start
@@ -31,7 +32,8 @@ PAGES = (
     HERE / "plan.md",
     HERE.parent / "docs" / "explanation" / "transport.md",
 )
-SOURCES = ("burst", "plan", "start", "hooks", "ledger", "growth", "transport", "requests")
+SOURCES = ("burst", "plan", "start", "hooks", "ledger", "growth", "transport", "requests",
+           "monitor")  # fmt: skip
 NOTHING = "*No figures yet.*"
 BURST = ["flow", "jobs", "delay, ms", "**all started, s**", "min–max, s", "must, s",
          "hoped for, s", "floor, s", "listener, s", "listener ÷ scaler", "median job, s",
@@ -204,6 +206,16 @@ def _without_jobs(found: dict[str, Any]) -> str:
     return f"{shown}\n\n{reached([Aim(*aim) for aim in requests.idle_aims(found)], found)}"
 
 
+def _takes(found: dict[str, Any]) -> str:
+    return results.table(monitor.TAKES_HEAD, [monitor.take_cells(row) for row in found["takes"]])
+
+
+def _pages(found: dict[str, Any]) -> str:
+    shown = results.table(monitor.DATA_HEAD, [monitor.data_cells(row) for row in found["data"]])
+    aims = reached([Aim(*aim) for aim in monitor.aims(found)], found)
+    return f"{shown}\n\n{monitor.rest(found)}\n\n{aims}"
+
+
 def _hooks(found: dict[str, Any]) -> str:
     counts = [str(count) for count in found["counts"]]
     rows = [
@@ -233,6 +245,8 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "growth": ("growth", _growth),
     "requests per job": ("requests", _per_job),
     "requests while idle": ("requests", _without_jobs),
+    "monitor takes": ("monitor", _takes),
+    "monitor pages": ("monitor", _pages),
     "transport": ("transport", _transport),
     "transport burst": ("transport", _connected),
     **{f"{n} machine": (n, machine) for n in SOURCES},

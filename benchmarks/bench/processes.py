@@ -159,7 +159,7 @@ def hub(**options: object) -> Iterator[Hub]:
     """A stand-in for as long as the block lasts; options as on its command line."""
     words = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
     command = [sys.executable, str(HERE / "hub.py"), *words]
-    with _process(command, stdout=subprocess.PIPE) as process:
+    with started(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         facts = {}
         for line in iter(process.stdout.readline, b""):
@@ -221,7 +221,7 @@ def scaler(
         command = [sys.executable, *launcher, *command[3:]]
     with (
         (folder / "log").open("wb") as log,
-        _process(command, stderr=log, stdout=log, env={"BENCH_TOKEN": where.token}) as process,
+        started(command, stderr=log, stdout=log, env={"BENCH_TOKEN": where.token}) as process,
     ):
         yield Scaler(process, folder)
 
@@ -278,9 +278,10 @@ def stopping_on_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _process(
+def started(
     command: list[str], *, env: Mapping[str, str] | None = None, **streams: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with the block, whatever happens; `env` is beside our own environment."""
     # A group of its own, so that Ctrl-C ends the benchmark, which then ends this in order; should
     # the benchmark be killed, the kernel ends it
     tied = [*TIED, *command] if shutil.which(TIED[0]) else command
