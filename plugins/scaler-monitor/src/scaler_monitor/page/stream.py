@@ -40,6 +40,7 @@ class Hub:
         self._now: Fragment | None = None
         self._number = 0  # of the fragment
         self._step = b""  # the event from the fragment before
+        self._whole = b""  # the event for who has seen none, once somebody needs it
         self._ended = False
 
     @property
@@ -70,7 +71,7 @@ class Hub:
                 if self._now is not None and seen != self._number:
                     follows = seen == self._number - 1
                     seen = self._number
-                    yield self._step if follows and self._step else event(self._now, None)
+                    yield self._step if follows and self._step else self._all()
                     continue
                 waited = True
                 with trio.move_on_after(BEAT):
@@ -91,9 +92,15 @@ class Hub:
             if before is None or made.etag != before.etag:
                 self._step = b"" if before is None else event(made, before)
                 self._now = made
+                self._whole = b""
                 self._number += 1
                 self._tell()
             await self._changed()
+
+    def _all(self) -> bytes:
+        assert self._now is not None
+        self._whole = self._whole or event(self._now, None)
+        return self._whole
 
     def _tell(self) -> None:
         self._news.set()
