@@ -10,6 +10,7 @@ from quart import Quart, Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
+from scaler_monitor import limits
 from scaler_monitor.api import (
     guests,
     health,
@@ -29,7 +30,6 @@ from scaler_monitor.site import Door, Site
 if TYPE_CHECKING:
     import logging
 
-BODY_LIMIT = 64 << 10  # bytes of a request's body; nothing asks for one
 BODY_TIMEOUT = 10  # seconds that it may take to come
 
 _ROUTES = {
@@ -46,7 +46,7 @@ def build(site: Site, door: Door = Door.PEOPLE) -> Quart:
     site = replace(site, door=door)
     app = QuartTrio("scaler_monitor", static_folder=None)
     app.config.update(
-        MAX_CONTENT_LENGTH=BODY_LIMIT,
+        MAX_CONTENT_LENGTH=limits.BODY,
         BODY_TIMEOUT=BODY_TIMEOUT,
         RESPONSE_TIMEOUT=None,  # the connection has a deadline for every piece of an answer
         PROVIDE_AUTOMATIC_OPTIONS=False,

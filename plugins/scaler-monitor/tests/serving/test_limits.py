@@ -11,7 +11,7 @@ import trio
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scaler_monitor import app
+from scaler_monitor import limits
 from scaler_monitor.serving import strict
 
 GIB = 1 << 30
@@ -80,7 +80,7 @@ async def test_c50_heads_beyond_bounds_are_told_why(serving: Any, ended: bool) -
         assert (await client.get("/healthz", headers={"X": "x" * 15_000})).status_code == 200
 
 
-@pytest.mark.parametrize("size", [app.BODY_LIMIT + 1, 1 << 20, GIB, 10**19])
+@pytest.mark.parametrize("size", [limits.BODY + 1, 1 << 20, GIB, 10**19])
 @pytest.mark.parametrize("expecting", [b"", b"Expect: 100-continue\r\n"])
 async def test_c50_a_claimed_length_is_refused_before_it_comes(
     serving: Any, size: int, expecting: bytes
@@ -140,11 +140,11 @@ async def test_c50_a_gibibyte_that_keeps_coming_is_cut_off_and_never_kept(
 
 async def test_c50_a_body_within_bounds_is_taken(serving: Any) -> None:
     async with serving() as served, served.client() as client:
-        for size in (0, 1, app.BODY_LIMIT):
+        for size in (0, 1, limits.BODY):
             response = await client.post("/nope", content=b"x" * size)
             assert response.status_code == 404
 
         async def chunks() -> Any:
-            yield b"x" * app.BODY_LIMIT
+            yield b"x" * limits.BODY
 
         assert (await client.post("/nope", content=chunks())).status_code == 404

@@ -17,6 +17,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
 
 from scaler_monitor.serving.connection import Connection, Stream
+from scaler_monitor.serving.guarded import Guarded
 from scaler_monitor.serving.protocol import refusal
 from scaler_monitor.serving.proxies import normalised
 
@@ -95,7 +96,7 @@ class Server:
             outer.cancel_scope.cancel()
 
     def _handler(self, opening: Opening) -> Any:
-        app = wrap_app(_Shielded(opening.app), self._config.wsgi_max_body_size, "asgi")
+        app = wrap_app(Guarded(opening.app), self._config.wsgi_max_body_size, "asgi")
 
         async def handle(stream: trio.SocketStream) -> None:
             address = _peer(stream)
@@ -152,22 +153,3 @@ def _over(stream: trio.SocketStream, certificate: Certificate | None) -> Stream:
     if certificate is None:
         return stream
     return trio.SSLStream(stream, certificate.context, server_side=True, https_compatible=True)
-
-
-class _Shielded:
-    """Lets the last part of an answer out, although the request's own task is being cancelled.
-
-    quart-trio 0.12 cancels a request when hypercorn ends it, in the middle of hypercorn's own end;
-    the task and its socket would stay for ever.
-    """
-
-    def __init__(self, app: Quart) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def send_whole(message: Any) -> None:
-            last = message["type"] == "http.response.body" and not message.get("more_body")
-            with trio.CancelScope(shield=last):
-                await send(message)
-
-        await self._app(scope, receive, send_whole)

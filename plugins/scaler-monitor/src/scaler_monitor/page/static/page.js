@@ -15,6 +15,7 @@
   const titled = new WeakMap(); // the moment that a time's title tells
   let skew = 0; // seconds that the server's clock is ahead of ours
   let heard = performance.now();
+  let title = document.title;
   let etag = "";
   let timer = 0;
   let stream = null;
@@ -71,10 +72,10 @@
   }
 
   function show(news) {
+    title = news.title;
     hear();
     skew = news.time - Date.now() / 1000;
     for (const [name, text] of Object.entries(news.parts)) put(name, text);
-    if (document.title !== news.title) document.title = news.title;
     const href = `assets/${news.level}.svg`;
     if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
     dashboard.dataset.version = news.version;
@@ -101,7 +102,7 @@
     const text = since === undefined
       ? until - now < 1 ? "now" : `in ${span(until - now)}`
       : `${span(now - since)}${ago}`;
-    if (node.textContent !== text) node.textContent = text;
+    write(node, text);
     const moment = since ?? until;
     if (titled.get(node) === moment) return; // writing out a date is dear
     titled.set(node, moment);
@@ -124,14 +125,22 @@
     say();
   }
 
+  // The age stands beside the word that is read out: that would go on every second.
   function say() {
     const quiet = Math.floor((performance.now() - heard) / 1000);
     const lost = quiet >= SILENT;
-    const text = lost ? `not live: last update ${span(quiet)} ago` : timer ? "live, asking" : "live";
+    const [word, age] = live.children;
+    write(word, lost ? "not live" : timer ? "live, asking" : "live");
+    write(age, lost ? `: last update ${span(quiet)} ago` : "");
     live.classList.toggle("is-lost", lost);
     live.classList.toggle("is-live", !lost);
     document.body.classList.toggle("is-stale", lost);
-    if (live.textContent !== text) live.textContent = text;
+    const shown = lost ? `not live · ${title}` : title;
+    if (document.title !== shown) document.title = shown;
+  }
+
+  function write(node, text) {
+    if (node.textContent !== text) node.textContent = text;
   }
 
   async function ask() {
