@@ -14,6 +14,7 @@ import trio.testing
 from quart import has_request_context
 
 from scaler import Job, Report, Runner, RunnerState
+from scaler_monitor import limits
 from scaler_monitor.plugin import Monitor
 
 QUICK = 1.0  # seconds that an end may take
