@@ -61,6 +61,9 @@ def test_a_server_that_is_gone_is_told_and_one_that_is_back_too(eyes: Eyes, serv
     served.__exit__()
     eyes.until(lambda: eyes.text("#live").startswith("not live: last update"), "it says so", 20)
     assert "ago" in eyes.text("#live")
+    assert eyes.driver.title == "not live · well · host-1 · scaler"
+    well = eyes.run("return getComputedStyle(document.querySelector('.verdict')).color")
+    assert well == eyes.run("return getComputedStyle(document.querySelector('h1 .quiet')).color")
     with served.again() as back:
         assert back.url == served.url
         eyes.until(lambda: eyes.text("#live").startswith("live"), "it is live again", 40)
