@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import libvirt
@@ -10,7 +11,7 @@ import pluggy
 import pytest
 import trio
 
-from scaler import NoRoom, hooks
+from scaler import NoRoom, Unavailable, hooks
 from scaler_libvirt import driver
 from scaler_libvirt.domain import Identity, Shape, build, digest, domain_name, new_uuid
 from scaler_libvirt.plugin import Libvirt
@@ -70,8 +71,10 @@ async def test_a_machines_life(someone: Any, serving: Any, runner: Any, registra
         assert (await listener.stopped(machine.id)).why == "destroyed"
         assert await plugin.list_machines() == []
         await plugin.destroy_runner(one)  # gone is gone
-        with pytest.raises(LookupError, match="gone"):
+        with pytest.raises(Unavailable, match="is gone from host local"):  # no fault of the plugin
             await plugin.screenshot(machine)
+        with pytest.raises(Unavailable, match="no host 'elsewhere'"):
+            await plugin.screenshot(replace(machine, room="elsewhere"))
         assert "test" in names(someone)
 
 

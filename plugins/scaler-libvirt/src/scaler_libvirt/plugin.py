@@ -149,13 +149,17 @@ class Libvirt:
 
     @hookimpl
     async def screenshot(self, machine: Machine) -> bytes:
-        """A PNG of the machine's screen, taken now."""
+        """A PNG of the machine's screen, taken now.
+
+        Raises:
+            Unavailable: There is none: the machine may have gone a moment ago.
+        """
         host = self._hosts.get(machine.room)
         if host is None:
-            raise LookupError(f"{machine.id}: there is no host {machine.room!r}")
+            raise Unavailable(f"{machine.id}: there is no host {machine.room!r} any more")
         png = await host.screenshot(machine.id)
         if png is None:
-            raise LookupError(f"{machine.id} is gone from host {host.name}")
+            raise Unavailable(f"{machine.id} is gone from host {host.name}")
         return png
 
     def _room(self, runner: Runner) -> Host:
