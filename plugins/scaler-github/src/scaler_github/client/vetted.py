@@ -8,8 +8,8 @@ Three cases, by the API that told it:
 - An Enterprise Server: its storage may be anybody's, so the host is free: https, at a public
   address, or at the server's own name wherever that leads. A store of its own inside a private
   network is not fetched from.
-- An API on the loopback, as the simulator's: the loopback alone, with plain http where the API
-  itself is asked so.
+- An API on the loopback: the loopback alone, so that what a local program answers leads nowhere
+  else; with plain http where the API itself is asked so.
 
 What a name leads to is looked up once; all of its addresses must do, and the connection is made to
 one of those. Where a proxy looks names up, only the hosts are left to go by: GitHub's own, and the
