@@ -10,6 +10,7 @@ import hashlib
 import mimetypes
 import os
 import stat
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 THREADS = 8  # that read files at once
 CHUNK = 256 << 10  # bytes that are read, and kept for each request, at once
+PATIENCE = 10.0  # seconds that opening, or a chunk, may take: a file server may never answer
+AGAIN = 5.0  # seconds after which to ask again, where it took longer
 
 
 def routes(site: Site) -> Blueprint:
@@ -42,7 +45,14 @@ def routes(site: Site) -> Blueprint:
         async def serve(path: str, folder: Any = folder) -> Response:
             name = inside(path, dotfiles=folder.dotfiles)
             opening = partial(_open, folder.path, name)
-            opened = await trio.to_thread.run_sync(opening, limiter=limiter)
+            try:
+                with trio.fail_after(PATIENCE):
+                    opened = await trio.to_thread.run_sync(
+                        opening, abandon_on_cancel=True, limiter=limiter
+                    )
+            except trio.TooSlowError:
+                text = "the file cannot be read now"
+                raise Failure(503, "not-ready", text, retry_after=AGAIN) from None
             if opened is None:
                 raise _missing()
             return await _response(opened, limiter)
@@ -68,11 +78,45 @@ def inside(path: str, *, dotfiles: bool) -> tuple[str, ...]:
     return parts
 
 
+class _File:
+    """An open file. A thread that is given up may be reading it: then that one closes it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._used = threading.Lock()
+        self._over = False
+
+    def read(self, size: int, at: int) -> bytes:
+        """So many bytes from there on. Blocks."""
+        try:
+            with self._used:
+                if self._descriptor < 0:
+                    raise OSError("the file is closed already")
+                return os.pread(self._descriptor, size, at)
+        finally:
+            if self._over:
+                self.close()
+
+    def close(self) -> None:
+        """Let go of it, now or once it is read no longer; waits for nobody."""
+        self._over = True
+        if self._used.acquire(blocking=False):
+            try:
+                descriptor, self._descriptor = self._descriptor, -1
+                if descriptor >= 0:
+                    os.close(descriptor)
+            finally:
+                self._used.release()
+
+    def __del__(self) -> None:
+        self.close()  # an answer that was never sent, or whom nobody waits for any more
+
+
 @dataclass
 class _Opened:
     """A file that is open, and what is told of it."""
 
-    descriptor: int
+    file: _File
     name: str
     size: int
     changed: float
@@ -83,7 +127,7 @@ class _Body(ResponseBody):
     """A file's bytes, read by threads, a chunk at a time: no more of it is ever in memory."""
 
     def __init__(self, opened: _Opened, limiter: trio.CapacityLimiter) -> None:
-        self._descriptor = opened.descriptor
+        self._file = opened.file
         self._size = opened.size
         self._limiter = limiter
         self.begin = 0
@@ -102,9 +146,14 @@ class _Body(ResponseBody):
         wanted = min(CHUNK, self.end - self.begin)
         if wanted <= 0:
             raise StopAsyncIteration
-        chunk = await trio.to_thread.run_sync(
-            os.pread, self._descriptor, wanted, self.begin, limiter=self._limiter
-        )
+        reading = partial(self._file.read, wanted, self.begin)
+        try:
+            with trio.fail_after(PATIENCE):
+                chunk = await trio.to_thread.run_sync(
+                    reading, abandon_on_cancel=True, limiter=self._limiter
+                )
+        except trio.TooSlowError:
+            raise OSError(f"a file could not be read within {PATIENCE:g} s") from None
         if not chunk:  # it became shorter: what was promised cannot be sent
             raise OSError("a file became shorter while it was sent")
         self.begin += len(chunk)
@@ -121,12 +170,7 @@ class _Body(ResponseBody):
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def __del__(self) -> None:
-        self.close()  # an answer that was never sent
+        self._file.close()
 
 
 def _open(folder: Path, name: tuple[str, ...]) -> _Opened | None:
@@ -144,7 +188,7 @@ def _open(folder: Path, name: tuple[str, ...]) -> _Opened | None:
                 kept, descriptor = descriptor, -1
                 seen = f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}"
                 etag = hashlib.sha256(seen.encode()).hexdigest()[:32]
-                return _Opened(kept, name[-1], found.st_size, found.st_mtime, etag)
+                return _Opened(_File(kept), name[-1], found.st_size, found.st_mtime, etag)
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
