@@ -11,7 +11,15 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from scaler import Busy, Refused, Reservation, RunnerState, Unavailable
+from scaler import (
+    Busy,
+    Profile,
+    Refused,
+    Reservation,
+    RunnerState,
+    SettingsError,
+    Unavailable,
+)
 
 World = Any
 Reserve = Callable[..., Reservation]
@@ -50,6 +58,36 @@ async def test_an_older_reservation_does_not_stay(
     assert sorted(world.reserved()) == sorted([WANTED[0].replace("u", "U"), *WANTED[1:]])
     await world.github.reserve_runner(runner, reserve("u-1"))  # GitHub keeps how it was written
     assert len(world.reserved()) == 3
+
+
+async def test_a_profiles_own_label_is_none_of_a_reservation(
+    world: World, reserve: Reserve, autojump_clock: MockClock
+) -> None:
+    own = ("reserved-gpu", "Reserved-Forest")
+    world.profiles["bench"] = replace(world.profiles["bench"], labels=own)
+    world.build()
+    runner = await world.registered(state=RunnerState.IDLE)
+    await world.listed()  # the first list after a start takes away what a crash has left
+    await world.github.reserve_runner(runner, reserve("u-0"))
+    await world.github.reserve_runner(runner, reserve())
+    assert sorted(world.labels()) == sorted(["self-hosted", *own, *WANTED])
+    await world.github.reserve_runner(runner, None)
+    assert world.labels() == ["self-hosted", *own]
+
+
+@pytest.mark.parametrize("label", ["reserved-for:me", "Reserved-Since:x", "reserved-by:"])
+async def test_a_profiles_label_that_looks_like_a_reservations_is_refused(
+    world: World, label: str
+) -> None:
+    labels = ("bench", label)
+    world.profiles["linux"] = Profile(name="linux", labels=labels, source="actions-queue")
+    world.own["linux"] = world.own["bench"]
+    world.build()  # those of a queue are nobody's business here
+    world.profiles["bench"] = replace(world.profiles["bench"], labels=labels)
+    with pytest.raises(SettingsError) as caught:
+        world.build()
+    [problem] = caught.value.problems
+    assert problem.startswith(f'profiles.bench.labels: found "{label}", wanted none that begins')
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from scaler_github.client.runners import RestRunners
 
 FIRST = "self-hosted"  # GitHub adds no label by itself
-_RESERVED = "reserved-"
+_FOR, _SINCE, _BY = "reserved-for:", "reserved-since:", "reserved-by:"
+_RESERVED = (_FOR, _SINCE, _BY)
 
 
 def of_profile(labels: Iterable[str]) -> list[str]:
@@ -27,10 +28,17 @@ def of_profile(labels: Iterable[str]) -> list[str]:
 def of_reservation(reservation: Reservation) -> list[str]:
     """The labels of a reserved runner, beside its own."""
     return [
-        f"reserved-for:{reservation.unique_id}",
-        f"reserved-since:{int(reservation.since)}",
-        f"reserved-by:{reservation.qualified_repo}/actions/runs/{reservation.run_id}",
+        f"{_FOR}{reservation.unique_id}",
+        f"{_SINCE}{int(reservation.since)}",
+        f"{_BY}{reservation.qualified_repo}/actions/runs/{reservation.run_id}",
     ]
+
+
+def check(place: str, labels: Iterable[str]) -> list[str]:
+    """What is wrong with a profile's own labels: one that looks like a reservation's is deleted."""
+    wanted = f"wanted none that begins with {', '.join(_RESERVED[:-1])} or {_RESERVED[-1]}"
+    why = "scaler puts and deletes those itself; call it something else"
+    return [f'{place}: found "{label}", {wanted}: {why}' for label in reserved(labels)]
 
 
 async def settle(runners: RestRunners, number: int, wanted: list[str], there: list[str]) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from scaler import Busy, Message, Refused, Registration, RunnerState, Unavailable
+from scaler import Busy, Message, Refused, Registration, RunnerState, SettingsError, Unavailable
 from scaler_github.client import GitHubError, Kind
 from scaler_github.gathered import gathered
 from scaler_github.outcomes import outcomes
@@ -26,11 +26,24 @@ _LONGEST = 30.0  # seconds until what could not be announced is announced again,
 
 
 class Registrar:
-    """Registers, lists, reserves and removes."""
+    """Registers, lists, reserves and removes.
+
+    Raises:
+        SettingsError: A profile's label would be taken for a reservation's.
+    """
 
     def __init__(self, context: Context[Any, Any], accounts: Accounts) -> None:
         self._context = context
         self._accounts = accounts
+        problems = [
+            problem
+            for profile in self._profiles()
+            for problem in labels.check(
+                f"profiles.{profile}.labels", context.profiles[profile].labels
+            )
+        ]
+        if problems:
+            raise SettingsError(problems)
         self._background = Background(context.log)
         self._desks = {
             account.name: Desk(context, account, self._background) for account in accounts
