@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from trio.testing import MockClock
 
 from scaler import Refused, Unavailable, hookimpl
@@ -57,11 +58,31 @@ async def test_selectors_decide_once_for_all_who_ask_the_same(
         async with trio.open_nursery() as nursery:
             for _ in range(5):
                 nursery.start_soon(ask)
-            await trio.sleep(0.5)
-            with pytest.raises(Refused, match="unique_id"):
-                await world.contexts["queue"].select(request(run_id="10"))
         assert found == [Selection(profile="linux", count=1)] * 5
         assert world.count("select") == 1
+
+
+async def test_who_asks_with_an_id_that_is_not_its_own_holds_nobody_up(
+    autojump_clock: MockClock, world: World, labels: Labels
+) -> None:
+    mine = Selection(profile="linux", count=1)
+    world.plugins["proof"] = selector(world, [Refused("artifact-not-found"), mine])
+    found: list[Selection] = []
+
+    async def stranger() -> None:
+        with pytest.raises(Refused, match="artifact-not-found"):
+            await world.contexts["queue"].select(request(run_id="666"))
+
+    async def ask() -> None:
+        found.append(await world.contexts["queue"].select(request()))
+
+    async with idle(world, 1):
+        world.script["select"] = [lambda: None]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stranger)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(ask)
+        assert found == [mine]
 
 
 async def test_d4_who_was_given_runners_is_not_asked_for_a_proof_again(

@@ -14,6 +14,8 @@ from scaler.model.row import Retire, Seen, Unreserve
 from scaler.records import Registration, RunnerState
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from scaler.engine.state import State
     from scaler.model.row import Row
 
@@ -25,11 +27,16 @@ UNKNOWN = 60.0  # seconds that a reservation lasts where its profile is not in t
 
 
 class Releasing:
-    """Takes back. A runner is idle again only when it looks so to workflows, too."""
+    """Takes back. A runner is idle again only when it looks so to workflows, too.
 
-    def __init__(self, state: State, nursery: trio.Nursery) -> None:
+    Args:
+        making: Runners whose reservation is not given yet: it cannot lapse.
+    """
+
+    def __init__(self, state: State, nursery: trio.Nursery, making: Container[int]) -> None:
         self._state = state
         self._nursery = nursery
+        self._making = making
         self._under_way: set[int] = set()
 
     def begin(self, runner_id: int, reason: str) -> None:
@@ -48,6 +55,9 @@ class Releasing:
             for runner_id in list(self._state.index.reserved):
                 row = self._state.rows[runner_id]
                 if runner_id in self._under_way:
+                    continue
+                if runner_id in self._making:
+                    due = min(due, now + 1.0)
                     continue
                 ends = row.entered + self._timeout(row)
                 if ends <= now:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from copy import copy
 from typing import TYPE_CHECKING
 
 import trio
 
+from scaler.engine.asking import Asking, ShortError
 from scaler.engine.releasing import Releasing
 from scaler.engine.selecting import Selecting
 from scaler.errors import Busy, HookFault, Outcome, Refused, Unavailable
 from scaler.hooks import SPEC
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.evolve import evolve
-from scaler.model.grant import KEPT, Grant, begun
+from scaler.model.grant import KEPT, Grant
 from scaler.model.row import Reserve, Seen
-from scaler.records import Registration
+from scaler.records import Registration, RunnerState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scaler.engine.state import State
+    from scaler.model.row import Row
     from scaler.records import Reservation, Runner, Selection, SelectionRequest
 
 log = logging.getLogger("scaler.reserving")
@@ -29,7 +32,11 @@ log = logging.getLogger("scaler.reserving")
 ROUNDS = 4  # tries with other runners, where some turn out to be busy
 ANSWER = 60.0  # seconds for what was begun to come to its end: more than all rounds take
 AGAIN = 5.0  # seconds after which it may be worth asking again
+RETRY = 1.0  # seconds until a ledger that cannot be written is tried again
 SWEEP = 3600.0  # seconds between two looks for answers that need not be kept any longer
+
+
+_PROMISED = (RunnerState.RESERVED, RunnerState.BUSY)
 
 
 class Reserving:
@@ -41,18 +48,23 @@ class Reserving:
     def __init__(self, state: State, nursery: trio.Nursery) -> None:
         self._state = state
         self._nursery = nursery
-        self._releasing = Releasing(state, nursery)
+        self._making: set[int] = set()  # runners that are marked, and not given yet
+        self._releasing = Releasing(state, nursery, self._making)
         self._selecting = Selecting(state, nursery, self._known)
-        self._asking: dict[str, _Asking] = {}  # by unique_id: what is not answered yet
-        self._lines: dict[str, deque[_Asking]] = {}  # by profile: who waits for runners
+        self._asking: dict[str, Asking] = {}  # by unique_id: what is not answered yet
+        self._lines: dict[str, deque[Asking]] = {}  # by profile: who waits for runners
         self._queued = trio.Event()
+        # (found out now: others may be marked before `run` has its turn)
+        self._left = [each for each in state.index.reserved if not self._is_given(each)]
+
+    def _is_given(self, runner_id: int) -> bool:
+        reservation = self._state.rows[runner_id].runner.reservation
+        return reservation is not None and reservation.unique_id in self._state.grants
 
     async def run(self) -> None:
         """Take back what a crash left half done; then what is not used, and serve those in line."""
-        for runner_id in list(self._state.index.reserved):
-            reservation = self._state.rows[runner_id].runner.reservation
-            if reservation is None or reservation.unique_id not in self._state.grants:
-                self._releasing.begin(runner_id, "its reservation was not completed")
+        for runner_id in self._left:
+            self._releasing.begin(runner_id, "its reservation was not completed")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._releasing.run, name="reservations lapse")
             nursery.start_soon(self._sweep, name="old grants")
@@ -115,35 +127,35 @@ class Reserving:
         if selection.count > most:
             raise Refused("too-many", f"{profile.name} never has more than {most} runners")
 
-    def _ask(self, selection: Selection, reservation: Reservation, wait: float) -> _Asking | None:
+    def _ask(self, selection: Selection, reservation: Reservation, wait: float) -> Asking | None:
         """Begin, or stand in line; None where there is neither enough nor a wait."""
-        asking = _Asking(selection, reservation)
+        asking = Asking(selection, reservation)
         line = self._lines.get(selection.profile)
         if line or not self._begin(asking):
             if wait <= 0:
                 return None
-            self._lines.setdefault(selection.profile, deque()).append(asking)
-            self._queued.set()
+            self._line_up(asking)
         self._asking[reservation.unique_id] = asking
         return asking
 
-    async def _answer(self, asking: _Asking, wait: float) -> tuple[Runner, ...]:
+    async def _answer(self, asking: Asking, wait: float) -> tuple[Runner, ...]:
         """Wait for what was begun; who stands in line alone leaves it when the wait is over."""
+        until = trio.current_time() + max(0.0, wait)
+        asking.until = max(asking.until, until)
         asking.callers += 1
         try:
-            if not asking.begun:
-                with trio.move_on_after(max(0.0, wait)):
-                    await asking.turn.wait()
-            if asking.begun:
-                with trio.move_on_after(ANSWER):
-                    await asking.done.wait()
+            while not asking.done:
+                with trio.move_on_at(until + ANSWER if asking.begun else until) as late:
+                    await asking.news.wait()
+                if late.cancelled_caught:
+                    break
         finally:
             asking.callers -= 1
-            if not asking.callers and not asking.begun:
+            if not asking.callers and asking.waits:
                 self._leave(asking)
         if asking.error is not None:
-            raise asking.error
-        if asking.done.is_set():
+            raise copy(asking.error)  # each caller its own: it collects where it went through
+        if asking.done:
             return asking.runners
         if asking.begun:
             raise Unavailable("it took too long", AGAIN)
@@ -151,9 +163,11 @@ class Reserving:
             return ()
         raise Unavailable(f"not so many runners of {asking.selection.profile} are idle", AGAIN)
 
-    def _leave(self, asking: _Asking) -> None:
-        self._lines[asking.selection.profile].remove(asking)
+    def _leave(self, asking: Asking) -> None:
+        profile = asking.selection.profile
+        self._lines[profile].remove(asking)
         self._asking.pop(asking.reservation.unique_id, None)
+        self._serve(profile)  # it may have been all that held up the others
 
     # -- lines
 
@@ -161,36 +175,53 @@ class Reserving:
         """First come, first served, in each profile; nobody is overtaken."""
         while True:
             news = self._state.news
-            for profile, line in list(self._lines.items()):
-                while line and self._begin(line[0]):
-                    line.popleft()
-                if not line:
-                    del self._lines[profile]
+            for profile in list(self._lines):
+                self._serve(profile)
             if self._lines:
                 await news.wait()
             else:
                 self._queued = trio.Event()
                 await self._queued.wait()
 
+    def _serve(self, profile: str) -> None:
+        line = self._lines[profile]
+        while line and self._begin(line[0]):
+            line.popleft()
+        if not line:
+            del self._lines[profile]
+
+    def _line_up(self, asking: Asking, *, first: bool = False) -> None:
+        line = self._lines.setdefault(asking.selection.profile, deque())
+        if first:
+            line.appendleft(asking)
+        else:
+            line.append(asking)
+        asking.waits = True
+        self._queued.set()
+
     # -- from marking to the answer
 
-    def _begin(self, asking: _Asking) -> bool:
+    def _begin(self, asking: Asking) -> bool:
         """Mark so many idle runners, now, and go on beside; whether there are so many."""
         if self._state.stopping:
             return False
         chosen = self._choose(asking, asking.selection.count)
         if chosen is None:
             return False
-        asking.begun = True
-        asking.turn.set()
+        asking.begun, asking.waits = True, False
+        asking.tell()
+        self._making.update(chosen)
         self._nursery.start_soon(self._reserve, asking, chosen, name="reserve")
         return True
 
-    def _choose(self, asking: _Asking, count: int) -> list[int] | None:
+    def _choose(self, asking: Asking, count: int) -> list[int] | None:
         """Mark this many, whoever has been idle for longest first."""
         state = self._state
+        idle = state.index.idle.get(asking.selection.profile, {})
         chosen: list[int] = []
-        for runner_id in state.index.idle.get(asking.selection.profile, ()):
+        if len(idle) < count:
+            return None
+        for runner_id in idle:
             if len(chosen) == count:
                 break
             if state.rows[runner_id].offline is None:
@@ -201,50 +232,84 @@ class Reserving:
             state.apply(runner_id, Reserve(asking.reservation))
         return chosen
 
-    async def _reserve(self, asking: _Asking, chosen: list[int]) -> None:
+    async def _reserve(self, asking: Asking, chosen: list[int]) -> None:
         """Make what was marked durable, then seen; or take all of it back."""
         marked = set(chosen)
+        unique_id = asking.reservation.unique_id
+        error: Exception | None = Unavailable("it was broken off", AGAIN)
         try:
             asking.runners = await self._made(asking, marked)
-        except (Outcome, LedgerError) as error:
-            asking.error = error if isinstance(error, Outcome) else Unavailable(str(error), AGAIN)
-            text = f"{asking.reservation.unique_id}: {error}"
-            self._state.event(
-                f"runners of {asking.selection.profile} could not be reserved for {text}",
-                profile=asking.selection.profile,
-                level=logging.WARNING,
-            )
+            error = None
+        except ShortError:
+            error = None
+        except Outcome as outcome:
+            error = outcome
+        except LedgerError as trouble:
+            error = Unavailable(str(trouble), AGAIN)
+            if asking.written:  # or not: it must not be found by the next start
+                await self._forget(unique_id)
         finally:
+            self._making.difference_update(chosen, marked)
             if not asking.runners:
                 for runner_id in marked:
                     self._releasing.begin(runner_id, "it could not be reserved")
-            if not asking.done.is_set() and asking.error is None and not asking.runners:
-                asking.error = None if asking.short else Unavailable("stopping", AGAIN)
-            self._asking.pop(asking.reservation.unique_id, None)
-            asking.done.set()
+            waited_for = asking.callers and asking.until > trio.current_time()
+            if error is None and not asking.runners and waited_for:
+                asking.begun = False
+                self._line_up(asking, first=True)
+                asking.tell()
+            else:
+                self._asking.pop(unique_id, None)
+                asking.error, asking.done = error, True
+                asking.tell()
+        if error is not None:
+            self._state.event(
+                f"runners of {asking.selection.profile} could not be reserved for {unique_id}:"
+                f" {error}",
+                profile=asking.selection.profile,
+                level=logging.WARNING,
+            )
 
-    async def _made(self, asking: _Asking, marked: set[int]) -> tuple[Runner, ...]:
+    async def _forget(self, unique_id: str) -> None:
+        """See that no answer is kept that nobody got, before its runners are anybody else's."""
+        transaction = Transaction()
+        transaction.grant(unique_id, None)
+        while True:
+            try:
+                return await self._state.keep(transaction=transaction)
+            except LedgerError as error:
+                log.error("%s", error)
+                await trio.sleep(RETRY)
+
+    async def _made(self, asking: Asking, marked: set[int]) -> tuple[Runner, ...]:
         """Reserve what is marked; what turns out to be busy is replaced, while others are idle.
 
         Raises:
             Outcome: Some could not be reserved; it is not known of any whether it looks so.
             LedgerError: It could not be written down.
+            ShortError: Some are busy, and not so many others are idle.
         """
-        state = self._state
         fresh = sorted(marked)
         for _ in range(ROUNDS):
-            await state.keep(*(state.rows[each] for each in fresh))
+            rows = [self._row(each) for each in fresh]
+            await self._state.keep(*rows)
             busy = await self._show(asking.reservation, fresh)
             if not busy:
                 return await self._given(asking, marked)
             marked.difference_update(busy)
             others = self._choose(asking, len(busy))
             if others is None:
-                asking.short = True
-                break
+                raise ShortError
             marked.update(others)
+            self._making.update(others)
             fresh = others
-        return ()
+        raise Unavailable("runners turned out to be busy, again and again", AGAIN)
+
+    def _row(self, runner_id: int) -> Row:
+        row = self._state.rows.get(runner_id)
+        if row is None:
+            raise Unavailable("a runner went while it was being reserved", AGAIN)
+        return row
 
     async def _show(self, reservation: Reservation, chosen: Sequence[int]) -> list[int]:
         """Have their source show the reservation on all of them at once; those that are busy.
@@ -257,7 +322,7 @@ class Reserving:
         errors: list[Exception] = []
 
         async def one(runner_id: int) -> None:
-            runner = state.rows[runner_id].runner
+            runner = self._row(runner_id).runner
             try:
                 await state.hooks.route(
                     runner.source,
@@ -283,7 +348,7 @@ class Reserving:
             raise error if isinstance(error, Outcome) else Unavailable(str(error), AGAIN)
         return busy
 
-    async def _given(self, asking: _Asking, marked: set[int]) -> tuple[Runner, ...]:
+    async def _given(self, asking: Asking, marked: set[int]) -> tuple[Runner, ...]:
         """The answer, once it is durable.
 
         Raises:
@@ -293,13 +358,14 @@ class Reserving:
         state = self._state
         runners = []
         for runner_id in sorted(marked):
-            row = state.rows.get(runner_id)
-            if row is None or row.runner.reservation != asking.reservation:
+            runner = self._row(runner_id).runner
+            if runner.reservation != asking.reservation or runner.state not in _PROMISED:
                 raise Unavailable("a runner went while it was being reserved", AGAIN)
-            runners.append(row.runner)
+            runners.append(runner)
         grant = evolve(asking.grant, runners=tuple(runners))
         transaction = Transaction()
         transaction.grant(grant.unique_id, grant)
+        asking.written = True
         await state.keep(transaction=transaction)
         state.grants[grant.unique_id] = grant
         return grant.runners
@@ -312,7 +378,7 @@ class Reserving:
             transaction, old = Transaction(), []
             for unique_id, grant in state.grants.items():
                 if state.clock.wall() - grant.since < KEPT:
-                    break
+                    continue
                 old.append(unique_id)
                 transaction.grant(unique_id, None)
             try:
@@ -323,19 +389,3 @@ class Reserving:
                 for unique_id in old:
                     del state.grants[unique_id]
             await trio.sleep(SWEEP)
-
-
-class _Asking:
-    """A request for runners that is not answered yet; all who ask the same share it."""
-
-    def __init__(self, selection: Selection, reservation: Reservation) -> None:
-        self.selection = selection
-        self.reservation = reservation
-        self.grant = begun(selection, reservation)
-        self.callers = 0
-        self.begun = False
-        self.short = False  # some were busy, and there are no others
-        self.turn = trio.Event()
-        self.done = trio.Event()
-        self.runners: tuple[Runner, ...] = ()
-        self.error: Exception | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import trio
@@ -31,29 +32,29 @@ class Selecting:
         self._state = state
         self._nursery = nursery
         self._known = known
-        self._asking: dict[str, _Asking] = {}
+        # by the run, too: who asks with an id that is not its own holds nobody up
+        self._asking: dict[tuple[str, str, str], _Asking] = {}
 
     async def select(self, request: SelectionRequest) -> Selection:
         """See `Context.select`."""
         known = self._known(request.unique_id)
         if known is not None:
             if not known.is_by(request.qualified_repo, request.run_id):
-                raise _used()
+                raise Refused("unique-id-used", "another run has asked with this unique_id")
             await trio.lowlevel.checkpoint()
             return Selection(profile=known.profile, count=known.count)
         if self._state.stopping:
             raise Unavailable("this scaler is stopping")
-        asking = self._asking.get(request.unique_id)
+        key = (request.unique_id, request.qualified_repo.casefold(), request.run_id)
+        asking = self._asking.get(key)
         if asking is None:
-            asking = self._asking[request.unique_id] = _Asking(request)
-            self._nursery.start_soon(self._ask, asking, name="select")
-        elif not asking.is_by(request):
-            raise _used()
+            asking = self._asking[key] = _Asking(request)
+            self._nursery.start_soon(self._ask, key, asking, name="select")
         # (each selector has the contract's time: this is for one that holds the loop)
         with trio.move_on_after(self._longest()):
             await asking.done.wait()
         if asking.error is not None:
-            raise asking.error
+            raise copy(asking.error)  # each caller its own: it collects where it went through
         if asking.selection is None:
             raise Unavailable("it took too long")
         return asking.selection
@@ -62,7 +63,7 @@ class Selecting:
         selectors = len(self._state.hooks.implementers(SPEC.select_runner))
         return contract(SPEC.select_runner).deadline * selectors + 5.0
 
-    async def _ask(self, asking: _Asking) -> None:
+    async def _ask(self, key: tuple[str, str, str], asking: _Asking) -> None:
         try:
             found = await self._state.hooks.ask(SPEC.select_runner, request=asking.request)
             if found is None:
@@ -72,7 +73,7 @@ class Selecting:
         except Outcome as error:
             asking.error = error
         finally:
-            del self._asking[asking.request.unique_id]
+            del self._asking[key]
             asking.done.set()
 
 
@@ -84,12 +85,3 @@ class _Asking:
         self.done = trio.Event()
         self.selection: Selection | None = None
         self.error: Exception | None = None
-
-    def is_by(self, other: SelectionRequest) -> bool:
-        """Whether the other is by the same run of the same repository."""
-        mine = self.request.qualified_repo.casefold(), self.request.run_id
-        return mine == (other.qualified_repo.casefold(), other.run_id)
-
-
-def _used() -> Refused:
-    return Refused("unique-id-used", "another run asks, or has asked, with this unique_id")
