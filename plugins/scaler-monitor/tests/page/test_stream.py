@@ -153,3 +153,40 @@ async def test_a_listener_that_leaves_is_forgotten(autojump_clock: Any) -> None:
                 await anext(events)
                 assert maker.hub._listeners == 1
         assert maker.hub._listeners == 0
+
+
+async def test_who_comes_after_hours_is_shown_what_is_then(autojump_clock: Any) -> None:
+    async with running() as maker:
+        async with aclosing(maker.hub.listen()) as events:
+            await anext(events)
+            await anext(events)
+        maker.now = fragment(2, verdict="later")
+        await trio.sleep(3600)
+        async with aclosing(maker.hub.listen()) as events:
+            await anext(events)
+            began = trio.current_time()
+            assert parts(await anext(events)) == {"verdict": "later", "runners": "r"}
+            assert trio.current_time() == began
+
+
+async def test_what_was_made_for_one_who_left_is_not_shown_to_the_next(
+    autojump_clock: Any, monkeypatch: Any
+) -> None:
+    async with running() as maker:
+        real, going = maker.hub._make, trio.Event()
+
+        async def slow() -> Fragment:
+            made = await real()
+            await going.wait()
+            return made
+
+        monkeypatch.setattr(maker.hub, "_make", slow)
+        async with aclosing(maker.hub.listen()) as events:
+            await anext(events)
+            await trio.testing.wait_all_tasks_blocked()
+        going.set()
+        maker.now = fragment(2, verdict="later")
+        await trio.sleep(3600)
+        async with aclosing(maker.hub.listen()) as events:
+            await anext(events)
+            assert parts(await anext(events))["verdict"] == "later"

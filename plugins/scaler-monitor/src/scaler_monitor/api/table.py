@@ -227,7 +227,7 @@ def folder(prefix: str) -> Endpoint:
         f"{prefix}/{{path}}",
         "A file of a static folder",
         {"*/*": None},
-        errors=(404, 416),
+        errors=(404, 416, 503),
         unchanged=True,
         parts=True,
     )

@@ -42,6 +42,7 @@ class Hub:
         self._step = b""  # the event from the fragment before
         self._whole = b""  # the event for who has seen none, once somebody needs it
         self._ended = False
+        self._waiting = trio.CancelScope()  # until there is another
 
     @property
     def full(self) -> bool:
@@ -82,12 +83,14 @@ class Hub:
         finally:
             self._listeners -= 1
             if not self._listeners:
-                self._wanted = trio.Event()
+                self._forget()
 
     async def _publish(self) -> None:
         while True:
             await self._wanted.wait()
             made = await self._make()
+            if not self._listeners:
+                continue
             before = self._now
             if before is None or made.etag != before.etag:
                 self._step = b"" if before is None else event(made, before)
@@ -95,7 +98,15 @@ class Hub:
                 self._whole = b""
                 self._number += 1
                 self._tell()
-            await self._changed()
+            with trio.CancelScope() as self._waiting:
+                await self._changed()
+
+    def _forget(self) -> None:
+        """Nobody listens: who comes next, perhaps in hours, is shown what is then."""
+        self._wanted = trio.Event()
+        self._now = None
+        self._step = self._whole = b""
+        self._waiting.cancel()
 
     def _all(self) -> bytes:
         assert self._now is not None
