@@ -293,6 +293,28 @@ async def test_what_the_credential_may_not_see_is_the_operators_business(
     assert not ok
 
 
+@pytest.mark.parametrize("proved", [True, False])
+async def test_it_is_well_again_when_github_answers(
+    world: World, autojump_clock: MockClock, proved: bool
+) -> None:
+    if proved:
+        world.prove()
+    world.sim.faults.add("run-artifacts", status=403, body=b'{"message": "needs actions=read"}')
+    world.sim.faults.add("run-artifacts", status=500)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await world.ask()
+        assert [ok for _, ok in world.core.told] == [False]  # a 500 says nothing of the credential
+    for _ in range(2):
+        await trio.sleep(6)
+        if proved:
+            await world.ask()
+        else:
+            assert await world.no() == "artifact-not-found"
+        assert [ok for _, ok in world.core.told] == [False, True]
+    assert "read by" in world.core.told[-1][0]
+
+
 async def test_it_needs_the_account_that_it_names(world: World, autojump_clock: MockClock) -> None:
     world.core.siblings.clear()
     world.core.sibling = _missing

@@ -96,6 +96,7 @@ class ArtifactSelect:
     def __init__(self, context: Context[Config, None]) -> None:
         self._context = context
         self._spending = Spending(context.config.per_run_limit)
+        self._blind = False  # whether GitHub said last that artifacts may not be read
         config = context.config
         self._rules = Rules(
             prefix=config.artifact_prefix,
@@ -118,11 +119,14 @@ class ArtifactSelect:
     @hookimpl
     async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
         """See that there is an account to ask with; there is nothing else to run."""
-        account = self._account
-        where = ", ".join(self._context.config.allowed_repos)
-        self._context.report(f"runners may be selected by runs of {where}, read by {account}")
+        self._report_well(self._account)
         task_status.started()
         await self._context.stopping.wait()
+
+    def _report_well(self, account: Account) -> None:
+        self._blind = False
+        where = ", ".join(self._context.config.allowed_repos)
+        self._context.report(f"runners may be selected by runs of {where}, read by {account}")
 
     @hookimpl
     async def check(self) -> list[Finding]:
@@ -153,6 +157,7 @@ class ArtifactSelect:
             raise
         except NotShown as error:
             # What GitHub says of the credential is nobody's business but the operator's
+            self._blind = True
             self._context.report(
                 f"artifacts of {query.repository} cannot be read: {error}", ok=False
             )
@@ -170,6 +175,16 @@ class ArtifactSelect:
         async with self._account.open() as account:
             artifacts = RestArtifacts(account.rest)
             profiles = self._context.profiles
-            selection, left = await proven(artifacts, query, self._rules, profiles)
+            try:
+                selection, left = await proven(artifacts, query, self._rules, profiles)
+            except Refused:
+                self._saw(account)
+                raise
+            self._saw(account)
         self._spending.granted(query, selection, left)
         return selection
+
+    def _saw(self, account: Account) -> None:
+        """GitHub answered: also a no is one that the credential was let in for."""
+        if self._blind:
+            self._report_well(account)
