@@ -377,3 +377,12 @@ def test_a_twin_takes_nothing_from_a_runner_that_has_its_machine() -> None:
         assert after(Provisioned(twin, listed=True), row=row).runner == row.runner
         stopped_twin = Provisioned(replace(twin, state="stopped"))
         assert after(stopped_twin, row=row).runner == row.runner
+
+
+def test_a_list_that_tells_nothing_new_changes_nothing() -> None:
+    """Ten thousand rows would be written again with every look."""
+    for row in (idle(), busy()):
+        registration = row.runner.registration
+        assert registration is not None
+        same = Seen(registration, listed=True)
+        assert advance(row, same, 500) is row

@@ -219,7 +219,7 @@ def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row
         elif now - row.idle_again >= MISSING_FOR:
             return retire(row, "it is not busy any more", now)
         busy = True
-    elif registration.busy:
+    elif registration.busy and row.idle_again is not None:  # a new row is written again
         row = evolve(row, idle_again=None)
     if (
         row.runner.state in (RunnerState.IDLE, RunnerState.RESERVED)
@@ -229,7 +229,7 @@ def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row
             row = evolve(row, offline=now)
         elif now - row.offline >= MISSING_FOR:
             return give_up(row, "it went offline", now)
-    elif registration.online:
+    elif registration.online and row.offline is not None:
         row = evolve(row, offline=None)
     after = evolve(
         before, ref=registration.ref or before.ref, busy=busy, online=online, config=None
