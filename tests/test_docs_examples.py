@@ -111,8 +111,9 @@ def completed(path: Path, text: str, folder: Path) -> Path:
 def test_settings_in_the_pages_load(path: Path, text: str, tmp_path: Path) -> None:
     if "project" in tomllib.loads(text):  # a distribution's, not settings
         return
-    environ = dict.fromkeys(re.findall(r'\benv = "(\w+)"', text), "a-secret")
-    environ.setdefault("GITHUB_TOKEN", "a-secret")
+    secret = secrets.token_hex(32)
+    environ = dict.fromkeys(re.findall(r'\benv = "(\w+)"', text), secret)
+    environ.setdefault("GITHUB_TOKEN", secret)
     settings, loaded = load_settings(completed(path, text, tmp_path), environ=environ)
     assert loaded.keys() >= tomllib.loads(text).get("plugins", {}).keys()
     assert settings.profiles.keys() == tomllib.loads(text).get("profiles", {}).keys()

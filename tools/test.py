@@ -24,7 +24,7 @@ from pythons import VERSIONS, find
 ROOT = Path(__file__).parent.parent
 TOX = Path(sys.executable).with_name("tox")
 DEFAULT = ("lint", "type", "docs", *(f"py{version.replace('.', '')}" for version in VERSIONS))
-KNOWN = (*DEFAULT, "faults", "crash", "fresh", "bench")
+KNOWN = (*DEFAULT, "faults", "crash", "browser", "fresh", "bench")
 PATIENCE = 900  # seconds for a tier, its environment included; a hung test must not hang CI
 
 # "3 failed, 120 passed, 2 skipped in 12.34s (0:00:12)", with or without a frame of "="
