@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from scaler import Refused, Selection, SelectionRequest, Unavailable
-from scaler_github.client import GitHubError, Limits, Purpose
+from scaler_github.client import GitHubError, Kind, Limits, Purpose
 from scaler_github.selecting.codes import Code, refused
 from scaler_github.selecting.query import Query, read
 from scaler_github.selecting.spending import Spending
@@ -114,13 +114,33 @@ async def test_d13_so_many_at_once(autojump_clock: MockClock) -> None:
             now -= 1
 
     async with trio.open_nursery() as nursery:
-        for _ in range(100):
+        for _ in range(24):
             nursery.start_soon(call)
         await trio.sleep(0.5)
         began = trio.current_time()
         async with limits.call("POST", Purpose.PROVISIONING):
             assert trio.current_time() == began
     assert most == 12
+
+
+async def test_d13_nobody_waits_long_for_a_turn(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    limits = Limits()
+
+    async def call() -> None:
+        async with limits.call("GET", Purpose.SELECTING):
+            await trio.sleep(1000)
+
+    for _ in range(12):
+        nursery.start_soon(call)
+    await trio.testing.wait_all_tasks_blocked()
+    began = trio.current_time()
+    with trio.fail_after(10), pytest.raises(GitHubError, match="12 calls are under way") as caught:
+        await call()
+    assert trio.current_time() - began == pytest.approx(2)
+    assert caught.value.kind is Kind.RETRY
+    nursery.cancel_scope.cancel()
 
 
 async def test_d13_requests_without_a_proof(world: World, autojump_clock: MockClock) -> None:

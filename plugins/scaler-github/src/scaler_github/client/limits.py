@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import math
 from collections import Counter, deque
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +37,10 @@ REGISTRATION = "actions_runner_registration"
 _MINUTE = 60.0
 _POINTS = 900  # a minute; reading costs one, writing five
 _SHARE = 5  # a fifth of what there is may only be spent on runners; another is all for selecting
-_PATIENCE = 45.0  # seconds that a call waits for the minute's points, at most
+_PATIENCE = 45.0  # seconds that a call waits for the minute's points and for its turn, at most
 _IMPATIENCE = 2.0  # the same of a call that a stranger waits for
 _SAME_WINDOW = 5.0  # seconds between the ends of one window, as two answers tell them
 _READS = frozenset({"GET", "HEAD"})
-_FREELY = nullcontext[None]()
 _AT_ONCE = 60  # calls under way with one credential; GitHub allows a hundred
 
 
@@ -100,24 +99,24 @@ class Limits:
             GitHubError: WAIT: not now; it tells how long.
         """
         self.check(purpose, resource)
-        async with self._selectors if purpose is Purpose.SELECTING else _FREELY:
-            await self._spend(1 if method in _READS else 5, purpose)
+        async with AsyncExitStack() as turns:
             with trio.move_on_after(_patience(purpose)) as patience:
-                await self._turns.acquire()
-            if patience.cancelled_caught:
-                text = f"{_AT_ONCE} calls are under way with this credential"
-                raise GitHubError(Verdict(Kind.RETRY, f"{text}, and none comes to its end"))
-            try:
-                self.check(purpose, resource)  # it may have been shut meanwhile
                 if purpose is Purpose.SELECTING:
-                    self._selected[resource] += 1
-                self._under_way[resource] += 1
-                try:
-                    yield
-                finally:
-                    self._under_way[resource] -= 1
+                    await turns.enter_async_context(self._selectors)
+                await self._spend(1 if method in _READS else 5, purpose)
+                await turns.enter_async_context(self._turns)
+            if patience.cancelled_caught:
+                most = _AT_ONCE // _SHARE if purpose is Purpose.SELECTING else _AT_ONCE
+                text = f"{most} calls are under way with this credential"
+                raise GitHubError(Verdict(Kind.RETRY, f"{text}, and none comes to its end"))
+            self.check(purpose, resource)  # it may have been shut meanwhile
+            if purpose is Purpose.SELECTING:
+                self._selected[resource] += 1
+            self._under_way[resource] += 1
+            try:
+                yield
             finally:
-                self._turns.release()
+                self._under_way[resource] -= 1
 
     def check(self, purpose: Purpose = Purpose.PROVISIONING, resource: str = CORE) -> None:
         """Whether a call may be made now.
