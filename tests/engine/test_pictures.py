@@ -40,6 +40,7 @@ class Screens:
         self.shots: list[tuple[float, str]] = []
         self.under_way = self.most = 0
         self.takes = 0.0
+        self.slow: dict[str, float] = {}
         screens = self
         provisioner = world.plugins["vm"]
 
@@ -57,7 +58,7 @@ class Screens:
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         try:
-            await trio.sleep(self.takes)
+            await trio.sleep(self.slow.get(name, self.takes))
         finally:
             self.under_way -= 1
         shown = self.shown.get(name, PNG + name.encode())
@@ -147,6 +148,25 @@ async def test_never_more_than_5_percent_of_a_core(
         assert screens.most == 1
 
 
+async def test_what_others_spend_while_a_picture_is_waited_for_costs_no_long_rest(
+    world: World, screens: Screens, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "process_time", lambda: trio.current_time() / 2)
+    screens.slow["1"] = 8.0
+    async with world.running():
+        await boots(world, 10)
+        await trio.sleep(100)
+        screens.shots.clear()
+        await trio.sleep(1000)
+        for machine in map(str, range(1, 11)):
+            assert all(after - before < 45 for before, after in pairwise(screens.times(machine)))
+        screens.slow.update(dict.fromkeys(map(str, range(2, 11)), 8.0))
+        await trio.sleep(1000)
+        screens.shots.clear()
+        await trio.sleep(1000)  # what all seem to cost is charged, but not without end
+        assert all(30 < after - before < 39 for (before, _), (after, _) in pairwise(screens.shots))
+
+
 async def test_builders_first_then_who_is_watched_then_the_oldest(
     world: World, screens: Screens, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +199,27 @@ async def test_who_is_asked_for_without_being_there_is_not_remembered(
     async with world.running():
         for subject in (7, "windows", -1, 10**30):
             assert picture(world, subject) is None
+        assert world.engine.pictures._watched == {}
+
+
+async def test_who_is_watched_is_not_remembered_where_nothing_is_taken_in_the_background(
+    world: World, autojump_clock: object
+) -> None:
+    async with world.running():
+        await boots(world, 3)
+        for subject in (1, 2, 3, "linux"):
+            assert picture(world, subject) is None
+        assert world.engine.pictures._watched == {}
+
+
+async def test_nor_while_stopping(world: World, screens: Screens, autojump_clock: object) -> None:
+    async with world.running():
+        await boots(world, 1)
+        picture(world, 1)
+        assert list(world.engine.pictures._watched) == [1]
+        world.stop()
+        await trio.sleep(2)
+        picture(world, 1)
         assert world.engine.pictures._watched == {}
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
+import zlib
 from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -32,7 +32,9 @@ REST = 1.0  # seconds until a machine is pictured anew
 # A rest is so many times what was seen of a picture's cost: that is 4 % of a core, and 5 % with
 # what is not seen, such as waking up.
 SHARE = 24.0
-SHORTEST = 0.02  # seconds of a rest
+SHORTEST, LONGEST_REST = 0.02, 30.0  # seconds of a rest
+OUTLIER = 3.0  # times the usual cost: what a turn seems to cost beyond that was spent by others
+FREE = 0.01  # seconds of the processor that a turn is charged with, however little is usual
 ROUND = 1.0  # seconds between two looks at which machines there are
 WATCHED = 60.0  # seconds for which somebody who looked is still there
 LONGEST = 600.0  # seconds until a machine that gives no picture is tried again
@@ -66,6 +68,8 @@ class Pictures:
         self._line = trio.CapacityLimiter(AT_ONCE)
         self._queue: list[_Subject] = []  # whose turn it is, the last first
         self._looked = -math.inf
+        self._running = False
+        self._usual = LONGEST_REST / SHARE / OUTLIER  # seconds of the processor for one picture
 
     # -- at once
 
@@ -100,13 +104,14 @@ class Pictures:
         known = self._state.rows if isinstance(subject, int) else self._state.profiles
         if subject not in known:
             return None
-        self._watched[subject] = self._state.clock.now()
+        if self._running:  # else nobody's turn depends on it, and nobody would forget it
+            self._watched[subject] = self._state.clock.now()
         return self._last.get(subject)
 
     # -- in the background
 
     async def run(self, intervals: Mapping[str, float]) -> None:
-        """Picture every machine again and again, using at most 5 % of a core.
+        """Picture every machine again and again, using about 5 % of a core at most.
 
         Args:
             intervals: Seconds between two pictures of a machine, by plugin. Who is not named here
@@ -114,13 +119,28 @@ class Pictures:
         """
         takers = set(self._state.hooks.implementers(SPEC.screenshot))
         intervals = {name: each for name, each in intervals.items() if each > 0 and name in takers}
-        while not self._state.stopping and takers:
-            began = time.process_time()
-            subject = self._next(intervals)
-            if subject is not None:
-                await self._turn(subject, intervals[subject.plugin])
-            spent = time.process_time() - began
-            await trio.sleep(max(SHARE * spent, SHORTEST if subject is not None else ROUND))
+        self._running = True
+        try:
+            while not self._state.stopping and takers:
+                began = time.process_time()
+                subject = self._next(intervals)
+                if subject is not None:
+                    await self._turn(subject, intervals[subject.plugin])
+                spent = time.process_time() - began
+                await trio.sleep(ROUND if subject is None else self._rest(spent))
+        finally:
+            self._running = False
+            self._watched.clear()
+
+    def _rest(self, spent: float) -> float:
+        """How long to rest after a turn during which the process used so much of the processor.
+
+        That is all of the process: who works while a picture is waited for is counted with it. So
+        a turn is charged with a few times the usual at most. What often costs more becomes usual.
+        """
+        charged = min(spent, max(OUTLIER * self._usual, FREE))
+        self._usual += (charged - self._usual) / 8
+        return min(LONGEST_REST, max(SHARE * charged, SHORTEST))
 
     async def _turn(self, subject: _Subject, interval: float) -> None:
         now = self._state.clock.now
@@ -212,9 +232,9 @@ class Pictures:
             raise Unavailable(f"{subject.plugin} gave a picture that is no PNG")
         if len(png) > LARGEST:
             raise Unavailable(f"{subject.plugin} gave a picture of more than {LARGEST} bytes")
-        picture = Picture(
-            png=png, time=self._state.clock.wall(), etag=hashlib.sha256(png).hexdigest()[:32]
-        )
+        # (a digest would hold the loop for eight times as long, and nobody gains by a collision)
+        etag = f"{zlib.crc32(png):08x}{len(png):x}"
+        picture = Picture(png=png, time=self._state.clock.wall(), etag=etag)
         self._keep(subject.key, picture)
         return picture
 
