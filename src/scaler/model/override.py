@@ -6,12 +6,12 @@ more than the rooms hold, counts are lowered, those first that nobody asked for.
 
 from __future__ import annotations
 
-import heapq
+import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from scaler.errors import Refused
 from scaler.model.evolve import evolve
@@ -21,13 +21,18 @@ from scaler.model.rooms import Free, Ranking
 from scaler.records import RunnerState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from scaler.model.row import Row
     from scaler.records import Profile, Room
 
+Place: TypeAlias = tuple[str, str]  # a provisioner, and its name of a room
+Size: TypeAlias = frozenset[tuple[str, int]]  # resources of one machine
+Stand: TypeAlias = tuple[Place, Size]  # where a machine is, and what it takes
+
 LONGEST = 86400.0  # seconds until it ends, whatever has come of it
-MOST = 10_000  # runners of a profile that may be asked for
+MOST = 10_000  # runners that may be asked for, of all profiles together
+SINGLY = 500  # machines that are placed one by one; of more, several at a time
 
 _ONLINE = (RunnerState.IDLE, RunnerState.RESERVED, RunnerState.BUSY)
 
@@ -92,7 +97,7 @@ def begin(
 
     Raises:
         LookupError: There is no such profile.
-        ValueError: There are no counts, or one is negative or too large.
+        ValueError: There are no counts, or one is negative, or they are too large.
         Refused: `override-idle`: nothing is left to add.
     """
     _check(counts, profiles)
@@ -135,6 +140,8 @@ def _check(counts: Mapping[str, int], profiles: Mapping[str, Profile]) -> None:
             raise LookupError(f"there is no profile {name!r}; there are: {known or 'none'}")
         if not 0 <= count <= MOST:
             raise ValueError(f"{name}: wanted a count from 0 to {MOST}")
+    if sum(counts.values()) > MOST:
+        raise ValueError(f"found {sum(counts.values())} in all, wanted {MOST} at most")
 
 
 class _Stock:
@@ -166,14 +173,10 @@ class _Stock:
             elif state is RunnerState.RETIRING and row.entered > now - RETIRING_SOON:
                 continue
             if not row.destroyed:
-                self._charge(self._places, row)
-        self._spare = {name: least_lost(each) for name, each in spare.items()}
-
-    @staticmethod
-    def _charge(places: Mapping[tuple[str, str], Free], row: Row) -> None:
-        place = places.get((row.runner.provisioner, row.runner.room))
-        if place is not None:
-            place.charge(row.runner.resources)
+                _charge(self._places, _stand(row), 1)
+        self._spare = {
+            name: [_stand(row) for row in least_lost(each)] for name, each in spare.items()
+        }
 
     def fits(self, scenario: Mapping[str, int]) -> bool:
         """Whether every machine that the scenario lacks finds a place."""
@@ -182,31 +185,62 @@ class _Stock:
         for name, count in scenario.items():
             spare = self._spare.get(name, [])
             kept = min(len(spare), count - self.working[name])
-            for row in spare[len(spare) - kept :]:
-                self._charge(places, row)
+            for stand, machines in Counter(spare[len(spare) - kept :]).items():
+                _charge(places, stand, machines)
             lacks = count - self.working[name] - kept
             if lacks and self._known.issuperset(self.profiles[name].provisioners):
                 missing[name] = lacks
-        rankings = {name: self._rankings(places, name) for name in missing}
+        return self._placed(missing, places)
+
+    def _placed(self, missing: dict[str, int], places: Mapping[Place, Free]) -> bool:
+        """Whether so many machines find a place, dealt round the profiles."""
+        rankings = self._rankings(places, missing)
+        sharers = Counter(each.provisioner for name in missing for each in rankings[name])
+        at_once = math.ceil(sum(missing.values()) / SINGLY)  # (one by one would take long)
         while missing:
-            for name in list(missing):
-                if not any(ranking.take() for ranking in rankings[name]):
+            for name, lacks in list(missing.items()):
+                for ranking in rankings[name]:
+                    if taken := ranking.take(min(lacks, at_once), sharers[ranking.provisioner]):
+                        break
+                else:
                     return False
-                missing[name] -= 1
+                missing[name] -= taken[1]
                 if not missing[name]:
                     del missing[name]
         return True
 
-    def _rankings(self, places: Mapping[tuple[str, str], Free], name: str) -> list[Ranking]:
-        profile = self.profiles[name]
-        return [
-            Ranking(
-                provisioner,
-                [free for (owner, _), free in places.items() if owner == provisioner],
-                profile.resources,
-            )
-            for provisioner in profile.provisioners
-        ]
+    def _rankings(
+        self, places: Mapping[Place, Free], names: Iterable[str]
+    ) -> dict[str, list[Ranking]]:
+        """By profile; those of one size share theirs."""
+        rooms: dict[str, list[Free]] = {}
+        for (provisioner, _), free in places.items():
+            rooms.setdefault(provisioner, []).append(free)
+        known: dict[tuple[str, Size], Ranking] = {}
+        for name in names:
+            profile = self.profiles[name]
+            for each in profile.provisioners:
+                key = (each, frozenset(profile.resources.items()))
+                if key not in known:
+                    known[key] = Ranking(each, rooms.get(each, []), profile.resources)
+        return {
+            name: [
+                known[each, frozenset(self.profiles[name].resources.items())]
+                for each in self.profiles[name].provisioners
+            ]
+            for name in names
+        }
+
+
+def _stand(row: Row) -> Stand:
+    runner = row.runner
+    return (runner.provisioner, runner.room), frozenset(runner.resources.items())
+
+
+def _charge(places: Mapping[Place, Free], stand: Stand, machines: int) -> None:
+    place = places.get(stand[0])
+    if place is not None:
+        place.charge(dict(stand[1]), machines)
 
 
 def _copy(free: Free) -> Free:
@@ -233,35 +267,47 @@ def _neighbours(profiles: Iterable[Profile]) -> list[list[str]]:
 def _fitted(
     scenario: Mapping[str, int], asked: Mapping[str, int], stock: _Stock
 ) -> Mapping[str, int]:
-    """The scenario, lowered as far as it must be."""
-    steps = list(_lowered(scenario, asked, stock.working))
+    """The scenario, lowered as far as it must be: those that nobody asked for first."""
+    others = {name: count for name, count in scenario.items() if name not in asked}
+    named = {name: count for name, count in scenario.items() if name in asked}
+    first, then = (sum(each.values()) - _least(each, stock) for each in (others, named))
 
-    def after(number: int) -> dict[str, int]:
-        lowered = Counter(steps[:number])
-        return {name: count - lowered[name] for name, count in scenario.items()}
+    def after(steps: int) -> dict[str, int]:
+        lowered = {
+            **lower(others, stock.working, min(steps, first)),
+            **lower(named, stock.working, max(0, steps - first)),
+        }
+        return {name: lowered[name] for name in scenario}
 
     # (one by one would take long where very many are asked for)
-    return after(bisect_left(range(len(steps)), True, key=lambda number: stock.fits(after(number))))
+    return after(bisect_left(range(first + then), True, key=lambda steps: stock.fits(after(steps))))
 
 
-def _lowered(
-    scenario: Mapping[str, int], asked: Mapping[str, int], working: Mapping[str, int]
-) -> Iterator[str]:
-    """Whose count is lowered by one, and then whose: down to what works."""
-    for names in (
-        [name for name in scenario if name not in asked],
-        [name for name in scenario if name in asked],
-    ):
-        heap = [(-scenario[name], index) for index, name in enumerate(names)]
-        heap = [each for each in heap if -each[0] > working.get(names[each[1]], 0)]
-        heapq.heapify(heap)
-        while heap:
-            lower, index = heap[0]
-            yield names[index]
-            if -lower - 1 > working.get(names[index], 0):
-                heapq.heapreplace(heap, (lower + 1, index))
-            else:
-                heapq.heappop(heap)
+def _least(counts: Mapping[str, int], stock: _Stock) -> int:
+    return sum(min(count, stock.working[name]) for name, count in counts.items())
+
+
+def lower(counts: Mapping[str, int], floors: Mapping[str, int], steps: int) -> dict[str, int]:
+    """Counts after so many steps, at each of which the first of the largest is lowered by one.
+
+    Args:
+        floors: What counts are not lowered beneath; 0 where nothing is told.
+    """
+    floor = {name: min(count, floors.get(name, 0)) for name, count in counts.items()}
+
+    def down_to(level: int) -> dict[str, int]:
+        return {name: min(count, max(level, floor[name])) for name, count in counts.items()}
+
+    whole = sum(counts.values())
+    levels = range(max(counts.values(), default=0) + 1)
+    level = bisect_left(
+        levels, True, key=lambda level: whole - sum(down_to(level).values()) <= steps
+    )
+    lowered = down_to(level)
+    left = steps - (whole - sum(lowered.values()))  # fewer than one for each
+    for name in [name for name, count in lowered.items() if count == level > floor[name]][:left]:
+        lowered[name] -= 1
+    return lowered
 
 
 # --- going on
