@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from scaler.dispatch import Dispatcher
+from scaler.errors import Unavailable
 from scaler.hooks import SPEC, hookimpl
 from scaler.loading import register
 from scaler.records import Room
@@ -147,6 +148,24 @@ async def test_an_error_starts_it_again_ever_more_slowly(
     assert "its service failed, next try in 1 s: " in str(on.reports[0][1])
     assert all(record.__dict__["plugin"] == "p" for record in caplog.records)
     assert any(record.levelno == logging.ERROR and record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize("started", [True, False])
+async def test_what_is_missing_around_it_is_one_line_until_it_is_something_else(
+    autojump_clock: object, caplog: pytest.LogCaptureFixture, started: bool
+) -> None:
+    plugin = Plugin(fails(Unavailable("port 8000 is in use"), started=started))
+    on = stage(p=plugin)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(on.services.run)
+        await trio.sleep(120)
+        plugin.service = fails(Unavailable("port 8001 is in use"), started=started)
+        await trio.sleep(300)
+        nursery.cancel_scope.cancel()
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [f"p: port {port} is in use; it is tried again" for port in (8000, 8001)]
+    assert not any(record.exc_info for record in caplog.records)
+    assert "port 8001 is in use" in str(on.reports[-1][1])
 
 
 async def test_it_recovers(autojump_clock: object) -> None:

@@ -31,6 +31,10 @@ class Busy(Outcome):
     """The runner is running a job (or may be): it must be left alone for now."""
 
 
+class Gone(Outcome):
+    """What is asked about does not exist any more, for certain."""
+
+
 class NoRoom(Outcome):
     """The room named by `runner.room` cannot take this machine now."""
 

@@ -16,8 +16,8 @@ Kinds of delivery:
   failure is "unknown", never "empty".
 - **route**: exactly the plugin that the runner's ledger row names.
 
-Expected outcomes are exceptions: `Busy`, `NoRoom`, `Refused`, `Unavailable`, and for a list of
-which a part could not be asked `Incomplete`, with what is known all the same. Anything else, a
+Expected outcomes are exceptions: `Busy`, `Gone`, `NoRoom`, `Refused`, `Unavailable`, and for a list
+of which a part could not be asked `Incomplete`, with what is known all the same. Anything else, a
 wrong type, or a missed deadline is a fault; after five in a row the core leaves that hook of that
 plugin alone for 60 s (all but `unregister_runner` and `destroy_runner`, which it repeats for ever,
 each runner with a backoff of its own). Past its deadline a call's outcome is unknown, and the core
@@ -119,8 +119,9 @@ class Spec:
         other hooks count as unavailable.
 
         Returning ends the service for good. An error restarts it after 1 s, doubling to 60 s, and
-        shows the plugin as degraded meanwhile. When `context.stopping` is set, finish what is in
-        hand and return within the settings' `shutdown_grace`; then it is cancelled.
+        shows the plugin as degraded meanwhile; `Unavailable` is told in one line, anything else
+        with its traceback. When `context.stopping` is set, finish what is in hand and return within
+        the settings' `shutdown_grace`; then it is cancelled.
 
         Example:
             @hookimpl
@@ -264,6 +265,8 @@ class Spec:
 
         Raises:
             Busy: It runs a job already: another takes its place, or (None) it keeps what it shows.
+            Gone: It does not exist any more: another takes its place, and it is retired.
+            Unavailable: Not now; with `retry_after`, the profile's runners are left alone so long.
             Refused: What the reservation says cannot be shown.
 
         Example:

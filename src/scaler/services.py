@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from scaler.errors import FatalError
+from scaler.errors import FatalError, Unavailable
 from scaler.hooks import SPEC, contract
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Services:
     async def _supervise(self, name: str) -> None:
         service = self._hooks.service(name, SPEC.run_service)
         assert service is not None
-        wait = 1.0
+        wait, told = 1.0, ""
         while True:
             began = trio.current_time()
             error = await self._once(name, service)
@@ -70,8 +70,13 @@ class Services:
                 return
             if trio.current_time() - began > STEADY:
                 wait = 1.0
+            expected = _expected(error)
             text = f"its service failed, next try in {wait:g} s: {_line(error)}"
-            log.error("%s: %s", name, text, extra={"plugin": name}, exc_info=error)
+            if expected is None:
+                log.error("%s: %s", name, text, extra={"plugin": name}, exc_info=error)
+            elif str(expected) != told:  # one line, until it is something else
+                log.error("%s: %s; it is tried again", name, expected, extra={"plugin": name})
+            told = str(expected) if expected is not None else ""
             self._failed(name, text)
             with trio.move_on_after(wait):
                 await self._stopping.wait()
@@ -139,7 +144,18 @@ def _fatal_errors(error: BaseException) -> list[FatalError]:
     return [error] if isinstance(error, FatalError) else []
 
 
+def _expected(error: BaseException) -> Unavailable | None:
+    """What the service itself said of its surroundings: no fault, so nothing to be traced."""
+    error = _only(error)
+    return error if isinstance(error, Unavailable) else None
+
+
 def _line(error: BaseException) -> str:
+    error = _only(error)
+    return str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
+
+
+def _only(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    return error

@@ -78,7 +78,7 @@ async def test_all_or_none(autojump_clock: MockClock, world: World, labels: Labe
 @pytest.mark.parametrize("failing", [1, 2, 3])
 @pytest.mark.parametrize(
     "error",
-    [Unavailable("GitHub is down", 7.0), RuntimeError("a bug"), World.HANG],
+    [Unavailable("GitHub is down"), RuntimeError("a bug"), World.HANG],
     ids=["down", "bug", "hangs"],
 )
 async def test_c27_one_that_fails_undoes_all(

@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from scaler import Refused, Unavailable
+from scaler import Gone, Refused, Unavailable
 from scaler.ledger import Ledger, LedgerError
 from scaler.ledger.ledger import Transaction
 from scaler.records import Runner, RunnerState
@@ -177,3 +177,47 @@ async def test_each_caller_gets_an_error_of_its_own(
         assert first is not second
         assert (first.code, str(first)) == (second.code, str(second))
         assert first.code == "labels-refused"
+
+
+async def test_while_the_source_says_when_to_ask_again_nothing_is_marked(
+    autojump_clock: MockClock, world: World, labels: Labels
+) -> None:
+    """Else one runner after another would be marked, and replaced."""
+    async with idle(world, 4):
+        limit = Unavailable("a secondary limit", 400.0)
+        world.script["reserve"] = [limit]
+        world.script["release"] = [limit] * 40
+        began = trio.current_time()
+        for number in range(1, 100):
+            with pytest.raises(Unavailable, match="secondary") as refused:
+                await take(world, number)
+            told = refused.value.retry_after
+            assert told == pytest.approx(400 - (trio.current_time() - began), abs=0.1)
+            await trio.sleep(4)
+        assert world.count("reserve") == 1
+        assert len(reserved(world)) == 1
+        await trio.sleep(5)
+        world.script.clear()
+        assert len(await take(world, 100)) == 1
+        await world.until(lambda: len(reserved(world)) == 1, 30)
+        assert sorted(world.rows)[:4] == [1, 2, 3, 4]  # none was replaced
+
+
+async def test_a_runner_that_does_not_exist_any_more_is_replaced(
+    autojump_clock: MockClock, world: World, labels: Labels
+) -> None:
+    async with idle(world, 3):
+        first = next(iter(world.engine.state.index.idle["linux"]))
+        world.script["reserve"] = [Gone()]
+        [runner] = await take(world)
+        assert runner.id != first
+        await world.until(lambda: first not in world.rows, 5)
+
+
+async def test_one_that_is_gone_when_it_lapses_is_not_idle_again(
+    autojump_clock: MockClock, world: World, labels: Labels
+) -> None:
+    async with idle(world, 1, reserve_timeout=10.0):
+        [runner] = await take(world)
+        world.script["release"] = [Gone()]
+        await world.until(lambda: runner.id not in world.rows, 20)

@@ -125,3 +125,26 @@ async def test_any_doubt_is_a_no(
             await world.contexts["queue"].select(request())
         assert getattr(refused.value, "code", None) == code
         assert reserved(world) == []
+
+
+async def test_who_took_by_token_has_shown_no_proof(
+    autojump_clock: MockClock, world: World, labels: Labels
+) -> None:
+    world.plugins["proof"] = selector(world, [Refused("proof-mismatch")])
+    async with idle(world, 2):
+        await take(world)
+        with pytest.raises(Refused, match="proof-mismatch"):
+            await world.contexts["queue"].select(request())
+
+
+async def test_d4_it_is_the_same_over_a_restart(
+    autojump_clock: MockClock, world: World, labels: Labels
+) -> None:
+    world.plugins["proof"] = selector(world, [Selection(profile="linux", count=1)])
+    async with idle(world, 2):
+        await world.contexts["queue"].select(request())
+        first = await take(world)
+    async with world.running():
+        selection = await world.contexts["queue"].select(request())
+        assert await take(world, count=selection.count) == first
+        assert world.count("select") == 1

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.ledger.books import a_row, everything, opened, stored
 
 from scaler.errors import FatalError
-from scaler.ledger import Ledger, Stored
+from scaler.ledger import Ledger, Stored, writer
 from scaler.ledger.ledger import Transaction
 from scaler.ledger.rows import dump, load_demand, load_job, load_row
 from scaler.model.demand import Demand
@@ -50,6 +50,29 @@ async def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert found.facts == {("queue", "cursor/linux"): {"message": 7, "recent": [[7, "abc"]]}}
     assert found.meta == {"next_id": 12}
     assert await stored(tmp_path) == found
+
+
+async def test_d26_a_secret_that_is_over_is_in_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "QUIET", 0.05)
+    secret = "0123456789-a-config-0123456789"
+
+    def found() -> bool:
+        files = [each for each in tmp_path.rglob("ledger*") if each.is_file()]
+        assert files
+        return any(secret.encode() in each.read_bytes() for each in files)
+
+    async with opened(tmp_path) as (ledger, _):
+        with_it, without = Transaction(), Transaction()
+        with_it.row(replace(a_row(), config=Secret(secret)))
+        await ledger.write(with_it)
+        assert found()
+        without.row(replace(a_row(), config=None))
+        await ledger.write(without)
+        with trio.fail_after(10):
+            while found():  # noqa: ASYNC110 - nobody tells
+                await trio.sleep(0.05)
 
 
 async def test_what_is_over_is_deleted(tmp_path: Path) -> None:

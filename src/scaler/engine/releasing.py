@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from scaler.errors import Busy, HookFault, Outcome, Unavailable
+from scaler.errors import Busy, Gone, HookFault, Outcome, Unavailable
 from scaler.hooks import SPEC
 from scaler.model.row import Retire, Seen, Unreserve
 from scaler.records import Registration, RunnerState
@@ -90,13 +90,18 @@ class Releasing:
                     working = Registration(name=runner.name, online=True, busy=True)
                     state.apply(runner_id, Seen(working))
                     return
+                except Gone:
+                    state.apply(runner_id, Seen(Registration(name=runner.name, gone=True)))
+                    return
                 except (Outcome, HookFault) as error:
+                    told = error.retry_after if isinstance(error, Unavailable) else None
+                    if told:  # nothing can be done so long: it says nothing of the runner
+                        until = max(until, trio.current_time() + told + PATIENCE)
                     log.warning("%s: %s", runner.name, error, extra={"runner": runner_id})
                     if trio.current_time() >= until:
                         text = f"its reservation cannot be taken back: {error}"
                         state.apply(runner_id, Retire(text))
                         return
-                    told = error.retry_after if isinstance(error, Unavailable) else None
                     await trio.sleep(min(max(pause, told or 0.0), LONGEST))
                     pause = min(LONGEST, pause * 2)
                 else:

@@ -12,7 +12,7 @@ import trio
 from scaler.engine.asking import Asking, ShortError
 from scaler.engine.releasing import Releasing
 from scaler.engine.selecting import Selecting
-from scaler.errors import Busy, HookFault, Outcome, Refused, Unavailable
+from scaler.errors import Busy, Gone, HookFault, Outcome, Refused, Unavailable
 from scaler.hooks import SPEC
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.evolve import evolve
@@ -48,6 +48,7 @@ class Reserving:
     def __init__(self, state: State, nursery: trio.Nursery) -> None:
         self._state = state
         self._nursery = nursery
+        self._shut: dict[str, tuple[float, str]] = {}  # by source: until when, and why
         self._making: set[int] = set()  # runners that are marked, and not given yet
         self._releasing = Releasing(state, nursery, self._making)
         self._selecting = Selecting(state, nursery, self._known)
@@ -117,11 +118,11 @@ class Reserving:
             raise Unavailable("this scaler is stopping", AGAIN)
         profile = state.profiles[selection.profile]
         if profile.source not in state.hooks.implementers(SPEC.reserve_runner):
-            raise Refused(
-                "not-reservable",
-                f"runners of {profile.name} cannot be reserved: {profile.source} gives its jobs to"
-                " any of its runners",
-            )
+            why = f"{profile.source} gives its jobs to any of its runners"
+            raise Refused("not-reservable", f"{profile.name} cannot be reserved: {why}")
+        until, text = self._shut.get(profile.source, (0.0, ""))
+        if until > trio.current_time():
+            raise Unavailable(text, until - trio.current_time())
         override = state.override
         most = max(profile.max_count, override.targets.get(profile.name, 0) if override else 0)
         if selection.count > most:
@@ -312,7 +313,7 @@ class Reserving:
         return row
 
     async def _show(self, reservation: Reservation, chosen: Sequence[int]) -> list[int]:
-        """Have their source show the reservation on all of them at once; those that are busy.
+        """Have their source show the reservation on all at once; those that are busy or gone.
 
         Raises:
             Outcome: Some could not be.
@@ -335,8 +336,14 @@ class Reserving:
                 working = Registration(name=runner.name, online=True, busy=True)
                 state.apply(runner_id, Seen(working))
                 busy.append(runner_id)
+            except Gone:
+                state.apply(runner_id, Seen(Registration(name=runner.name, gone=True)))
+                busy.append(runner_id)
             except (Outcome, HookFault) as error:
                 errors.append(error)
+                if isinstance(error, Unavailable) and error.retry_after:
+                    until = trio.current_time() + error.retry_after
+                    self._shut[runner.source] = until, str(error)
 
         if len(chosen) == 1:  # (a task more is a tenth of all that this costs)
             await one(chosen[0])
@@ -362,7 +369,8 @@ class Reserving:
             if runner.reservation != asking.reservation or runner.state not in _PROMISED:
                 raise Unavailable("a runner went while it was being reserved", AGAIN)
             runners.append(runner)
-        grant = evolve(asking.grant, runners=tuple(runners))
+        selected = self._selecting.passed(asking.grant)
+        grant = evolve(asking.grant, runners=tuple(runners), selected=selected)
         transaction = Transaction()
         transaction.grant(grant.unique_id, grant)
         asking.written = True

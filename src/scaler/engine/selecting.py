@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from scaler.model.grant import Grant
     from scaler.records import SelectionRequest
 
+REMEMBERED = 10_000  # of whom it is known that a selector let them pass
+
 
 class Selecting:
     """Asks the selectors.
@@ -33,12 +36,13 @@ class Selecting:
         self._nursery = nursery
         self._known = known
         # by the run, too: who asks with an id that is not its own holds nobody up
+        self._passed: OrderedDict[tuple[str, str, str], Selection] = OrderedDict()
         self._asking: dict[tuple[str, str, str], _Asking] = {}
 
     async def select(self, request: SelectionRequest) -> Selection:
         """See `Context.select`."""
         known = self._known(request.unique_id)
-        if known is not None:
+        if known is not None and known.selected:
             if not known.is_by(request.qualified_repo, request.run_id):
                 raise Refused("unique-id-used", "another run has asked with this unique_id")
             await trio.lowlevel.checkpoint()
@@ -59,6 +63,11 @@ class Selecting:
             raise Unavailable("it took too long")
         return asking.selection
 
+    def passed(self, grant: Grant) -> bool:
+        """Whether a selector let just this pass."""
+        key = (grant.unique_id, grant.qualified_repo.casefold(), grant.run_id)
+        return self._passed.get(key) == Selection(profile=grant.profile, count=grant.count)
+
     def _longest(self) -> float:
         selectors = len(self._state.hooks.implementers(SPEC.select_runner))
         return contract(SPEC.select_runner).deadline * selectors + 5.0
@@ -70,6 +79,9 @@ class Selecting:
                 asking.error = Refused("nobody-decides", "no plugin here decides on this request")
             else:
                 asking.selection = found[1]
+                self._passed[key] = asking.selection
+                while len(self._passed) > REMEMBERED:
+                    self._passed.popitem(last=False)
         except Outcome as error:
             asking.error = error
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,6 +25,8 @@ Changes: TypeAlias = "Mapping[tuple[str, tuple[str | int, ...]], tuple[Any, ...]
 
 GROUP = 1000  # transactions in one commit, at most
 ROWS = 250  # rows in one statement, at most; SQLite takes 999 variables everywhere
+QUIET = 5.0  # seconds without a change after which old contents are swept out
+SWEEP = 60.0  # seconds until they are all the same
 LIMIT = 30.0  # seconds that a commit may take before its outcome is unknown
 
 
@@ -60,6 +63,7 @@ class Writer:
             connection.execute("PRAGMA busy_timeout = 5000")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")  # secrets stand in it for a while
         except sqlite3.Error:
             connection.close()
             raise
@@ -98,10 +102,20 @@ class Writer:
         self._thread.join(LIMIT)
 
     def _run(self) -> None:
-        closing = False
+        closing, dirty = False, False
+        swept = time.monotonic()
         while not closing:
             group: list[_Entry] = []
-            entry = self._entries.get()
+            if dirty and time.monotonic() - swept >= SWEEP:
+                self._sweep()
+                dirty, swept = False, time.monotonic()
+            try:
+                entry = self._entries.get(timeout=QUIET if dirty else None)
+            except queue.Empty:
+                self._sweep()
+                dirty, swept = False, time.monotonic()
+                continue
+            dirty = True
             while entry is not None:
                 group.append(entry)
                 if len(group) >= GROUP or self._entries.empty():
@@ -111,6 +125,11 @@ class Writer:
             if group:
                 self._commit(group)
         self._connection.close()
+
+    def _sweep(self) -> None:
+        """Leave no old contents in the log of changes: what was a secret there is none any more."""
+        with suppress(sqlite3.Error):  # the next one will do
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _commit(self, group: list[_Entry]) -> None:
         error = self._transaction(group)

@@ -15,6 +15,7 @@ class Grant:
 
     Attributes:
         since: Unix seconds.
+        selected: A selector let it pass: asked again, it does so without a proof.
         runners: The runners, as they were answered; none while it is only asked for.
     """
 
@@ -24,6 +25,7 @@ class Grant:
     qualified_repo: str
     run_id: str
     since: float
+    selected: bool = False
     runners: tuple[Runner, ...] = ()
 
     def is_of(self, selection: Selection, reservation: Reservation) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from scaler import Context, Finding, hookimpl
+from scaler import Context, Finding, Unavailable, hookimpl
 from scaler_monitor import app, settings
 from scaler_monitor.api.metrics import Tally
 from scaler_monitor.findings import findings
@@ -67,8 +67,7 @@ class Monitor:
                 people = await stack.enter_async_context(listening(config.listen))
                 guests = await stack.enter_async_context(listening(config.guest_listen))
             except OSError as error:
-                context.report(str(error), ok=False)
-                raise
+                raise Unavailable(str(error)) from None
             tls = config.tls is not None
             self.addresses = tuple(url(each, tls=tls) for each in people)
             tls = config.tls is not None and config.tls.guests
