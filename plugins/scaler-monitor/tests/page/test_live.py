@@ -19,7 +19,8 @@ from quart import Quart
 
 from scaler import Context, Machine, Panel, Picture, Runner, RunnerState, Unavailable, View
 from scaler_monitor import app
-from scaler_monitor.page.live import PACE, REST, Live
+from scaler_monitor.paced import PACE, REST
+from scaler_monitor.page.live import Live
 from scaler_monitor.page.routes import POLICY
 from scaler_monitor.settings import Config
 from scaler_monitor.site import Door, Site
@@ -36,6 +37,7 @@ class Core:
         self.pictures: dict[int | str, Picture] = {}
         self.asked: list[int | str] = []
         self.views = 0
+        self.fault: Exception | None = None
         self.changed = trio.Event()
 
     def change(self, **changes: Any) -> None:
@@ -45,9 +47,13 @@ class Core:
 
     def view(self) -> View:
         self.views += 1
+        if self.fault is not None:
+            raise self.fault
         return self.now
 
     async def next_view(self, after: View) -> View:
+        if self.fault is not None:
+            raise self.fault
         while self.now is after:
             await self.changed.wait()
         return self.now
@@ -93,7 +99,7 @@ def live(context: Context[Config, None]) -> Live:
 
 
 @pytest.fixture
-def inline(live: Live, monkeypatch: pytest.MonkeyPatch, autojump_clock: Any) -> None:
+def inline(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """No threads: a clock that jumps does not wait for them."""
 
     async def apart(work: Any) -> Any:
@@ -208,7 +214,9 @@ async def test_too_many_listeners_are_sent_away(
 
 
 @pytest.mark.usefixtures("inline")
-async def test_it_is_made_once_a_second_at_most(core: Core, live: Live) -> None:
+async def test_it_is_made_once_a_second_at_most(
+    autojump_clock: Any, core: Core, live: Live
+) -> None:
     first = await live.fragment()
     core.change(stopping=True)
     assert await live.fragment() is first
@@ -218,7 +226,7 @@ async def test_it_is_made_once_a_second_at_most(core: Core, live: Live) -> None:
 
 @pytest.mark.usefixtures("inline")
 async def test_what_is_dear_to_make_is_made_less_often(
-    live: Live, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: Any, live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def slow(*args: Any, **kwargs: Any) -> Any:
         end = time.thread_time() + 0.3
@@ -279,7 +287,7 @@ async def test_without_panels_there_is_a_page(core: Core, live: Live) -> None:
 
 @pytest.mark.usefixtures("inline")
 async def test_events_tell_of_a_change(
-    core: Core, live: Live, context: Context[Config, None]
+    autojump_clock: Any, core: Core, live: Live, context: Context[Config, None]
 ) -> None:
     async with running(live, context):
         listening = live.hub.listen()
@@ -299,7 +307,7 @@ async def test_events_tell_of_a_change(
 
 @pytest.mark.usefixtures("inline")
 async def test_a_history_grows_also_while_nobody_looks(
-    core: Core, live: Live, context: Context[Config, None]
+    autojump_clock: Any, core: Core, live: Live, context: Context[Config, None]
 ) -> None:
     async with running(live, context):
         await trio.sleep(65)
@@ -307,3 +315,52 @@ async def test_a_history_grows_also_while_nobody_looks(
         "Over the last minute: 3 runners, 0 of them busy; target 3" in (await live.fragment()).html
     )
     assert core.views <= 9
+
+
+@pytest.mark.usefixtures("inline")
+async def test_a_fault_in_a_round_ends_nothing_and_is_told_once(
+    autojump_clock: Any,
+    core: Core,
+    live: Live,
+    context: Context[Config, None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running(live, context):
+        listening = live.hub.listen()
+        await anext(listening)
+        await anext(listening)
+        for _ in range(2):
+            core.fault, before = ValueError("out of order"), core.views
+            await trio.sleep(100)
+            assert before + 5 < core.views < before + 250, "it neither gives up nor spins"
+            core.fault = None
+            core.change(stopping=not core.now.stopping)
+            wanted = b"stopping: no new" if core.now.stopping else b"All is well"
+            while wanted not in await anext(listening):
+                pass
+            await trio.sleep(30)
+        await listening.aclose()
+    told = sorted(each.getMessage() for each in caplog.records)
+    assert [each.partition(";")[0] for each in told] == [
+        "cannot make the dashboard",
+        "cannot make the dashboard",
+        "cannot take a sample",
+        "cannot take a sample",
+        "cannot wait for news",
+        "cannot wait for news",
+    ]
+    assert all(each.exc_info for each in caplog.records)
+
+
+@pytest.mark.usefixtures("inline")
+async def test_a_fault_at_the_very_first_is_no_end_either(
+    autojump_clock: Any, core: Core, live: Live, context: Context[Config, None]
+) -> None:
+    core.fault = ValueError("out of order")
+    async with running(live, context):
+        listening = live.hub.listen()
+        await anext(listening)
+        assert b"beat" in await anext(listening)
+        core.fault = None
+        assert b"All is well" in await anext(listening)
+        await listening.aclose()

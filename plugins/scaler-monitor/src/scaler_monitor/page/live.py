@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from scaler import Unavailable
+from scaler_monitor.paced import Paced, timed
 from scaler_monitor.page.assets import Assets
 from scaler_monitor.page.fragment import Fragment, Pages
 from scaler_monitor.page.history import EVERY, History
@@ -16,13 +18,10 @@ from scaler_monitor.page.scene import Beside, Shot, chosen
 from scaler_monitor.page.stream import Hub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from scaler import Context, Panel, Picture, Runner, View
     from scaler_monitor.settings import Config
-
-PACE = 1.0  # seconds between two fragments, at least
-REST = 9.0  # times what a fragment cost that passes before the next
 
 T = TypeVar("T")
 
@@ -38,13 +37,12 @@ class Live:
         self._context = context
         self.assets = Assets()
         self.pages = Pages(self.assets.version)
-        self.hub = Hub(self.fragment, self._changed, context.stopping)
+        self.hub = Hub(self._newest, self._changed, context.stopping)
         self._history = History()
         self._one = trio.CapacityLimiter(1)
-        self._lock = trio.Lock()
-        self._last: Fragment | None = None
+        self._paced = Paced(self._make)
         self._view: View | None = None
-        self._next = 0.0
+        self._failing: set[str] = set()
 
     async def run(self) -> None:
         """Take samples, and serve who listens, until the scaler stops."""
@@ -56,13 +54,7 @@ class Live:
 
     async def fragment(self) -> Fragment:
         """The dashboard now: a second old at most, or ten times what it costs to make."""
-        async with self._lock:
-            if self._last is None or trio.current_time() >= self._next:
-                began = time.thread_time()
-                self._last, spent = await self._make()
-                spent += time.thread_time() - began
-                self._next = trio.current_time() + max(PACE, REST * spent)
-            return self._last
+        return await self._paced.get()
 
     async def page(self) -> tuple[str, Fragment]:
         """The whole page."""
@@ -74,12 +66,12 @@ class Live:
         """A fragment of what there is, and what it cost a thread, in seconds."""
         view = self._view = self._context.view()
         panels = await self._panels()
-        runners, choosing = await self._apart(partial(_timed, partial(chosen, view)))
+        runners, choosing = await self._apart(partial(timed, partial(chosen, view)))
         beside = Beside(
             panels=panels, shots=self._shots(view, runners), samples=self._history.samples()
         )
         make = partial(self.pages.fragment, view, runners, beside, now=time.time())
-        made, making = await self._apart(partial(_timed, make))
+        made, making = await self._apart(partial(timed, make))
         return made, choosing + making
 
     async def _panels(self) -> Mapping[str, Panel | None]:
@@ -109,20 +101,34 @@ class Live:
     async def _apart(self, work: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(work, limiter=self._one)
 
+    async def _newest(self) -> Fragment | None:
+        """A fragment for those who listen; None where it cannot be made now."""
+        with self._going_on("make the dashboard"):
+            return await self.fragment()
+        return None
+
     async def _changed(self) -> None:
         """Wait until a fragment would show something else, and may be made."""
-        with trio.move_on_after(EVERY):  # then there is another sample, and minutes go by
+        with self._going_on("wait for news"), trio.move_on_after(EVERY):
+            # (after which there is another sample, and minutes go by)
             if self._view is not None:
                 await self._context.next_view(self._view)
-        await trio.sleep_until(self._next)
+        await trio.sleep_until(self._paced.next)
 
     async def _sample(self) -> None:
         while True:
-            self._history.sample(self._context.view())
+            with self._going_on("take a sample"):
+                self._history.sample(self._context.view())
             await trio.sleep(EVERY)
 
-
-def _timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What work gives, and what it cost this thread, in seconds."""
-    began = time.thread_time()
-    return work(), time.thread_time() - began
+    @contextmanager
+    def _going_on(self, what: str) -> Iterator[None]:
+        """A fault of one round ends neither the others nor what else is served; it is told once."""
+        try:
+            yield
+        except Exception:
+            if what not in self._failing:
+                self._context.log.exception("cannot %s; it is tried again and again", what)
+            self._failing.add(what)
+        else:
+            self._failing.discard(what)

@@ -20,14 +20,14 @@ class Hub:
     """Hands fragments to listeners: to a slow one the latest alone, to all others what changed.
 
     Args:
-        make: Gives the dashboard now.
+        make: Gives the dashboard now; None where it cannot be had.
         changed: Waits until there may be another.
         stopping: Ends it, and every listener.
     """
 
     def __init__(
         self,
-        make: Callable[[], Awaitable[Fragment]],
+        make: Callable[[], Awaitable[Fragment | None]],
         changed: Callable[[], Awaitable[None]],
         stopping: trio.Event,
     ) -> None:
@@ -92,7 +92,7 @@ class Hub:
             if not self._listeners:
                 continue
             before = self._now
-            if before is None or made.etag != before.etag:
+            if made is not None and (before is None or made.etag != before.etag):
                 self._step = b"" if before is None else event(made, before)
                 self._now = made
                 self._whole = b""
