@@ -281,6 +281,46 @@ async def test_who_asked_and_went_away_changes_nothing(
         assert await kept_now(world) is None
 
 
+async def test_a_ledger_that_never_answers_holds_nobody_for_ever(
+    world: World, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small(world)
+    async with world.running():
+        await ready(world)
+        with monkeypatch.context() as patch:
+
+            async def never(*rows: Row, transaction: Transaction | None = None) -> None:
+                await trio.sleep_forever()
+
+            patch.setattr(world.engine.state, "keep", never)
+            began = trio.current_time()
+            with pytest.raises(Unavailable, match="took more than 60 s"):
+                await ask(world, linux=2)
+            with trio.move_on_after(1), pytest.raises(Unavailable, match="60 s"):
+                await ask(world, linux=2)  # also where whoever asked has gone away
+            assert trio.current_time() - began == pytest.approx(120)
+        assert world.engine.view().override is None
+        assert await ask(world, linux=2) == {"linux": 1}
+
+
+async def test_what_came_after_the_reconcilers_write_is_not_taken_for_written(
+    world: World, autojump_clock: object
+) -> None:
+    small(world)
+    async with world.running():
+        await ready(world)
+        overrides = world.engine.overrides
+        overrides.look(Transaction())
+        world.disk_full = True
+        with pytest.raises(Unavailable, match="disk is full"):
+            await ask(world, linux=2)
+        overrides.written()  # that of the look
+        after = Transaction()
+        overrides.look(after)
+        assert after.changes
+        world.disk_full = False
+
+
 async def test_two_at_once_get_one(world: World, autojump_clock: object) -> None:
     small(world)
     answers: list[object] = []

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 META = "override"  # its key in the ledger
 NAMED = 100  # characters of who asks that are told
+LONGEST = 60.0  # seconds for the ledger; it gives up by itself before that
 
 
 class Overrides:
@@ -29,13 +30,15 @@ class Overrides:
         """`left`: what an earlier run had in the ledger, or None."""
         self._state = state
         self._lock = trio.Lock()
-        self._kept: object = None  # what the ledger has, as far as that is known
-        self._put: Active | None = None
+        self._kept: Active | None = None  # what the ledger has
+        self._sure = True  # that it has that
+        self._put: Active | None = None  # what the reconciler's transaction makes of it
+        self._putting = False  # whether that transaction is the last word
         if left is not None:
             self._resume(left)
 
     def _resume(self, left: Any) -> None:
-        self._kept = left
+        self._sure = False  # until it is seen to be what goes on
         try:
             found: Active | Ended = msgspec.convert(left, Active)
         except msgspec.ValidationError as error:
@@ -44,6 +47,7 @@ class Overrides:
             found = override.resumed(found, self._state.profiles, self._state.clock.wall())
         if isinstance(found, Active):
             self._kept = self._state.override = found
+            self._sure = True
         else:
             self._state.event(
                 f"the override that was active has ended: {found.reason}", level=logging.WARNING
@@ -89,16 +93,23 @@ class Overrides:
             return active.counts
 
     async def _keep(self, active: Active | None) -> None:
-        """Make it durable, and only then so: also where whoever asked is gone meanwhile."""
+        """Make it durable, and only then so.
+
+        Also where whoever asked is gone meanwhile: broken off between the ledger and what is so
+        here, it would be begun by the one and ended by the other. That ends in time by itself.
+        """
         transaction = Transaction()
         transaction.meta(META, active)
-        self._kept = transaction  # (neither the one nor the other is known to be there)
+        self._sure = self._putting = False
         try:
-            with trio.CancelScope(shield=True):
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + LONGEST) as patience:
                 await self._state.keep(transaction=transaction)
         except LedgerError as error:
             raise Unavailable(str(error), 1.0) from error
+        if patience.cancelled_caught:
+            raise Unavailable(f"the ledger took more than {LONGEST:g} s", 1.0)
         self._kept = self._state.override = active
+        self._sure = True
         self._state.changed()
 
     # -- the reconciler's side
@@ -106,7 +117,8 @@ class Overrides:
     def look(self, transaction: Transaction) -> None:
         """See what has come of it; what the ledger does not know goes into the transaction."""
         state = self._state
-        if self._lock.locked():
+        self._putting = not self._lock.locked()
+        if not self._putting:
             return  # it is just being written
         if state.override is not None:
             after = override.step(state.override, state.rows.values(), state.clock.now())
@@ -118,13 +130,13 @@ class Overrides:
             else:
                 state.override = after
         self._put = state.override
-        if self._kept is not self._put:
+        if not self._sure or self._kept is not self._put:
             transaction.meta(META, self._put)
 
     def written(self) -> None:
         """The transaction that was looked at last is in the ledger."""
-        if not self._lock.locked():
-            self._kept = self._put
+        if self._putting:
+            self._kept, self._sure = self._put, True
 
 
 def _named(by: str) -> str:
