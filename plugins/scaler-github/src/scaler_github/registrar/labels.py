@@ -54,10 +54,10 @@ async def settle(runners: RestRunners, number: int, wanted: list[str], there: li
         raise GitHubError(Verdict(Kind.RETRY, text))
 
 
-async def strip(runners: RestRunners, number: int, keep: Collection[str] = ()) -> None:
+async def strip(runners: RestRunners, number: int, keep: Collection[str] = ()) -> bool:
     """Leave no label of a reservation on a runner, but for those of its present one.
 
-    None is on a runner that does not exist. It is gone through once; to go on is the caller's. One
+    False: there is no such runner any more. It is gone through once; to go on is the caller's. One
     that runs a job is left as it is: its labels say whose job that is.
 
     Raises:
@@ -65,7 +65,7 @@ async def strip(runners: RestRunners, number: int, keep: Collection[str] = ()) -
     """
     runner = await runners.get(number)
     if runner is None:
-        return
+        return False
     if runner.busy:
         raise GitHubError(Verdict(Kind.BUSY, f"runner {number} runs a job"))
     if not isinstance(runner.labels, list):
@@ -77,6 +77,7 @@ async def strip(runners: RestRunners, number: int, keep: Collection[str] = ()) -
     if left is None or reserved(left, keep):
         text = f"runner {number} still bears labels of a reservation, though they were deleted"
         raise GitHubError(Verdict(Kind.RETRY, text))
+    return True
 
 
 def reserved(labels: Iterable[str], keep: Collection[str] = ()) -> list[str]:

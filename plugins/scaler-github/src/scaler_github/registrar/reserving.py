@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 import trio
 
-from scaler import Unavailable
+from scaler import Gone, Unavailable
 from scaler_github.client import Backoff, GitHubError, Kind, Verdict
 from scaler_github.registrar import labels
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _ANSWER = 8.0  # seconds for GitHub to put the labels: less than the core waits
 _ROUND = 8.0  # to take them away, each time that it is tried: less than the core waits, too
 _LATE = 15.0  # until a look whether a call that was not answered took effect after all
+
+_UNKNOWN = "GitHub knows no runner {} (any more)"
 
 
 class Reserving:
@@ -58,7 +60,8 @@ class Reserving:
 
         Raises:
             GitHubError: It is not reserved, or not known to be.
-            Unavailable: There is no such runner.
+            Gone: There is no such runner any more.
+            Unavailable: It is not shown by its name.
         """
         asked: int | None = None
         answered = False
@@ -66,7 +69,7 @@ class Reserving:
             with trio.move_on_after(_ANSWER):
                 number = await find()
                 if number is None:
-                    raise _unknown(name)
+                    raise Unavailable(_UNKNOWN.format(name))
                 async with self._alone(name):
                     self._labels[name], asked = wanted, number
                     there = await self._runners.add_labels(number, wanted)
@@ -81,25 +84,26 @@ class Reserving:
                 self.forget(name)
             if isinstance(error, GitHubError):
                 if error.kind is Kind.GONE:
-                    raise _unknown(name) from None
+                    raise Gone(_UNKNOWN.format(name)) from None
                 answered |= error.verdict.status != 0 or error.kind is not Kind.RETRY
             if not answered:  # GitHub may be just about to do it
                 self.strip(name, asked, _LATE)
             raise
 
     async def take_back(self, name: str, find: Callable[[], Awaitable[int | None]]) -> None:
-        """Leave no label of a reservation on it; a runner that does not exist has none.
+        """Leave no label of a reservation on it; what has no number here has none.
 
         It is tried once: to go on is the core's.
 
         Raises:
             GitHubError: BUSY: it runs a job, and its labels stay. Otherwise some may be there.
+            Gone: There is no such runner any more.
         """
         self.forget(name)
         with trio.move_on_after(_ROUND):
             number = await find()
-            if number is not None:
-                await self._strip_once(name, number)
+            if number is not None and not await self._strip_once(name, number):
+                raise Gone(_UNKNOWN.format(name))
             return
         raise _late(_ROUND, f"take labels from runner {name}")
 
@@ -117,27 +121,25 @@ class Reserving:
                     await self._stopping.wait()
                 try:
                     with trio.move_on_after(_ROUND):
-                        return await self._strip_once(name, number)
+                        await self._strip_once(name, number)
+                        return
                     raise _late(_ROUND, f"take labels from runner {name}")
                 except GitHubError as error:
                     if error.kind is Kind.BUSY:
-                        return None
+                        return
                     self._log.warning("%s may look reserved: %s", name, error)
                     if self._stopping.is_set():
-                        return None  # the next start looks for labels that nobody reserved
+                        return  # the next start looks for labels that nobody reserved
                     pause = backoff.after(error)
 
-    async def _strip_once(self, name: str, number: int) -> None:
+    async def _strip_once(self, name: str, number: int) -> bool:
+        """Once; False where there is no such runner any more."""
         async with self._alone(name):
-            await labels.strip(self._runners, number, self._labels.get(name, ()))
+            return await labels.strip(self._runners, number, self._labels.get(name, ()))
 
     def _alone(self, name: str) -> trio.Lock:
         """A label that is taken away late may be one that is put just then: never both at once."""
         return self._locks.setdefault(name, trio.Lock())
-
-
-def _unknown(name: str) -> Unavailable:
-    return Unavailable(f"GitHub knows no runner {name} (any more)")
 
 
 def _late(seconds: float, what: str) -> GitHubError:
