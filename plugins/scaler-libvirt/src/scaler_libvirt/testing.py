@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import trio
 
-from scaler import Context, Machine, Message, Profile, Registration, View
+from scaler import Context, Machine, Profile
 from scaler_libvirt.settings import Config, HostSettings, ProfileConfig
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class PrivateLibvirtd:
 
 
 class Listener:
-    """A core that notes what a plugin tells it and knows nothing itself.
+    """A core that notes what a provisioner tells it, and has nothing of what others call.
 
     Attributes:
         machines: Every machine that was told of, in order.
@@ -182,46 +182,6 @@ class Listener:
                 await self._news.wait()
         return self.reports[-1][0]
 
-    async def deliver(self, plugin: str, message: Message) -> None:
-        """Not for provisioners."""
-        raise NotImplementedError
-
-    async def load(self, plugin: str, key: str) -> Any:
-        """Not for provisioners."""
-        raise NotImplementedError
-
-    async def save(self, plugin: str, key: str, value: Any) -> None:
-        """Not for provisioners."""
-        raise NotImplementedError
-
-    def match(self, labels: tuple[str, ...]) -> str | None:
-        """Not for provisioners."""
-        raise NotImplementedError
-
-    def ceiling(self, profile: str) -> int:
-        """Not for provisioners."""
-        raise NotImplementedError
-
-    async def ceiling_changed(self, profile: str, seen: int) -> int:
-        """Not for provisioners."""
-        raise NotImplementedError
-
-    def registration_changed(self, plugin: str, registration: Registration) -> None:
-        """Not for provisioners."""
-        raise NotImplementedError
-
-    def view(self) -> View:
-        """Not for provisioners."""
-        raise NotImplementedError
-
-    async def next_view(self, after: View) -> View:
-        """Not for provisioners."""
-        raise NotImplementedError
-
-    def sibling(self, plugin: str, cls: type[Any]) -> Any:
-        """Not for provisioners."""
-        raise NotImplementedError
-
 
 def context_for(
     listener: Listener,
@@ -240,5 +200,5 @@ def context_for(
         folder=Path("/nonexistent"),
         log=logging.LoggerAdapter(logging.getLogger("scaler.libvirt"), {}),
         stopping=trio.Event(),
-        core=listener,
+        core=listener,  # type: ignore[arg-type]
     )
