@@ -13,6 +13,7 @@ from trio.testing import MockClock
 
 from scaler import (
     Busy,
+    Gone,
     Profile,
     Refused,
     Reservation,
