@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from trio.testing import MockClock
 
 from scaler import Job, Override, Report, Room, RoomState, RunnerState, View
 from scaler_monitor.api import gauges, metrics
 from scaler_monitor.api.metrics import Tally
 
-from .fakes import Asker, FakeCore, runner
+from .fakes import Asker, FakeCore, asking, runner
 
 NOW = 2000.0
 
@@ -67,6 +71,39 @@ async def test_it_is_what_prometheus_reads(ask: Asker) -> None:
         assert (await ask("GET", f"/metrics?{query}")).status == 400
     for odd in ("application/openmetrics-text; version=x", "text/plain; version=9.9.9.9", "\xff"):
         assert (await ask("GET", "/metrics", headers={"Accept": odd})).status == 200
+
+
+async def test_it_is_made_once_for_many_in_a_thread_and_then_rests(
+    core: FakeCore, tmp_path: Path, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def seen(collector: Any) -> bytes:
+        threads.append(threading.current_thread())
+        return generate_latest(collector)
+
+    monkeypatch.setattr(metrics, "generate_latest", seen)
+    ask = asking(core, tmp_path)
+    answers = []
+
+    async def scrape() -> None:
+        answers.append(await ask("GET", "/metrics"))
+
+    async def scrapes() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(scrape)
+
+    await scrapes()
+    await scrapes()
+    assert len({each.body for each in answers}) == 1
+    [thread] = threads
+    assert thread is not threading.main_thread()
+    core.change(stopping=True)
+    mock_clock.jump(100)
+    await scrapes()
+    assert len(threads) == 2
+    assert Scrape(answers[-1].body.decode())("scaler_stopping") == 1
 
 
 def test_runners_and_profiles(core: FakeCore) -> None:

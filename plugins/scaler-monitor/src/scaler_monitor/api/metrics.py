@@ -1,12 +1,18 @@
-"""`/metrics`: what there is now, and what was counted since the start."""
+"""`/metrics`: what there is now, and what was counted since the start.
+
+The text has a part for every runner's sake, and whoever comes may ask for it: it is made in a
+thread, once for all, and not anew at once.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import trio
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
@@ -14,6 +20,7 @@ from quart import Blueprint, Response, request
 
 from scaler import RunnerState
 from scaler_monitor.api import gauges, params
+from scaler_monitor.paced import Paced, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,11 +143,18 @@ class _All(Collector):
 def routes(site: Site) -> Blueprint:
     """`/metrics`."""
     blueprint = Blueprint("metrics", __name__)
+    one = trio.CapacityLimiter(1)
+
+    async def make() -> tuple[bytes, float]:
+        seen = _All(site.tally, site.context.view())
+        work = partial(timed, partial(generate_latest, seen))
+        return await trio.to_thread.run_sync(work, limiter=one)
+
+    text = Paced(make)
 
     @blueprint.get("/metrics")
     async def metrics() -> Response:
         params.read(request.query_string, required={})
-        text = generate_latest(_All(site.tally, site.context.view()))
-        return Response(text, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return Response(await text.get(), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return blueprint

@@ -103,9 +103,10 @@ class Live:
 
     async def _newest(self) -> Fragment | None:
         """A fragment for those who listen; None where it cannot be made now."""
+        made: Fragment | None = None
         with self._going_on("make the dashboard"):
-            return await self.fragment()
-        return None
+            made = await self.fragment()
+        return made  # noqa: RET504 - also where that raised
 
     async def _changed(self) -> None:
         """Wait until a fragment would show something else, and may be made."""
