@@ -16,6 +16,7 @@ from quart import has_request_context
 from scaler import Job, Report, Runner, RunnerState, Unavailable
 from scaler_monitor import limits
 from scaler_monitor.plugin import Monitor
+from scaler_monitor.site import RECENT
 
 QUICK = 1.0  # seconds that an end may take
 
@@ -52,6 +53,7 @@ async def test_answers(serving: Any, world: Any) -> None:
         assert second.headers["Content-Type"] == "application/json"
         assert second.json()["profile_runner_counts"]["linux"]["idle"] == 1
         assert second.json()["runners"][0]["runner"]["status"] == "Idle"
+        await trio.sleep(RECENT)
         ready = await client.get("/readyz")
         assert ready.status_code == 503
         assert ready.json()["problems"][0]["text"] == "401"

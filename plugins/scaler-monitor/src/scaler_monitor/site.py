@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import trio
 from quart import request
 
 from scaler_monitor.api.metrics import Tally
@@ -13,9 +14,12 @@ from scaler_monitor.serving.proxies import Proxies, socket_peer
 from scaler_monitor.serving.tokens import Tokens
 
 if TYPE_CHECKING:
-    from scaler import Context
+    from scaler import Context, View
     from scaler_monitor.page.live import Live
     from scaler_monitor.settings import Config
+
+
+RECENT = 0.1  # seconds that a view is shown
 
 
 class Door(enum.Enum):
@@ -23,6 +27,12 @@ class Door(enum.Enum):
 
     PEOPLE = "people"  #: people and workflows: everything
     GUESTS = "guests"  #: guests: what they fetch while they boot, and nothing else
+
+
+@dataclass
+class _Recent:
+    view: View | None = None
+    until: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -46,11 +56,28 @@ class Site:
     proxies: Proxies = field(default_factory=Proxies)
     live: Live | None = None
     tally: Tally = field(default_factory=Tally)
+    _recent: _Recent = field(default_factory=_Recent, init=False, repr=False)
 
     @property
     def config(self) -> Config:
         """`[plugins.monitor]`."""
         return self.context.config
+
+    def recent_view(self) -> View:
+        """The view, or one that was it a tenth of a second ago.
+
+        After a change the core makes a view of all runners anew for who asks first. What anybody
+        may ask for, as often as they like, does not have it made each time.
+        """
+        now = trio.current_time()
+        if self._recent.view is None or now >= self._recent.until:
+            self._recent.view = self.context.view()
+            self._recent.until = now + RECENT
+        return self._recent.view
+
+    def changed(self) -> None:
+        """A request changed something: who asks next is to see it."""
+        self._recent.view = None
 
     def peer(self) -> str:
         """The address of who sent the request in hand; `""` where it came by a unix socket.

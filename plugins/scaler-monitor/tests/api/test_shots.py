@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from scaler import Picture, Unavailable
 from scaler_monitor.api import shots
 from scaler_monitor.settings import Config
+from scaler_monitor.site import RECENT
 
 from .fakes import BEARER, PNG, Asker, FakeCore, asking, runner
 
@@ -95,9 +96,13 @@ async def test_one_at_once(ask: Asker, core: FakeCore) -> None:
     assert core.calls == [("screenshot", runner(1).machine)]
 
 
-async def test_one_at_once_of_what_there_is(ask: Asker, core: FakeCore) -> None:
+async def test_one_at_once_of_what_there_is(
+    core: FakeCore, tmp_path: Path, mock_clock: MockClock
+) -> None:
+    ask = asking(core, tmp_path)
     assert (await ask("GET", "/runner/9/screenshot/now")).code == "unknown-runner"
     core.change(runners=(runner(9),))
+    mock_clock.jump(RECENT)
     assert (await ask("GET", "/runner/9/screenshot/now")).status == 200
     assert (await ask("GET", NOW)).code == "unknown-runner"
     core.errors["screenshot"] = LookupError("takes none")

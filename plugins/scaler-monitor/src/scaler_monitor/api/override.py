@@ -22,7 +22,7 @@ def routes(site: Site) -> Blueprint:
     @blueprint.get("/policy/override")
     async def show() -> Response:
         params.read(request.query_string, required={})
-        active = context.view().override
+        active = site.recent_view().override
         return answer(None if active is None else dict(active.counts))
 
     @blueprint.post("/policy/override")
@@ -35,6 +35,7 @@ def routes(site: Site) -> Blueprint:
         try:
             with told():
                 counts = await context.override(asked, _who(site))
+            site.changed()
         except ValueError as error:
             raise Failure(400, "bad-parameter", str(error)) from None
         return answer(None if counts is None else dict(counts))
@@ -45,6 +46,7 @@ def routes(site: Site) -> Blueprint:
         params.read(request.query_string, required={})
         with told():
             counts = await context.override(None, _who(site))
+        site.changed()
         return answer(None if counts is None else dict(counts))
 
     return blueprint

@@ -61,7 +61,7 @@ def routes(site: Site) -> Blueprint:
             raise MethodNotAllowed(["GET"])
         params.read(request.query_string, required={})
         runner = params.runner_id(number)
-        machine = None if runner is None else machines.of(runner, context.view())
+        machine = None if runner is None else machines.of(runner, site.recent_view())
         if machine is None:
             raise Failure(404, "unknown-runner", "there is no such runner with a machine")
         async with gate.through({"address": caller(site.peer())}):
