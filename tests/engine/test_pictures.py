@@ -167,6 +167,23 @@ async def test_what_others_spend_while_a_picture_is_waited_for_costs_no_long_res
         assert all(30 < after - before < 39 for (before, _), (after, _) in pairwise(screens.shots))
 
 
+async def test_looking_round_among_very_many_is_rested_from_too(
+    world: World, screens: Screens, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_cost(monkeypatch, 0.2)
+    looks: list[float] = []
+    async with world.running():
+        look = world.engine.pictures._look
+
+        def noted(*args: Any) -> None:
+            looks.append(trio.current_time())
+            look(*args)
+
+        monkeypatch.setattr(world.engine.pictures, "_look", noted)
+        await trio.sleep(100)
+    assert 18 <= len(looks) <= 22
+
+
 async def test_builders_first_then_who_is_watched_then_the_oldest(
     world: World, screens: Screens, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

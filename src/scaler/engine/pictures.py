@@ -127,7 +127,10 @@ class Pictures:
                 if subject is not None:
                     await self._turn(subject, intervals[subject.plugin])
                 spent = time.process_time() - began
-                await trio.sleep(ROUND if subject is None else self._rest(spent))
+                if subject is not None:
+                    await trio.sleep(self._rest(spent))
+                else:  # (nothing was waited for: looking round has cost all of it)
+                    await trio.sleep(max(ROUND, SHARE * spent))
         finally:
             self._running = False
             self._watched.clear()
