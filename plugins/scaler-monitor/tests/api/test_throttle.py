@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler_monitor.api.throttle import Buckets, caller
+from scaler_monitor.api.throttle import Buckets
 
 
 def test_a_burst_and_then_a_rate() -> None:
@@ -59,23 +59,6 @@ def test_what_is_full_again_is_forgotten() -> None:
     assert len(buckets) == 50
     buckets.take("later", 5.0)
     assert len(buckets) == 1
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("2001:db8::1", "2001:db8::ffff:1"),
-        ("::ffff:10.0.0.1", "10.0.0.1"),
-        ("fe80::1%eth0", "fe80::2%eth1"),
-    ],
-)
-def test_the_same_caller(one: str, other: str) -> None:
-    assert caller(one) == caller(other)
-
-
-def test_other_callers() -> None:
-    seen = {caller(each) for each in ("10.0.0.1", "10.0.0.2", "2001:db8::1", "2001:db8:0:1::1", "")}
-    assert len(seen) == 5
 
 
 @pytest.mark.parametrize(("rate", "burst", "most"), [(0, 1, 1), (1, 0, 1), (1, 1, 0)])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
 
-from scaler_monitor.serving.proxies import Proxies, normalised
+from scaler_monitor.serving.proxies import Proxies, socket_peer
 
 OURS = Proxies(("10.0.0.0/8", "2001:db8:1::/48"))
 
@@ -28,6 +28,8 @@ OURS = Proxies(("10.0.0.0/8", "2001:db8:1::/48"))
         (["2001:DB8:0::7"], "2001:db8::7"),
         (["::ffff:192.0.2.7"], "192.0.2.7"),
         (["192.0.2.7, ::ffff:10.1.1.1"], "192.0.2.7"),
+        (["2001:db8::7%eth0"], "2001:db8::7"),
+        (["192.0.2.7%eth0"], "10.0.0.1"),
         (["192.0.2.7, unknown"], "10.0.0.1"),
         (["192.0.2.7, "], "10.0.0.1"),
         (["192.0.2.7, 010.1.1.1"], "10.0.0.1"),
@@ -88,13 +90,9 @@ def test_unix_sockets() -> None:
     assert Proxies(("unix",)).client("10.0.0.1", headers) == "10.0.0.1"
 
 
-def test_addresses_have_one_spelling() -> None:
-    for text, plain in (
-        ("2001:DB8:0:0::1", "2001:db8::1"),
-        ("::ffff:10.0.0.1", "10.0.0.1"),
-        ("10.0.0.1", "10.0.0.1"),
-        ("10.0.0.01", ""),
-        ("host", ""),
-        ("", ""),
-    ):
-        assert normalised(text) == plain
+def test_a_proxy_is_known_whatever_its_zone() -> None:
+    proxies = Proxies(("fe80::/64",))
+    peer = socket_peer({"client": ("fe80::1%eth0", 4711)})
+    assert peer == "fe80::1"
+    assert proxies.trusts(peer)
+    assert proxies.trusts("fe80::1%eth0")

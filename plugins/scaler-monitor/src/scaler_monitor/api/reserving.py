@@ -11,9 +11,9 @@ from scaler import Reservation, Selection, SelectionRequest
 from scaler_monitor.api import auth, params
 from scaler_monitor.api.gate import Gate
 from scaler_monitor.api.outcomes import told, unknown_profile
-from scaler_monitor.api.throttle import caller
 from scaler_monitor.errors import answer
 from scaler_monitor.page import dashboard
+from scaler_monitor.serving.addresses import caller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,41 +42,40 @@ def routes(site: Site) -> Blueprint:
     context = site.context
     gate = Gate(places=PLACES, queue=QUEUE, buckets={"address": ADDRESS, "run": RUN})
 
-    async def take(key: str, count: int) -> list[dict[str, Any]] | None:
-        asked = params.read(request.query_string, required=WHO, optional=WAITING)
+    async def take(selection: Selection, asked: Mapping[str, str]) -> list[dict[str, Any]] | None:
         wait = params.wait(asked["wait"]) if "wait" in asked else 0.0
-        selection = Selection(profile=key, count=count)
         try:
             with told():
                 taken = await context.take(selection, _reservation(asked), wait=wait)
         except LookupError:
-            raise unknown_profile(key) from None
+            raise unknown_profile(selection.profile) from None
         return _entries(site, taken)
+
+    async def take_by_token(key: str, count: int) -> list[dict[str, Any]] | None:
+        asked = params.read(request.query_string, required=WHO, optional=WAITING)
+        return await take(Selection(profile=key, count=count), asked)
 
     @blueprint.post("/profile/<key>/take")
     async def take_one(key: str) -> Response:
         auth.required(site)
-        taken = await take(key, 1)
+        taken = await take_by_token(key, 1)
         return answer(taken[0] if taken else None)
 
     @blueprint.post("/profile/<key>/take/<count>")
     async def take_several(key: str, count: str) -> Response:
         auth.required(site)
-        return answer(await take(key, params.count(count)))
+        return answer(await take_by_token(key, params.count(count)))
 
     @blueprint.post("/select-runner")
     async def select_runner() -> Response:
-        asked = params.read(request.query_string, required=WHO)
+        asked = params.read(request.query_string, required=WHO, optional=WAITING)
+        who = {name: asked[name] for name in WHO}
         address = site.peer()
-        run = f"{asked['qualified_repo'].lower()} {asked['run_id']}"
+        run = f"{who['qualified_repo'].lower()} {who['run_id']}"
         async with gate.through({"address": caller(address), "run": run}):
-            with told():
-                selection = await context.select(SelectionRequest(**asked, address=address))
-                try:
-                    taken = await context.take(selection, _reservation(asked))
-                except LookupError:
-                    raise unknown_profile(selection.profile) from None
-        return answer(_entries(site, taken))
+            with told(log=context.log):
+                selection = await context.select(SelectionRequest(**who, address=address))
+        return answer(await take(selection, asked))  # (who waits in line has shown a proof)
 
     return blueprint
 

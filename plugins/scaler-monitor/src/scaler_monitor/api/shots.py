@@ -11,8 +11,8 @@ from werkzeug.exceptions import MethodNotAllowed
 from scaler_monitor.api import auth, params
 from scaler_monitor.api.gate import Gate
 from scaler_monitor.api.outcomes import told, unknown_profile
-from scaler_monitor.api.throttle import caller
 from scaler_monitor.errors import Failure
+from scaler_monitor.serving.addresses import caller
 
 if TYPE_CHECKING:
     from scaler import Machine, Picture, View

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -63,16 +62,3 @@ class Buckets:
             if oldest.seen > full and len(self._buckets) <= self._most:
                 return
             self._buckets.popitem(last=False)
-
-
-def caller(address: str) -> str:
-    """Whose bucket it is: an IPv6 host has a whole /64 to itself."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
-    return str(parsed)

@@ -7,11 +7,11 @@ another name than that address itself: those need no list.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from scaler_monitor.serving.addresses import parsed
 from scaler_monitor.settings import parse
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class Hosts:
         if match is None:
             return False
         if match["v6"]:
-            return _is_address(match["v6"])
-        return _plain(match["name"]) in self._names or _is_address(match["name"])
+            return parsed(match["v6"]) is not None
+        return _plain(match["name"]) in self._names or parsed(match["name"]) is not None
 
 
 def is_own(origin: str, host: str, base_url: str) -> bool:
@@ -68,11 +68,3 @@ def is_own(origin: str, host: str, base_url: str) -> bool:
 
 def _plain(name: str) -> str:
     return name.casefold().removesuffix(".")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from scaler_monitor.serving.addresses import caller
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_HOME = 64  # bits of an IPv6 address that one caller has in common with itself
 
 
 class Places:
@@ -36,7 +35,7 @@ class Places:
         Args:
             address: Whose; `""` for a unix socket's other end.
         """
-        key = _caller(address)
+        key = caller(address)
         full = self._taken[key] >= self._each and not self._exempt(address)
         if full or self._in_all >= self._most:
             return False
@@ -46,15 +45,8 @@ class Places:
 
     def leave(self, address: str) -> None:
         """Give back a place that was taken."""
-        key = _caller(address)
+        key = caller(address)
         self._taken[key] -= 1
         self._in_all -= 1
         if not self._taken[key]:
             del self._taken[key]
-
-
-def _caller(address: str) -> str:
-    if ":" not in address:
-        return address
-    network = ipaddress.ip_network((address.partition("%")[0], _HOME), strict=False)
-    return str(network)

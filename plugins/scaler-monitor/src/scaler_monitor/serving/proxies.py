@@ -10,6 +10,8 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from scaler_monitor.serving.addresses import normalised, parsed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -23,13 +25,6 @@ _WITH_PORT = re.compile(r"(?P<v4>[0-9.]+)(:[0-9]+)?|\[(?P<v6>[0-9A-Fa-f:.]+)\](:
 _PAIR = re.compile(r'\s*([A-Za-z]+)=("[^"\\]*"|[^\s";,]*)\s*', re.ASCII)
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-_Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def normalised(text: str) -> str:
-    """An address in its one spelling, IPv4 inside IPv6 as IPv4; `""` where it is none."""
-    address = _parsed(text)
-    return "" if address is None else str(address)
 
 
 def socket_peer(scope: Any) -> str:
@@ -56,7 +51,7 @@ class Proxies:
         """Whether what this one says of others counts; `""` is a unix socket's other end."""
         if not peer:
             return self._unix
-        address = _parsed(peer)
+        address = parsed(peer)
         return address is not None and any(address in network for network in self._networks)
 
     def client(self, peer: str, headers: Headers) -> str:
@@ -112,13 +107,3 @@ def _hop(text: str) -> str:
     text = text.strip()
     match = _WITH_PORT.fullmatch(text)
     return normalised((match["v4"] or match["v6"]) if match else text)
-
-
-def _parsed(text: str) -> _Address | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address

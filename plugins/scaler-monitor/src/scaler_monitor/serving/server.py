@@ -16,10 +16,10 @@ from hypercorn.config import Config
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
 
+from scaler_monitor.serving.addresses import normalised
 from scaler_monitor.serving.connection import Connection, Stream
 from scaler_monitor.serving.guarded import Guarded
 from scaler_monitor.serving.protocol import refusal
-from scaler_monitor.serving.proxies import normalised
 
 if TYPE_CHECKING:
     import logging
