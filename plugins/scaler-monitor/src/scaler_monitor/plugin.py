@@ -77,10 +77,10 @@ class Monitor:
             live = await trio.to_thread.run_sync(Live, context)
             site = Site(
                 context,
+                live,
                 base_url=config.base_url or _reachable(self.addresses[0]),
                 tokens=tokens,
                 proxies=Proxies(config.trusted_proxies),
-                live=live,
                 tally=self._tally,
             )
             openings = [

@@ -41,20 +41,20 @@ class Site:
 
     Attributes:
         context: The way up to the core.
+        live: What keeps the dashboard fresh.
         door: Which of the two the routes are behind.
         base_url: What absolute addresses start with; it ends with `/`.
         tokens: The tokens that are good now; falsy where none is set.
         proxies: The proxies whose word on a client's address counts.
-        live: What keeps the dashboard fresh, where something runs it.
         tally: What was counted since the start.
     """
 
     context: Context[Config, None]
+    live: Live
     door: Door = Door.PEOPLE
     base_url: str = "http://localhost/"
     tokens: Tokens = field(default_factory=Tokens)
     proxies: Proxies = field(default_factory=Proxies)
-    live: Live | None = None
     tally: Tally = field(default_factory=Tally)
     _recent: _Recent = field(default_factory=_Recent, init=False, repr=False)
 

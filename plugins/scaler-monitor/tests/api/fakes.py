@@ -34,6 +34,7 @@ from scaler import (
     View,
 )
 from scaler_monitor import app
+from scaler_monitor.page.live import Live
 from scaler_monitor.plugin import Monitor
 from scaler_monitor.serving.tokens import Tokens
 from scaler_monitor.settings import Config
@@ -205,7 +206,7 @@ def make_site(core: FakeCore, folder: Path, config: Config | None = None) -> Sit
         core=behind,
     )
     tokens = Tokens([SecretSource(env="TOKEN", environ={"TOKEN": TOKEN})])
-    return Site(context, base_url="https://ci.example.org/", tokens=tokens)
+    return Site(context, Live(context), base_url="https://ci.example.org/", tokens=tokens)
 
 
 class Asked:

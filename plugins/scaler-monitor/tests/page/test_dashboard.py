@@ -21,7 +21,9 @@ from scaler import (
     RunnerState,
     View,
 )
-from scaler_monitor.page.dashboard import Status, dashboard, problems, runner, status
+from scaler_monitor.page.dashboard import Status, problems, runner, status
+
+from .views import dashboard
 
 EMPTY = View(
     version=7,
@@ -138,6 +140,7 @@ def test_a_runner_with_everything() -> None:
                     "status": "online",
                     "busy": True,
                     "labels": [
+                        {"name": "self-hosted"},
                         {"name": "self-hosted-image:linux"},
                         {"name": "reserved-for:u"},
                         {"name": "reserved-since:950"},

@@ -111,7 +111,7 @@ def inline(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def served(context: Context[Config, None], live: Live) -> Quart:
-    return app.build(Site(context, live=live), Door.PEOPLE)
+    return app.build(Site(context, live), Door.PEOPLE)
 
 
 def machine(number: int) -> Runner:
@@ -199,7 +199,7 @@ async def test_what_is_asked_wrongly(served: Quart, path: str, status: int) -> N
 
 
 async def test_guests_see_no_page(context: Context[Config, None], live: Live) -> None:
-    guests = app.build(Site(context, live=live), Door.GUESTS).test_client()
+    guests = app.build(Site(context, live), Door.GUESTS).test_client()
     for path in ("/", "/dashboard.html", "/dashboard.json", "/events", "/assets/page.css"):
         assert (await guests.get(path)).status_code == 404
 
@@ -364,3 +364,15 @@ async def test_a_fault_at_the_very_first_is_no_end_either(
         core.fault = None
         assert b"All is well" in await anext(listening)
         await listening.aclose()
+
+
+def test_an_application_is_built_without_reading_a_file(
+    context: Context[Config, None], live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reading(*_: Any, **__: Any) -> Any:
+        raise AssertionError("it reads a file on the loop")
+
+    monkeypatch.setattr("scaler_monitor.page.live.Assets", reading)
+    monkeypatch.setattr("scaler_monitor.page.live.Pages", reading)
+    for door in Door:
+        app.build(Site(context, live), door)

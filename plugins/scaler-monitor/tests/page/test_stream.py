@@ -175,7 +175,7 @@ async def test_what_was_made_for_one_who_left_is_not_shown_to_the_next(
     async with running() as maker:
         real, going = maker.hub._make, trio.Event()
 
-        async def slow() -> Fragment:
+        async def slow() -> Fragment | None:
             made = await real()
             await going.wait()
             return made

@@ -13,6 +13,7 @@ from scaler_monitor.page import dashboard
 from scaler_monitor.page.text import APART, Text, Texts, encoded
 
 from .views import WELL, job, profile, view
+from .views import dashboard as whole
 
 
 def runners(number: int) -> tuple[Runner, ...]:
@@ -26,9 +27,7 @@ def runners(number: int) -> tuple[Runner, ...]:
 async def test_the_text_is_what_the_dashboard_is(number: int) -> None:
     of = view(runners=runners(number), jobs=(job(1, 5),))
     text = await Texts("http://here/").of(of)
-    assert json.loads(text.content) == json.loads(
-        json.dumps(dashboard.dashboard(of, base="http://here/"))
-    )
+    assert json.loads(text.content) == json.loads(json.dumps(whole(of, base="http://here/")))
 
 
 async def test_the_same_view_is_the_same_text_and_another_is_another() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from scaler import Job, Profile, ProfileView, Report, View
+from scaler_monitor.page.dashboard import around, listed
 
 NOW = 100_000.0
 WELL = View(
@@ -42,3 +43,8 @@ def view(*profiles: ProfileView, jobs: tuple[Job, ...] = (), **more: Any) -> Vie
         for each in jobs
     }
     return replace(WELL, profiles=named, jobs=jobs, **{"waiting": reasons, **more})
+
+
+def dashboard(view: View, *, base: str = "/") -> dict[str, Any]:
+    """What `/dashboard.json` has."""
+    return around(view, [listed(view, each, base) for each in view.runners], base=base)

@@ -14,6 +14,7 @@ from werkzeug.routing import Rule
 
 from scaler import Context, Unavailable
 from scaler_monitor import app, settings
+from scaler_monitor.page.live import Live
 from scaler_monitor.serving.hosts import Hosts
 from scaler_monitor.settings import StaticFolder
 from scaler_monitor.site import Door, Site
@@ -82,7 +83,7 @@ def rules(door: Door, tmp_path: Path) -> list[Rule]:
         stopping=trio.Event(),
         core=None,  # type: ignore[arg-type]
     )
-    return list(app.build(Site(context), door).url_map.iter_rules())
+    return list(app.build(Site(context, Live(context)), door).url_map.iter_rules())
 
 
 def example(rule: Rule) -> str:

@@ -84,18 +84,14 @@ def problems(view: View) -> list[dict[str, Any]]:
     return found
 
 
-def dashboard(view: View, *, base: str = "/") -> dict[str, Any]:
-    """`/dashboard.json`.
+def around(view: View, runners: list[Any], *, base: str = "/") -> dict[str, Any]:
+    """`/dashboard.json`, around its runners.
 
     Args:
         view: What there is.
+        runners: As `listed` gives them, in whatever form.
         base: Where this Monitor is reached from outside, with a `/` at its end.
     """
-    return around(view, [listed(view, each, base) for each in view.runners], base=base)
-
-
-def around(view: View, runners: list[Any], *, base: str = "/") -> dict[str, Any]:
-    """`/dashboard.json`, around its runners as `listed` gives them, in whatever form."""
     statuses: dict[str, Counter[Status]] = {name: Counter() for name in view.profiles}
     for each in view.runners:
         if each.profile in statuses:
@@ -227,7 +223,7 @@ def _registration(
 
 
 def _labels(labels: Iterable[str], promised: Reservation | None) -> list[dict[str, str]]:
-    found = list(labels)
+    found = list(dict.fromkeys(("self-hosted", *labels)))
     if promised is not None:
         run = f"{promised.qualified_repo}/actions/runs/{promised.run_id}"
         found += [f"reserved-for:{promised.unique_id}", f"reserved-since:{int(promised.since)}"]

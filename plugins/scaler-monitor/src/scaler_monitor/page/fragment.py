@@ -10,12 +10,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from scaler_monitor.page import words
-from scaler_monitor.page.scene import Beside, chosen, scene
+from scaler_monitor.page.scene import scene
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from scaler import Runner, View
+    from scaler_monitor.page.scene import Beside
 
 PARTS = (
     "verdict",
@@ -112,6 +113,3 @@ class Pages:
     def _render(self, name: str, values: Mapping[str, object]) -> str:
         text = self._templates.get_template(name).render(values)
         return text.encode(errors="replace").decode()  # half a surrogate pair is no text
-
-
-__all__ = ["PARTS", "Beside", "Fragment", "Pages", "chosen"]

@@ -8,7 +8,6 @@ from quart import Blueprint, Response, request
 
 from scaler_monitor.api import params
 from scaler_monitor.errors import Failure
-from scaler_monitor.page.live import Live
 from scaler_monitor.page.text import Texts
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ DAY = 86400
 def routes(site: Site) -> Blueprint:
     """`/`, its files, `/dashboard.html`, `/dashboard.json` and `/events`."""
     blueprint = Blueprint("page", __name__)
-    live = site.live or Live(site.context)
+    live = site.live
     texts = Texts(site.base_url)
 
     @blueprint.get("/")
