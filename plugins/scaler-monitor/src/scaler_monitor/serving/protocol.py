@@ -22,7 +22,12 @@ _TOGETHER = 64 << 10  # bytes that are copied rather than sent by themselves
 
 
 class Protocol(H11Protocol):
-    """Never upgraded, neither to HTTP/2 nor to a websocket."""
+    """Never upgraded, neither to HTTP/2 nor to a websocket.
+
+    Two methods are replaced that hypercorn keeps to itself, since it has no other place for what
+    they do: every answer leaves through the one, and what is no request is answered by the other.
+    Under other names they would be called by nobody: tests/serving/test_protocol.py sees that.
+    """
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
