@@ -270,7 +270,7 @@ class Context(Generic[C, P]):
 
         Raises:
             LookupError: There is no such profile.
-            ValueError: There are no counts, or a count is negative or larger than 10,000.
+            ValueError: There are no counts, one is negative, or they are more than 1,000 in all.
             Refused: `override-active`: one is active already; `override-idle`: nothing is left to
                 add.
             Unavailable: It cannot be written down now.

@@ -31,7 +31,7 @@ Size: TypeAlias = frozenset[tuple[str, int]]  # resources of one machine
 Stand: TypeAlias = tuple[Place, Size]  # where a machine is, and what it takes
 
 LONGEST = 86400.0  # seconds until it ends, whatever has come of it
-MOST = 10_000  # runners that may be asked for, of all profiles together
+MOST = 1_000  # runners that may be asked for, of all profiles together
 SINGLY = 500  # machines that are placed one by one; of more, several at a time
 
 _ONLINE = (RunnerState.IDLE, RunnerState.RESERVED, RunnerState.BUSY)

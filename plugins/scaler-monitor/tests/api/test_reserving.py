@@ -82,8 +82,22 @@ async def test_select_asks_and_then_takes(ask: Asker, core: FakeCore) -> None:
     )
     assert core.calls[0] == ("select", request)
     assert core.calls[1][1][0] == core.selection
-    answer = await ask("POST", f"{SELECT}&wait=5s")
+    await ask("POST", f"{SELECT}&wait=5s")
+    assert core.calls[-1][1][2] == 5
+    answer = await ask("POST", f"{SELECT}&wait=61s")
     assert "'wait'" in answer.json["message"]
+
+
+async def test_d25_a_stranger_is_not_told_what_github_said(
+    ask: Asker, core: FakeCore, caplog: pytest.LogCaptureFixture
+) -> None:
+    core.errors["select"] = Unavailable("GitHub answered 500: the inside of it", 7.0)
+    answer = await ask("POST", SELECT)
+    assert answer.status == 503
+    assert answer.headers["Retry-After"] == "7"
+    assert "inside" not in str(answer.json)
+    [line] = [each.getMessage() for each in caplog.records if "inside" in each.getMessage()]
+    assert answer.json["request_id"] in line
 
 
 @pytest.mark.parametrize("path", [TAKE, TAKE_TWO])

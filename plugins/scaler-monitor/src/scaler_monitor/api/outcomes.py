@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from scaler import GuestAmbiguous, GuestNotReady, GuestUnknown, GuestUsed, Refused, Unavailable
-from scaler_monitor.errors import Failure
+from scaler_monitor.errors import Failure, request_id
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Iterator
 
 AGAIN = 5.0  # seconds after which to ask again, where nobody told
@@ -23,15 +24,24 @@ _STATUS = {
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Around a call of the core: its expected outcomes become failures of the request."""
+def told(log: logging.LoggerAdapter[logging.Logger] | None = None) -> Iterator[None]:
+    """Around a call of the core: its expected outcomes become failures of the request.
+
+    Args:
+        log: Where it is told what another service said, for requests of those who have shown no
+            token: they are told no more than that it cannot be decided.
+    """
     try:
         yield
     except Refused as error:
         raise Failure(_STATUS.get(error.code, 403), error.code, str(error)) from None
     except Unavailable as error:
         after = AGAIN if error.retry_after is None else error.retry_after
-        raise Failure(503, "unavailable", str(error), retry_after=after) from None
+        text = str(error)
+        if log is not None:
+            log.warning("request %s cannot be decided now: %s", request_id(), text)
+            text = "it cannot be decided now; scaler's log says why, under the request's id"
+        raise Failure(503, "unavailable", text, retry_after=after) from None
     except GuestAmbiguous as error:
         raise Failure(403, "ambiguous-address", str(error)) from None
     except GuestNotReady as error:

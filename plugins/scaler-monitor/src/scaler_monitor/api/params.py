@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MOST_NAMES = 200  # names in one query
-MOST = 10_000  # runners that anybody may ask for in one number
+MOST = 1_000  # runners that anybody may ask for in one number
 SHOWN = 40  # characters of a wrong value that an answer repeats
 
 

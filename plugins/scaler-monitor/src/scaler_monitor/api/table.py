@@ -31,14 +31,21 @@ ERRORS = {
     "comes from a page of another site",
     404: "There is no such profile, runner, guest, file or path",
     405: "The path has no such method; `Allow` says which it has",
+    408: "The body did not come in time",
     409: "It is taken, or cannot be had at all; `error` says which",
     410: "It was given already, or it is too late",
     413: "More than there may be, or a body that is too large",
+    414: "The path and query are too long",
     416: "The file has no such part",
     429: "This caller has asked too much; `Retry-After` says when to ask again",
+    431: "The headers are too large, or too many",
+    500: "A fault of the service; its log tells more, under the request's id",
+    501: "The body is coded in a way that is not known",
     503: "Not now; `Retry-After` says when to ask again",
+    505: "It is not HTTP/1.1",
 }
-EVERYWHERE = (403, 413)  # foreign sites, large bodies
+EVERYWHERE = (400, 403, 408, 413, 414, 431)
+"""What the connection answers, and what guards every path: before there is an endpoint."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "Reserve runners for a job by an artifact of its run as the proof",
         _json(or_null(array(ref("Taken")))),
         required=reserving.WHO,
+        optional=reserving.WAITING,
         errors=(400, 403, 404, 409, 413, 429, 503),
     ),
     Endpoint(

@@ -211,10 +211,10 @@ def _registration(
 ) -> dict[str, Any] | None:
     if registration is None:
         return None
-    ref = registration.ref
+    number = registration.ref.rpartition("/")[2]  # its number there, where the reference ends in it
     online = {True: "online", False: "offline", None: None}
     return {
-        "id": int(ref) if ref.isascii() and ref.isdecimal() else ref or None,
+        "id": int(number) if number.isascii() and number.isdecimal() else registration.ref or None,
         "name": registration.name,
         "status": online[registration.online],
         "busy": registration.busy,
@@ -284,21 +284,22 @@ def _reservation(reservation: Reservation | None) -> dict[str, Any] | None:
         "unique_id": reservation.unique_id,
         "qualified_repo": reservation.qualified_repo,
         "run_id": reservation.run_id,
-        "since": reservation.since,
+        "since": int(reservation.since),
     }
 
 
 def _ipv4(machine: Machine | None) -> str | None:
     addresses: Iterable[str] = machine.addresses if machine is not None else ()
-    return next((address for address in addresses if _is_ipv4(address)), None)
+    return next((found for address in addresses if (found := _as_ipv4(address))), None)
 
 
-def _is_ipv4(address: str) -> bool:
+def _as_ipv4(text: str) -> str | None:
     try:
-        ipaddress.IPv4Address(address)
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None
+    found = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else address
+    return str(found) if found is not None else None
 
 
 def _job(each: Job) -> dict[str, Any]:
