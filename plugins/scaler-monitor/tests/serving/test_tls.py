@@ -15,6 +15,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from scaler import Job
+from scaler import Unavailable
 from scaler_monitor.serving import connection, renewing
 from scaler_monitor.serving.certificate import Certificate, load
 from scaler_monitor.settings import Tls
@@ -235,7 +236,7 @@ async def test_files_that_cannot_be_used_are_one_clear_line(
         (Tls(cert=tls.cert, key=locked), "wanted PEM, the key not encrypted"),
     ):
         monitor, _ = make("127.0.0.1:0", tls=found)
-        with pytest.raises(OSError, match=r"^tls: ") as caught:
+        with pytest.raises(Unavailable, match=r"^tls: ") as caught:
             await monitor.run_service(trio.TASK_STATUS_IGNORED)
         told = str(caught.value)
         assert text in told
