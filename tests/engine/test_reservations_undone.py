@@ -221,3 +221,23 @@ async def test_one_that_is_gone_when_it_lapses_is_not_idle_again(
         [runner] = await take(world)
         world.script["release"] = [Gone()]
         await world.until(lambda: runner.id not in world.rows, 20)
+
+
+async def test_who_is_in_line_when_it_stops_is_told(
+    autojump_clock: MockClock, world: World, labels: Labels
+) -> None:
+    told: list[float] = []
+
+    async def ask() -> None:
+        with pytest.raises(Unavailable, match="stopping"):
+            await take(world, 2, wait=60)
+        told.append(trio.current_time())
+
+    async with idle(world, 1):
+        await take(world)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await trio.sleep(1)
+            began = trio.current_time()
+            world.stop()
+        assert told[0] - began < 1

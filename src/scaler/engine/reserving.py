@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import trio
 
 from scaler.engine.asking import Asking, ShortError
+from scaler.engine.grants import forget_old
 from scaler.engine.releasing import Releasing
 from scaler.engine.selecting import Selecting
 from scaler.errors import Busy, Gone, HookFault, Outcome, Refused, Unavailable
 from scaler.hooks import SPEC
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.evolve import evolve
-from scaler.model.grant import KEPT, Grant
+from scaler.model.grant import Grant
 from scaler.model.row import Reserve, Seen
 from scaler.records import Registration, RunnerState
 
@@ -33,7 +34,6 @@ ROUNDS = 4  # tries with other runners, where some turn out to be busy
 ANSWER = 60.0  # seconds for what was begun to come to its end: more than all rounds take
 AGAIN = 5.0  # seconds after which it may be worth asking again
 RETRY = 1.0  # seconds until a ledger that cannot be written is tried again
-SWEEP = 3600.0  # seconds between two looks for answers that need not be kept any longer
 
 
 _PROMISED = (RunnerState.RESERVED, RunnerState.BUSY)
@@ -68,7 +68,7 @@ class Reserving:
             self._releasing.begin(runner_id, "its reservation was not completed")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._releasing.run, name="reservations lapse")
-            nursery.start_soon(self._sweep, name="old grants")
+            nursery.start_soon(forget_old, self._state, name="old grants")
             nursery.start_soon(self._serve_lines, name="lines of reservations")
 
     # -- who may
@@ -188,6 +188,10 @@ class Reserving:
         line = self._lines[profile]
         while line and self._begin(line[0]):
             line.popleft()
+        if self._state.stopping:
+            for asking in line:
+                self._end(asking, Unavailable("this scaler is stopping", AGAIN))
+            line.clear()
         if not line:
             del self._lines[profile]
 
@@ -260,9 +264,7 @@ class Reserving:
                 self._line_up(asking, first=True)
                 asking.tell()
             else:
-                self._asking.pop(unique_id, None)
-                asking.error, asking.done = error, True
-                asking.tell()
+                self._end(asking, error)
         if error is not None:
             self._state.event(
                 f"runners of {asking.selection.profile} could not be reserved for {unique_id}:"
@@ -270,6 +272,11 @@ class Reserving:
                 profile=asking.selection.profile,
                 level=logging.WARNING,
             )
+
+    def _end(self, asking: Asking, error: Exception | None) -> None:
+        asking.error, asking.done, asking.waits = error, True, False
+        self._asking.pop(asking.reservation.unique_id, None)
+        asking.tell()
 
     async def _forget(self, unique_id: str) -> None:
         """See that no answer is kept that nobody got, before its runners are anybody else's."""
@@ -377,23 +384,3 @@ class Reserving:
         await state.keep(transaction=transaction)
         state.grants[grant.unique_id] = grant
         return grant.runners
-
-    # -- what need not be kept
-
-    async def _sweep(self) -> None:
-        while True:
-            state = self._state
-            transaction, old = Transaction(), []
-            for unique_id, grant in state.grants.items():
-                if state.clock.wall() - grant.since < KEPT:
-                    continue
-                old.append(unique_id)
-                transaction.grant(unique_id, None)
-            try:
-                await state.keep(transaction=transaction)
-            except LedgerError as error:
-                log.error("%s", error)
-            else:
-                for unique_id in old:
-                    del state.grants[unique_id]
-            await trio.sleep(SWEEP)
