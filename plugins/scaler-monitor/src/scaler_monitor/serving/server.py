@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from scaler_monitor.serving.listening import Listener
     from scaler_monitor.serving.places import Places
 
-GRACE = 0.5  # seconds that requests in hand get at the end
+GRACE = 3.0  # seconds that requests in hand get at the end: a runner may be reserved just now
 _QUIET = 60.0  # seconds between two lines about clients that found no place
 
 _headers, _body = refusal(503, "too many connections")
