@@ -18,7 +18,7 @@ from scaler_libvirt.testing import Listener, context_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-QUICK = Pace(open=0.1, probe=0.1, look=0.3, first_pause=0.01, longest_pause=0.02, close=0.2)
+QUICK = Pace(open=0.5, probe=0.1, look=0.3, first_pause=0.01, longest_pause=0.02, close=0.2)
 
 
 class Stuck:

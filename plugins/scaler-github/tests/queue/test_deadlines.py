@@ -19,8 +19,8 @@ OFFERED = {"flow": "offered"}
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everybody has little patience."""
-    monkeypatch.setattr(plugin, "HOOK", 0.3)
-    monkeypatch.setattr(plugin, "ACQUIRING", 0.3)
+    monkeypatch.setattr(plugin, "HOOK", 1.5)
+    monkeypatch.setattr(plugin, "ACQUIRING", 1.5)
 
 
 @pytest.mark.parametrize("route", ["jitconfig", "list-agents"])
@@ -29,7 +29,7 @@ async def test_registering(world: World, short: None, route: str) -> None:
         await world.listening()
         await world.queue.register_runner(world.runner())  # its name is taken from now on
         world.sim.faults.add(route, kind="hang", times=None)
-        with pytest.raises(Unavailable, match=r"register runner linux\.1@host-1: .* 0\.3 s"):
+        with pytest.raises(Unavailable, match=r"register runner linux\.1@host-1: .* 1\.5 s"):
             await world.queue.register_runner(world.runner())
 
 
@@ -47,14 +47,14 @@ async def test_removing(world: World, short: None, route: str, fields: dict[str,
         made = await world.queue.register_runner(world.runner())
         world.sim.faults.add(route, kind="hang", times=None)
         runner = world.runner(**{"registration": made, **fields})
-        with pytest.raises(Unavailable, match=r"remove runner linux\.1@host-1: .* 0\.3 s"):
+        with pytest.raises(Unavailable, match=r"remove runner linux\.1@host-1: .* 1\.5 s"):
             await world.queue.unregister_runner(runner)
         assert world.core.registrations == []
 
 
 async def test_listing(world: World, short: None) -> None:
     world.sim.faults.add("list-agents", kind="hang", times=None)
-    with pytest.raises(Unavailable, match=r"list runners: .* 0\.3 s"):
+    with pytest.raises(Unavailable, match=r"list runners: .* 1\.5 s"):
         await world.queue.list_registrations()
 
 
@@ -72,7 +72,7 @@ async def test_acquiring(world: World, short: None, skip: int) -> None:
                 with pytest.raises(Unavailable, match="400"):
                     await world.queue.acquire_jobs(profile, jobs)
         sim.faults.add("acquire", kind="hang", times=None, skip=skip)
-        with pytest.raises(Unavailable, match=r"acquire jobs of linux: .* 0\.3 s"):
+        with pytest.raises(Unavailable, match=r"acquire jobs of linux: .* 1\.5 s"):
             await world.queue.acquire_jobs(profile, jobs)
 
 
