@@ -296,7 +296,7 @@ class World:
         """Let time pass until something is true."""
         end = trio.current_time() + seconds
         while not what():
-            if trio.current_time() >= end:
+            if trio.current_time() > end:  # (what comes true at the very end may come after a look)
                 raise AssertionError(f"not true within {seconds:g} s: {what!r}")
             await trio.sleep(0.25)
 
