@@ -89,6 +89,7 @@ async def test_c24_evicted_before_its_machine_was_up(
     async with faults(flow=flow, **more, **options) as world, world.scaler():
         world.queue(1, run_time=30)
         await world.until(lambda: len(world.machines.boxes) == 1)
+        await trio.sleep(0.1)  # it boots by now
         times.boot = 20.0
         await trio.sleep(minutes * MINUTE - 10)
         await world.until(lambda: world.simulator.jobs_in("completed"), 180)
@@ -208,6 +209,7 @@ async def test_c25_one_of_three_is_slow(
         await world.listens()
         world.queue(1, run_time=30)
         await world.until(lambda: len(world.machines.boxes) == 1)
+        await trio.sleep(0.1)  # it boots by now
         times.boot = 20.0
         world.queue(4, run_time=30)
         await world.until(lambda: len(world.simulator.jobs_in("completed")) == 5, DEADLINE)

@@ -38,6 +38,7 @@ class Releasing:
         self._nursery = nursery
         self._making = making
         self._under_way: set[int] = set()
+        self._marked = trio.Event()
 
     def begin(self, runner_id: int, reason: str) -> None:
         """Begin to take a runner's reservation back."""
@@ -50,7 +51,6 @@ class Releasing:
     async def run(self) -> None:
         """Take back what was not used in time."""
         while True:
-            news = self._state.news
             now, due = self._state.clock.now(), math.inf
             for runner_id in list(self._state.index.reserved):
                 row = self._state.rows[runner_id]
@@ -64,10 +64,13 @@ class Releasing:
                     self.begin(runner_id, "its reservation was not used in time")
                 else:
                     due = min(due, ends)
-            # (looked at again when anything changed, but not for each of many changes)
             with trio.move_on_at(self._state.clock.deadline(due)):
-                await news.wait()
-                await trio.sleep(1.0)
+                await self._marked.wait()
+            self._marked = trio.Event()
+
+    def look(self) -> None:
+        """Some were marked: they may lapse, too."""
+        self._marked.set()
 
     def _timeout(self, row: Row) -> float:
         profile = self._state.profiles.get(row.runner.profile)

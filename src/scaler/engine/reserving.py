@@ -235,6 +235,7 @@ class Reserving:
             return None
         for runner_id in chosen:
             state.apply(runner_id, Reserve(asking.reservation))
+        self._releasing.look()
         return chosen
 
     async def _reserve(self, asking: Asking, chosen: list[int]) -> None:
