@@ -32,7 +32,7 @@ QUICK = Pace(
     leftover=0.02,
     person=0.02,
     ended=(0.0, 0.02, 0.02),
-    request=0.2,
+    request=0.7,
 )
 
 
