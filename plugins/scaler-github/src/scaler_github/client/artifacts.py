@@ -135,7 +135,7 @@ class RestArtifacts:
             answer = await self._rest.exchange.transport.fetch(
                 where, self._vetting, most=self._most, deadline=DEADLINE
             )
-        except TooLarge:
+        except TooLarge:  # says something of the artifact: asking again would not help
             raise
         except TransportError as failure:
             text = f"{what}: {urls.host_of(where)}: {failure}"
