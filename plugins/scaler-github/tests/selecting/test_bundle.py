@@ -23,16 +23,11 @@ from scaler_github.selecting.bundle import check_digest, content
 TEXT = b"unique_id=1\n"
 
 
-def zipped(
-    *entries: tuple[str | zipfile.ZipInfo, bytes],
-    how: int = zipfile.ZIP_DEFLATED,
-    force_zip64: bool = False,
-) -> bytes:
+def zipped(*entries: tuple[str | zipfile.ZipInfo, bytes], how: int = zipfile.ZIP_DEFLATED) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", how) as bundle:
         for name, data in entries:
-            with bundle.open(_info(name, how), "w", force_zip64=force_zip64) as file:
-                file.write(data)
+            bundle.writestr(_info(name, how), data)
     return out.getvalue()
 
 
@@ -72,6 +67,58 @@ def lying(size: int) -> bytes:
     return patched(archive, local=22, central=24, value=struct.pack("<I", size))
 
 
+HUGE = 0xFFFFFFFF
+PLAIN = (len(TEXT), len(TEXT))
+SIZES64 = struct.pack("<HHQQ", 1, 16, *PLAIN)
+
+
+def packed(
+    *,
+    sizes: tuple[int, int] = PLAIN,
+    listed: tuple[int, int] = PLAIN,
+    version: int = 20,
+    flags: int = 0,
+    method: int = 0,
+    name: bytes = b"a",
+    extra: bytes = b"",
+    list_extra: bytes = b"",
+    list_version: int = 20,
+    list_flags: int = 0,
+    data: bytes = TEXT,
+    descriptor: bytes = b"",
+    list_name: bytes = b"a",
+) -> bytes:
+    """A zip byte by byte: what a head and a list say, whatever this Python would have written."""
+    how, sum_ = (method, 0, 0), zlib.crc32(TEXT)
+    told = 0 if flags & 8 else sum_
+    lengths = len(name), len(extra)
+    head = struct.pack("<4s5H3L2H", b"PK\3\4", version, flags, *how, told, *sizes, *lengths)
+    file = head + name + extra + data + descriptor
+    entry = struct.pack("<4s6H", b"PK\1\2", 0x032D, list_version, list_flags, *how)
+    lengths = len(list_name), len(list_extra)
+    entry += struct.pack("<3L5H2L", sum_, *listed, *lengths, 0, 0, 0, 0o100644 << 16, 0)
+    entry += list_name + list_extra
+    return file + entry + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(entry), len(file), 0)
+
+
+def streamed(method: int, name: str) -> bytes:
+    """As actions/upload-artifact writes it: sums and sizes stand behind the data, not before."""
+    deflate = zlib.compressobj(6, wbits=-15)
+    data = deflate.compress(TEXT) + deflate.flush() if method else TEXT
+    sizes = len(data), len(TEXT)
+    return packed(
+        sizes=(0, 0),
+        listed=sizes,
+        flags=0x0808,
+        list_flags=0x0808,
+        method=method,
+        name=name.encode(),
+        list_name=name.encode(),
+        data=data,
+        descriptor=struct.pack("<4s3L", b"PK\7\x08", zlib.crc32(TEXT), *sizes),
+    )
+
+
 def with_locator() -> bytes:
     archive = zipped(("a", TEXT))
     locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, 0, 1)
@@ -96,8 +143,26 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "two entries": lambda: zipped(("a", TEXT), ("b", TEXT)),
     "many entries": lambda: zipped(*((f"{n}", b"") for n in range(300))),
     "encrypted": encrypted,
-    "zip64": lambda: zipped(("a", TEXT), force_zip64=True),
+    "zip64": lambda: packed(
+        sizes=(HUGE, HUGE),
+        listed=(HUGE, HUGE),
+        version=45,
+        list_version=45,
+        extra=SIZES64,
+        list_extra=SIZES64,
+    ),
+    "zip64 in its head alone": lambda: packed(version=45, extra=SIZES64),
+    "zip64's sizes in its head": lambda: packed(extra=SIZES64),
+    "zip64's sizes behind others": lambda: packed(extra=b"UT\x01\x00\x00" + SIZES64),
+    "zip64's sizes in its list": lambda: packed(list_extra=SIZES64),
+    "a later version in its head": lambda: packed(version=45),
+    "a later version in its list": lambda: packed(list_version=45),
     "zip64's locator": with_locator,
+    "encrypted in its head alone": lambda: packed(flags=1),
+    "encrypted in its list alone": lambda: packed(list_flags=1),
+    "another method in its head": lambda: packed()[:8] + b"\x08" + packed()[9:],
+    "another name in its head": lambda: packed(name=b"b"),
+    "a longer name in its head": lambda: packed(name=b"aa"),
     "link": linked,
     "folder": lambda: zipped(("a/", b"")),
     "bzip2": lambda: zipped(("a", TEXT), how=zipfile.ZIP_BZIP2),
@@ -139,24 +204,17 @@ def test_d9_the_largest_that_is_read() -> None:
     assert content(zipped(("a", data))) == data
 
 
-def test_d9_one_that_was_streamed_as_the_upload_action_does() -> None:
-    """Its sizes stand behind its data, not before."""
+def test_d9_one_that_is_plain_from_end_to_end() -> None:
+    """The others packed by hand are refused for what they say, not for how they are made."""
+    assert content(packed()) == TEXT
+    assert content(packed(extra=b"UT\x05\x00\x01abcd")) == TEXT
 
-    class Pipe(io.BytesIO):
-        def seekable(self) -> bool:
-            return False
 
-        def seek(self, *_: int) -> int:
-            raise io.UnsupportedOperation
-
-        def tell(self) -> int:
-            raise io.UnsupportedOperation
-
-    out = Pipe()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
-        bundle.writestr("proof.txt", TEXT)
-    archive = out.getvalue()
-    assert archive[6] & 0x08
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("name", ["proof.txt", "ä/proof.txt"])
+def test_d9_one_that_was_streamed_as_the_upload_action_does(method: int, name: str) -> None:
+    archive = streamed(method, name)
+    assert zipfile.ZipFile(io.BytesIO(archive)).namelist() == [name]
     assert content(archive) == TEXT
 
 

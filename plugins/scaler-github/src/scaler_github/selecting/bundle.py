@@ -1,7 +1,8 @@
 """The one small file in an artifact's zip, read in memory; nothing is ever extracted.
 
 The zip that GitHub's upload action makes of one file is the only kind that is taken: it begins with
-that file and ends with its list of one entry. Whatever else a zip can be is a no.
+that file and ends with its list of one entry. Whatever else a zip can be is a no, and so is one
+whose file tells of itself what the list does not: readers differ in which of both they believe.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _END = 22  # bytes of the record at a zip's end, without a comment
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _VERSION = 20  # of the format: deflated files, and nothing later
 _SIZES64 = 1  # the extra field that holds the sizes of large files
+_HEAD = struct.Struct("<4sHHH16xHH")  # an entry's own head: version, flags, method, two lengths
 
 
 def check_digest(archive: bytes, digest: str | None) -> None:
@@ -67,6 +69,7 @@ def _content(archive: bytes) -> bytes:
             raise refused(Code.ARCHIVE, f"{len(entries)} entries, wanted one")
         (entry,) = entries
         _check(entry)
+        _check_head(archive, entry)
         with bundle.open(entry) as file:
             data = file.read(LARGEST_FILE + 1)  # no more than these are ever inflated
     if len(data) > LARGEST_FILE:
@@ -90,6 +93,16 @@ def _check(entry: zipfile.ZipInfo) -> None:
         raise refused(Code.ARCHIVE, "something stands before its file")
     if entry.file_size > LARGEST_FILE:
         raise refused(Code.TOO_LARGE, f"{entry.file_size} bytes in its file")
+
+
+def _check_head(archive: bytes, entry: zipfile.ZipInfo) -> None:
+    """What stands before the file itself; that its name is the list's is seen when it is opened."""
+    _, version, flags, method, name, extra = _HEAD.unpack_from(archive)
+    after = _HEAD.size + name
+    if flags & _ENCRYPTED or method != entry.compress_type:
+        raise refused(Code.ARCHIVE, "its file says otherwise than its list")
+    if version > _VERSION or _SIZES64 in _extras(archive[after : after + extra]):
+        raise refused(Code.ARCHIVE, "its file is a zip64's, or takes more than plain zips do")
 
 
 def _extras(extra: bytes) -> set[int]:
