@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from scaler_github.queue.listener import Listener
 from scaler_github.queue.runners import Runners
-from scaler_libvirt import domain, driver, plugin
+from scaler_libvirt import plugin
+from scaler_libvirt.hosts import driver
+from scaler_libvirt.machine import domain
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -31,7 +31,7 @@ from scaler.records import RunnerState
 from scaler_github.client import Actions, QueueSession
 from scaler_github.queue.delivery import Delivery
 from scaler_github.queue.runners import Runners
-from scaler_libvirt import driver
+from scaler_libvirt.hosts import driver
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from scaler import Registration, Runner, RunnerState, Secret
-from scaler_libvirt.events import turn_event_loop
+from scaler_libvirt.hosts.events import turn_event_loop
 from scaler_libvirt.testing import NO_LIBVIRTD, PrivateLibvirtd
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import pytest
 import trio
 
 from scaler import RoomState, Unavailable
-from scaler_libvirt import driver
-from scaler_libvirt.connection import Connection, Pace
-from scaler_libvirt.link import Link, open_link
+from scaler_libvirt.hosts import driver
+from scaler_libvirt.hosts.connection import Connection, Pace
+from scaler_libvirt.hosts.link import Link, open_link
 from scaler_libvirt.plugin import Libvirt
 from scaler_libvirt.testing import Listener, context_for
 

@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from scaler import RoomState, Unavailable
-from scaler_libvirt.connection import Pace
-from scaler_libvirt.link import lost
+from scaler_libvirt.hosts.connection import Pace
+from scaler_libvirt.hosts.link import lost
 from scaler_libvirt.plugin import Libvirt
 from scaler_libvirt.settings import HostSettings
 from scaler_libvirt.testing import Listener, PrivateLibvirtd, context_for

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaler_libvirt.domain import (
+from scaler_libvirt.machine.domain import (
     NAMESPACE,
     Identity,
     Shape,

@@ -9,8 +9,8 @@ import libvirt
 import pytest
 import trio
 
-from scaler_libvirt.events import Feed, LifecycleEvent, turn_event_loop
-from scaler_libvirt.link import open_link
+from scaler_libvirt.hosts.events import Feed, LifecycleEvent, turn_event_loop
+from scaler_libvirt.hosts.link import open_link
 
 XML = "<domain type='test'><name>{}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
 

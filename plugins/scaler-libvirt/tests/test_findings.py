@@ -8,8 +8,8 @@ import libvirt
 import pytest
 
 from scaler import Size, Unavailable
-from scaler_libvirt.driver import Facts
 from scaler_libvirt.findings import findings, how_to_fix
+from scaler_libvirt.hosts.driver import Facts
 from scaler_libvirt.settings import HostSettings
 
 FACTS = Facts(driver="QEMU", version="9.0.0", hostname="h", arch="x86_64", memory=16 << 30, cpus=8)

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from scaler import Finding, Room, RoomState, Size, Unavailable
-from scaler_libvirt.connection import Pace
+from scaler_libvirt.hosts.connection import Pace
 from scaler_libvirt.plugin import Libvirt
 from scaler_libvirt.settings import Config, HostSettings
 from scaler_libvirt.testing import Listener, context_for

@@ -12,8 +12,8 @@ import pytest
 import trio
 
 from scaler import NoRoom, Unavailable, hooks
-from scaler_libvirt import driver
-from scaler_libvirt.domain import Identity, Shape, build, digest, domain_name, new_uuid
+from scaler_libvirt.hosts import driver
+from scaler_libvirt.machine.domain import Identity, Shape, build, digest, domain_name, new_uuid
 from scaler_libvirt.plugin import Libvirt
 from scaler_libvirt.testing import Listener, context_for
 
@@ -339,7 +339,7 @@ async def test_every_screenshot_that_is_asked_for_meanwhile_is_one(
 async def test_events_that_came_too_fast_are_made_up_for_by_a_look(
     someone: Any, serving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scaler_libvirt.events.Feed.__init__.__defaults__", (1,))
+    monkeypatch.setattr("scaler_libvirt.hosts.events.Feed.__init__.__defaults__", (1,))
     listener = Listener()
     plugin = Libvirt(context_for(listener))
     async with serving(plugin):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scaler_libvirt.domain import Identity
-from scaler_libvirt.driver import Seen
-from scaler_libvirt.roster import Roster
+from scaler_libvirt.hosts.driver import Seen
+from scaler_libvirt.hosts.roster import Roster
+from scaler_libvirt.machine.domain import Identity
 
 
 def seen(number: int) -> Seen:

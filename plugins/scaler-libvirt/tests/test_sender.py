@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from scaler import Unavailable
-from scaler_libvirt import driver, sender
+from scaler_libvirt.hosts import driver, sender
 from scaler_libvirt.plugin import Libvirt
 from scaler_libvirt.testing import Listener, context_for
 

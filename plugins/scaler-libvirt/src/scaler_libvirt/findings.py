@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 import libvirt
 
 from scaler import Finding, Size, Unavailable
-from scaler_libvirt import driver
+from scaler_libvirt.hosts import driver
 
 if TYPE_CHECKING:
-    from scaler_libvirt.connection import Connection
+    from scaler_libvirt.hosts.connection import Connection
     from scaler_libvirt.settings import HostSettings
 
 _TEST = "TEST"  # remembers machines, and runs none: its numbers are made up

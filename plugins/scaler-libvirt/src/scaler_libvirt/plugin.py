@@ -9,11 +9,11 @@ import trio
 
 from scaler import Context, Finding, Machine, Registration, Room, Runner, Unavailable, hookimpl
 from scaler_libvirt import settings
-from scaler_libvirt.connection import OpenLink, Pace
-from scaler_libvirt.domain import Identity, Shape, digest
 from scaler_libvirt.findings import check_host
-from scaler_libvirt.host import Host
-from scaler_libvirt.link import open_link
+from scaler_libvirt.hosts.connection import OpenLink, Pace
+from scaler_libvirt.hosts.host import Host
+from scaler_libvirt.hosts.link import open_link
+from scaler_libvirt.machine.domain import Identity, Shape, digest
 from scaler_libvirt.work import Work
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import libvirt
 import trio
 
-from scaler_libvirt import driver
-from scaler_libvirt.domain import Identity, identity_of
-from scaler_libvirt.events import Feed, LifecycleEvent, turn_event_loop
+from scaler_libvirt.hosts import driver
+from scaler_libvirt.hosts.events import Feed, LifecycleEvent, turn_event_loop
+from scaler_libvirt.machine.domain import Identity, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

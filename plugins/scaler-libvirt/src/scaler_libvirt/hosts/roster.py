@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from scaler_libvirt.driver import Seen
+    from scaler_libvirt.hosts.driver import Seen
 
 _ENDED_KEPT = 4096
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import libvirt
 
-from scaler_libvirt import driver
-from scaler_libvirt.events import Feed, LifecycleEvent, turn_event_loop
+from scaler_libvirt.hosts import driver
+from scaler_libvirt.hosts.events import Feed, LifecycleEvent, turn_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable

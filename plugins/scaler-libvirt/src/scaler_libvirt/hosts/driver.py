@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import libvirt
 
-from scaler_libvirt.domain import NAMESPACE, Identity, read_identity
+from scaler_libvirt.machine.domain import NAMESPACE, Identity, read_identity
 
 Connection: TypeAlias = Any  # libvirt-python ships no types
 _Domain: TypeAlias = Any

@@ -10,8 +10,8 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scaler_libvirt import driver
-    from scaler_libvirt.domain import Identity
+    from scaler_libvirt.hosts import driver
+    from scaler_libvirt.machine.domain import Identity
 
 
 class Making:

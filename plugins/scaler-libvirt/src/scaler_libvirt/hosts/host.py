@@ -9,14 +9,14 @@ import libvirt
 import trio
 
 from scaler import Machine, NoRoom, Room, RoomState, Unavailable
-from scaler_libvirt import driver
-from scaler_libvirt.connection import Connection, OpenLink, Pace
-from scaler_libvirt.domain import DomainType, Identity, Shape, build, domain_name, new_uuid
-from scaler_libvirt.events import Feed, LifecycleEvent
-from scaler_libvirt.link import open_link
-from scaler_libvirt.making import Making
-from scaler_libvirt.roster import Roster
-from scaler_libvirt.sender import Sender
+from scaler_libvirt.hosts import driver
+from scaler_libvirt.hosts.connection import Connection, OpenLink, Pace
+from scaler_libvirt.hosts.events import Feed, LifecycleEvent
+from scaler_libvirt.hosts.link import open_link
+from scaler_libvirt.hosts.making import Making
+from scaler_libvirt.hosts.roster import Roster
+from scaler_libvirt.hosts.sender import Sender
+from scaler_libvirt.machine.domain import DomainType, Identity, Shape, build, domain_name, new_uuid
 
 if TYPE_CHECKING:
     import logging

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 import trio
 
 from scaler import Unavailable
-from scaler_libvirt import driver
-from scaler_libvirt.link import Link, LinkLostError, ask_facts, open_link
+from scaler_libvirt.hosts import driver
+from scaler_libvirt.hosts.link import Link, LinkLostError, ask_facts, open_link
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from scaler_libvirt.events import Feed
+    from scaler_libvirt.hosts.events import Feed
 
 T = TypeVar("T")
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import trio
 
 from scaler import Unavailable
-from scaler_libvirt import driver
-from scaler_libvirt.link import lost
+from scaler_libvirt.hosts import driver
+from scaler_libvirt.hosts.link import lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from scaler_libvirt.connection import Connection
-    from scaler_libvirt.events import Feed
-    from scaler_libvirt.making import Making
+    from scaler_libvirt.hosts.connection import Connection
+    from scaler_libvirt.hosts.events import Feed
+    from scaler_libvirt.hosts.making import Making
 
 _HOP = 0.010  # seconds after which a hop takes no further machine
 _WAIT = 0.020  # seconds that a machine waits for the hops under way before another one is begun

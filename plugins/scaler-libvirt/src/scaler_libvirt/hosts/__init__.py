@@ -1,0 +1,1 @@
+"""Hypervisors: connections, and what is done through them."""

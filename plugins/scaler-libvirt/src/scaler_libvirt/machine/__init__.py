@@ -1,0 +1,1 @@
+"""What a machine is made of: identity, XML, seed. Pure: no libvirt, no trio."""
