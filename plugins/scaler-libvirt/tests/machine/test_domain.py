@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from pathlib import Path
 from typing import Any
 
 import libvirt
@@ -103,7 +102,7 @@ def test_the_config_itself_is_never_written() -> None:
 
 
 def test_the_base_image_is_never_written_to() -> None:
-    shape = Shape(base_image=Path("/images/jammy & co.qcow2"))
+    shape = Shape(base_image="/images/jammy & co.qcow2")
     disk = ET.fromstring(build(ours(), shape, kind="qemu", uuid=new_uuid())).find("devices/disk")
     assert disk is not None
     transient, driver, source = disk.find("transient"), disk.find("driver"), disk.find("source")
@@ -123,7 +122,7 @@ def test_hugepages_are_the_guests_memory() -> None:
 
 
 def test_the_test_driver_has_no_disks() -> None:
-    shape = Shape(base_image=Path("/images/jammy.img"))
+    shape = Shape(base_image="/images/jammy.img")
     assert "disk" not in build(ours(), shape, kind="test", uuid=new_uuid())
 
 
@@ -148,9 +147,7 @@ def test_libvirts_schema_is_kept_whatever_the_name(name: str) -> None:
 @pytest.mark.parametrize("kind", ["qemu", "kvm"])
 def test_libvirts_schema_is_kept_for_qemu(kind: Any) -> None:
     connection = libvirt.open("test:///default")
-    shape = Shape(
-        memory=1 << 30, vcpus=2, hugepages_1g=1, base_image=Path(f"/images/{HOSTILE[:12]}.img")
-    )
+    shape = Shape(memory=1 << 30, vcpus=2, hugepages_1g=1, base_image=f"/images/{HOSTILE[:12]}.img")
     told = validate(connection, build(ours(), shape, kind=kind, uuid=new_uuid()))
     connection.close()
     assert told == ""
