@@ -1,0 +1,143 @@
+"""What is shown to people: findings, panels, pictures, and the view of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from scaler.records.machines import Machine, Room
+from scaler.records.runners import Profile, Runner
+from scaler.records.work import Job
+
+Need: TypeAlias = Literal["required", "useful", "unseen"]
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that a check saw.
+
+    Attributes:
+        fix: How to mend it, where it is not ok.
+        need: What it means that it is not ok. `required`: without it jobs do not run. `useful`: it
+            works, and is worth mending, such as a token that expires soon. `unseen`: it cannot be
+            seen from here, and is not needed.
+    """
+
+    ok: bool
+    text: str
+    fix: str = ""
+    need: Need = "required"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A plugin's part of the dashboard. `html` is a fragment; `data` is for programs."""
+
+    title: str
+    data: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    html: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A machine's screen at one moment.
+
+    Attributes:
+        png: The picture.
+        time: When it was taken.
+        etag: Names its content: the same picture, the same text.
+    """
+
+    png: bytes = field(repr=False)
+    time: float
+    etag: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """Temporary target counts.
+
+    Attributes:
+        counts: Runners added for each profile that was asked for, as adjusted.
+        targets: Every profile's target while it is active.
+        until: When it ends at the latest.
+    """
+
+    counts: Mapping[str, int]
+    targets: Mapping[str, int]
+    since: float
+    until: float
+    by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A plugin's own line about how it is, per profile or (profile "") as a whole."""
+
+    plugin: str
+    profile: str
+    ok: bool
+    text: str
+    time: float
+    facts: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileView:
+    """A profile at one moment.
+
+    Attributes:
+        demand: Runners that jobs need now.
+        target: Runners that should exist.
+        ceiling: Runners that it may have in all, now.
+        counts: Runners by state, zeros left out.
+        why: Why it is under its target, or may have no runner at all, in words; empty where it is
+            neither.
+    """
+
+    profile: Profile
+    demand: int
+    target: int
+    ceiling: int
+    counts: Mapping[str, int]
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened, for people."""
+
+    time: float
+    text: str
+    profile: str = ""
+    runner: int | None = None
+    job: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """An immutable snapshot of everything, without secrets.
+
+    Attributes:
+        version: Grows with every change.
+        waiting: For each job that waits, by (profile, id), why it does.
+        override: The temporary targets that are active, if any.
+        builders: Machines that make images.
+    """
+
+    version: int
+    time: float
+    scaler: str
+    stopping: bool
+    profiles: Mapping[str, ProfileView]
+    jobs: tuple[Job, ...]
+    runners: tuple[Runner, ...]
+    rooms: Mapping[str, tuple[Room, ...]]
+    reports: tuple[Report, ...]
+    waiting: Mapping[tuple[str, str], str]
+    events: tuple[Event, ...]
+    override: Override | None = None
+    builders: tuple[Machine, ...] = ()
