@@ -11,8 +11,7 @@ import trio
 
 from scaler.errors import HookFault, Outcome
 from scaler.hooks import SPEC
-from scaler.model.plan import ROOMS_TOLD
-from scaler.model.rooms import Free
+from scaler.model.rooms import ROOMS_TOLD, Free
 from scaler.records import Finding, RoomState
 
 if TYPE_CHECKING:

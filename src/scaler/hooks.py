@@ -328,6 +328,9 @@ class Spec:
         Called at start, on every tick and after `context.capacity_changed()`. A provisioner that
         leaves it out has one unbounded room with the name "".
 
+        Where only some profiles cannot be made in a room, say so by its `refuses`: the others go
+        on. Making a runner that finds that out too late raises `NoRoom`.
+
         Example:
             @hookimpl
             async def capacity(self):

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from scaler.model.demand import Demand
 from scaler.model.names import runner_name
-from scaler.model.plan import ROOMS_TOLD, Backoff, Make, Situation, plan
+from scaler.model.plan import Backoff, Make, Situation, plan
+from scaler.model.rooms import ROOMS_TOLD
 from scaler.model.row import Row
 from scaler.records import Profile, Registration, Room, RoomState, Runner, RunnerState
 

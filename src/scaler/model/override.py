@@ -17,7 +17,7 @@ from scaler.errors import Refused
 from scaler.model.evolve import evolve
 from scaler.model.lifecycle import supplies
 from scaler.model.plan import RETIRING_SOON, least_lost
-from scaler.model.rooms import Free, Ranking
+from scaler.model.rooms import Free, Ranking, refusals
 from scaler.records import RunnerState
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ class _Stock:
             for room in answered or ()
         }
         self._known = {name for name, answered in rooms.items() if answered is not None}
+        self._refused = {name: refusals(answered or ()) for name, answered in rooms.items()}
         for row in rows:
             state, name = row.runner.state, row.runner.profile
             if supplies(row) and name in profiles:
@@ -212,24 +213,23 @@ class _Stock:
     def _rankings(
         self, places: Mapping[Place, Free], names: Iterable[str]
     ) -> dict[str, list[Ranking]]:
-        """By profile; those of one size share theirs."""
+        """By profile; those of one size that no room treats differently share theirs."""
         rooms: dict[str, list[Free]] = {}
         for (provisioner, _), free in places.items():
             rooms.setdefault(provisioner, []).append(free)
-        known: dict[tuple[str, Size], Ranking] = {}
+        known: dict[tuple[str, Size, frozenset[str]], Ranking] = {}
+        found: dict[str, list[Ranking]] = {}
         for name in names:
             profile = self.profiles[name]
+            found[name] = []
             for each in profile.provisioners:
-                key = (each, frozenset(profile.resources.items()))
+                refused = self._refused.get(each, {}).get(name, frozenset())
+                key = (each, frozenset(profile.resources.items()), refused)
                 if key not in known:
-                    known[key] = Ranking(each, rooms.get(each, []), profile.resources)
-        return {
-            name: [
-                known[each, frozenset(self.profiles[name].resources.items())]
-                for each in self.profiles[name].provisioners
-            ]
-            for name in names
-        }
+                    here = [f for f in rooms.get(each, []) if f.room.name not in refused]
+                    known[key] = Ranking(each, here, profile.resources)
+                found[name].append(known[key])
+        return found
 
 
 def _stand(row: Row) -> Stand:

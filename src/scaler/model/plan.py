@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from scaler.model.lifecycle import supplies
-from scaler.model.rooms import Free, Ranking
+from scaler.model.rooms import Free, Ranking, no_room, refusals
 from scaler.records import Room, RunnerState
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 RETIRING_SOON = 30.0  # a runner retiring for longer is stuck: its place is not promised to anyone
 LOST_CAUSE = 3  # failures in a row after which nothing is promised while backing off
 TURN = 120.0  # seconds until the first turn at what is left goes to the next profile
-ROOMS_TOLD = 8  # rooms that are named where no room has a place
 
 _WORKING = frozenset({RunnerState.BUSY, RunnerState.RESERVED})
 
@@ -289,6 +288,9 @@ class _Rankings:
     def __init__(self, situation: Situation, rooms: Mapping[str, list[Free]]) -> None:
         self._rooms = rooms
         self._known: dict[object, Ranking] = {}
+        self._refused = {
+            name: refusals(answered or ()) for name, answered in situation.rooms.items()
+        }
         self._avoided: dict[tuple[str, str], set[str]] = {}
         for (profile, provisioner, room), until in situation.avoid.items():
             if until > situation.now:
@@ -298,13 +300,17 @@ class _Rankings:
         return [self._in(each, profile) for each in profile.provisioners if each in self._rooms]
 
     def _in(self, provisioner: str, profile: Profile) -> Ranking:
-        """The rooms that did not fail this profile lately; all of them where every one did."""
+        """Rooms that did not fail this profile lately; where every one did, all that take it."""
         avoided = frozenset(self._avoided.get((profile.name, provisioner), ()))
-        key = (provisioner, avoided, frozenset(profile.resources.items()))
+        refused = self._refused[provisioner].get(profile.name, frozenset())
+        key = (provisioner, avoided, refused, frozenset(profile.resources.items()))
         if key not in self._known:
             rooms = self._rooms[provisioner]
+            refusing = [free for free in rooms if free.room.name in refused]
+            if refusing:
+                rooms = [free for free in rooms if free.room.name not in refused]
             good = [free for free in rooms if free.room.name not in avoided]
-            self._known[key] = Ranking(provisioner, good or rooms, profile.resources)
+            self._known[key] = Ranking(provisioner, good or rooms, profile.resources, refusing)
         return self._known[key]
 
 
@@ -383,11 +389,7 @@ def _held_by(situation: Situation, case: _Case) -> str:
         return case.trying
     if case.total >= case.limit:
         return f"{_limit(case)}, and {case.total - case.live} runners are not gone yet"
-    rooms = [free for ranking in case.rooms for free in ranking.rooms]
-    lacks = [text for free in rooms[:ROOMS_TOLD] if (text := free.lacks(case.profile.resources))]
-    if len(rooms) > ROOMS_TOLD:
-        lacks.append(f"and {len(rooms) - ROOMS_TOLD} more rooms have none either")
-    return f"no room: {'; '.join(lacks) or 'there is none'}"
+    return no_room(case.profile, case.rooms)
 
 
 def _limit(case: _Case) -> str:

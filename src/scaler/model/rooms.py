@@ -10,10 +10,11 @@ from scaler.records import RoomState
 from scaler.units import Size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from scaler.records import Resources, Room
+    from scaler.records import Profile, Resources, Room
 
+ROOMS_TOLD = 8  # rooms that are named where no room has a place
 LOOKS = 3  # rooms that are weighed anew for one machine, of those charged since the last time
 
 
@@ -34,6 +35,11 @@ class Free:
         left = self.left
         for name in left:
             left[name] -= resources.get(name, 0) * machines
+
+    def refusal(self, profile: str) -> str:
+        """Why it takes none of this profile at all, in words; empty where it does."""
+        why = self.room.refuses.get(profile, "")
+        return f"{self.room.name or 'its room'}: {why}" if why else ""
 
     def lacks(self, resources: Resources) -> str:
         """Why a machine does not fit, in words; empty where it does."""
@@ -56,13 +62,21 @@ class Ranking:
 
     Attributes:
         rooms: All of them, also those in which nothing fits.
+        refusing: Rooms that are not among them, since they take none of these machines.
     """
 
-    __slots__ = ("_order", "_plenty", "_resources", "_wanted", "provisioner", "rooms")
+    __slots__ = ("_order", "_plenty", "_resources", "_wanted", "provisioner", "refusing", "rooms")
 
-    def __init__(self, provisioner: str, rooms: Sequence[Free], resources: Resources) -> None:
+    def __init__(
+        self,
+        provisioner: str,
+        rooms: Sequence[Free],
+        resources: Resources,
+        refusing: Sequence[Free] = (),
+    ) -> None:
         self.provisioner = provisioner
         self.rooms = rooms
+        self.refusing = refusing
         self._resources = resources
         self._plenty: int | None = None  # about how many machines still fit in all rooms
         self._wanted = [(name, wanted) for name, wanted in resources.items() if wanted > 0]
@@ -135,6 +149,38 @@ class Ranking:
         if not fits:
             return None
         return max(0, min(fits)) if free.room.state is RoomState.UP else 0
+
+
+def no_room(profile: Profile, rankings: Sequence[Ranking]) -> str:
+    """Why no room takes one more machine of a profile, in words."""
+    told = [
+        text
+        for ranking in rankings
+        for each in ranking.refusing
+        if (text := each.refusal(profile.name))
+    ]
+    rooms = [free for ranking in rankings for free in ranking.rooms]
+    if told and not rooms:
+        return _together(told, 0)
+    room = max(0, ROOMS_TOLD - len(told))
+    told += [text for free in rooms[:room] if (text := free.lacks(profile.resources))]
+    return f"no room: {_together(told, len(rooms[room:])) or 'there is none'}"
+
+
+def _together(told: list[str], more: int) -> str:
+    more += len(told[ROOMS_TOLD:])
+    rest = [f"and {more} more rooms have none either"] if more else []
+    return "; ".join(told[:ROOMS_TOLD] + rest)
+
+
+def refusals(rooms: Iterable[Room]) -> dict[str, frozenset[str]]:
+    """For each profile that is refused anywhere, the names of those rooms."""
+    found: dict[str, set[str]] = {}
+    for room in rooms:
+        for profile, why in room.refuses.items():
+            if why:
+                found.setdefault(profile, set()).add(room.name)
+    return {profile: frozenset(names) for profile, names in found.items()}
 
 
 def _amount(name: str, amount: int) -> str:

@@ -62,8 +62,12 @@ class Room:
     Attributes:
         total: What may be used in all, not what is free. A resource that is left out is not
             limited here.
+        refuses: For each profile (its key) that it takes no machine of now, why, in words that read
+            well after its name and a colon, such as "its image is being built". What it has of that
+            profile stays. A key that is no profile's is ignored.
     """
 
     name: str
     total: Resources = field(default_factory=lambda: _EMPTY)
     state: RoomState = RoomState.UP
+    refuses: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
