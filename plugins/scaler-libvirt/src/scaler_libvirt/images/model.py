@@ -1,0 +1,287 @@
+"""The images of one profile on one host: what there is, and each step that it can take. Pure.
+
+What is written down is one `State`. Each step is written down before anything is done about it, so
+whoever reads it after a crash knows what may have been begun, and every step can be done again.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+REMEMBERED = 32  # wishes that were carried out, so that none is carried out twice
+ATTEMPTS = 3  # times that a test is begun anew because nobody saw how it ended
+
+FIRST_WAIT, LONGEST_WAIT = 600.0, 3600.0  # seconds until the next build after one that failed
+FIRST_TRY, LONGEST_TRY = 30.0, 600.0  # where not even its machine could be made, which costs little
+
+FailureKind = Literal["build", "make", "cut"]
+
+
+class Stage(enum.StrEnum):
+    """How far a build is."""
+
+    BUILDING = "building"  #: its machine runs, or is to be made
+    COPYING = "copying"  #: its disk is being copied into the image
+    TRYING = "trying"  #: a machine tries the image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image that is good, as far as anyone can tell.
+
+    Attributes:
+        number: Grows from one to the next, and is never used twice.
+        built: When it was promoted (Unix seconds).
+        source: What it was built from.
+        tried: Whether a machine has shown that it works.
+    """
+
+    number: int
+    built: float
+    source: str
+    tried: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """An image that is being made.
+
+    Attributes:
+        uuid: Of the machine that builds, and then of the one that tries.
+        began: When (Unix seconds).
+        since: When this stage began.
+        attempt: The how-many-th machine tries it.
+    """
+
+    number: int
+    stage: Stage
+    uuid: str
+    began: float
+    since: float
+    source: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """The last build, where it failed.
+
+    Attributes:
+        at: When (Unix seconds).
+        count: How many failed in a row.
+        wait: Seconds from then until the next may begin.
+    """
+
+    number: int
+    at: float
+    why: str
+    count: int = 1
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """All that is known of one profile's images on one host.
+
+    Attributes:
+        live: What machines are made from.
+        older: What was live before, the newest first.
+        held: Someone went back to an older one: it stays until they want another.
+        wanted: Someone wants another.
+        next_number: No image from this number on was ever begun.
+        done: The wishes that were carried out last.
+    """
+
+    live: Image | None = None
+    older: tuple[Image, ...] = ()
+    building: Build | None = None
+    failed: Failure | None = None
+    held: bool = False
+    wanted: bool = False
+    next_number: int = 1
+    done: tuple[str, ...] = ()
+
+
+class CannotGoBackError(Exception):
+    """There is no image to go back to; the text says so to people."""
+
+
+def begin(state: State, now: float, uuid: str, source: str, seen: Iterable[int] = ()) -> State:
+    """A build begins.
+
+    Args:
+        state: What there is; nothing is being built.
+        now: Unix seconds.
+        uuid: Of the machine that is going to build.
+        source: What it is built from.
+        seen: Numbers of images that are on the host: what was written down may have been lost.
+    """
+    _expect(state.building is None)
+    number = max(state.next_number, *(each + 1 for each in seen), 1)
+    build = Build(
+        number=number, stage=Stage.BUILDING, uuid=uuid, began=now, since=now, source=source
+    )
+    return replace(state, building=build, next_number=number + 1)
+
+
+def built(state: State, now: float) -> State:
+    """The machine that builds has powered itself off, and all was well: its disk is copied."""
+    return replace(state, building=_step(state, Stage.BUILDING, Stage.COPYING, now))
+
+
+def copied(state: State, now: float, uuid: str) -> State:
+    """The image is there, and a machine tries it."""
+    build = _step(state, Stage.COPYING, Stage.TRYING, now)
+    return replace(state, building=replace(build, uuid=uuid))
+
+
+def try_anew(state: State, now: float, uuid: str) -> State:
+    """Nobody saw how the machine that tried it ended: another one tries it."""
+    build = _step(state, Stage.TRYING, Stage.TRYING, now)
+    return replace(state, building=replace(build, uuid=uuid, attempt=build.attempt + 1))
+
+
+def promoted(state: State, now: float, keep: int, *, untried: bool = False) -> State:
+    """The image is the live one from now on.
+
+    Args:
+        state: What there is; a machine has tried the image.
+        now: Unix seconds.
+        keep: How many of those before it are kept.
+        untried: It is copied, and the settings say that no machine tries it.
+    """
+    build = state.building
+    _expect(build is not None)
+    assert build is not None
+    _expect(build.stage is (Stage.COPYING if untried else Stage.TRYING))
+    image = Image(number=build.number, built=now, source=build.source, tried=not untried)
+    before = (state.live, *state.older) if state.live is not None else state.older
+    older = tuple(each for each in before if each is not None)[:keep]
+    return replace(
+        state, live=image, older=older, building=None, failed=None, held=False, wanted=False
+    )
+
+
+def failed(state: State, now: float, why: str, kind: FailureKind = "build") -> State:
+    """The build has failed. The live image stays.
+
+    Args:
+        state: What there is; something is being built.
+        now: Unix seconds.
+        why: For people.
+        kind: `make`: not even its machine could be made. `cut`: it ended while nobody looked, which
+            may well be no fault of its own, so the next one begins at once, for the first time.
+    """
+    build = state.building
+    _expect(build is not None)
+    assert build is not None
+    count = 1 if state.failed is None else state.failed.count + 1
+    first, longest = (FIRST_TRY, LONGEST_TRY) if kind == "make" else (FIRST_WAIT, LONGEST_WAIT)
+    wait = min(longest, first * 2 ** min(count - 1, 16))
+    if kind == "cut" and count == 1:
+        wait = 0.0
+    failure = Failure(number=build.number, at=now, why=why, count=count, wait=wait)
+    return replace(state, building=None, failed=failure)
+
+
+def rebuild(state: State, wish: str = "") -> State:
+    """Someone wants another image: as soon as possible, and whatever failed before."""
+    if wish in state.done:
+        return state
+    failure = None if state.failed is None else replace(state.failed, wait=0.0)
+    done = _done(state, wish)
+    return replace(state, wanted=True, held=False, failed=failure, done=done)
+
+
+def back(state: State, wish: str = "") -> State:
+    """Someone wants the image before this one.
+
+    The live one is not kept, and what is being built is given up: both may have what is wrong.
+
+    Raises:
+        CannotGoBackError: There is none.
+    """
+    if wish in state.done:
+        return state
+    if not state.older:
+        raise CannotGoBackError(
+            "there is no older image to go back to"
+            if state.live is not None
+            else "there is no image yet, so none to go back to"
+        )
+    live, *older = state.older
+    return replace(
+        state,
+        live=live,
+        older=tuple(older),
+        building=None,
+        failed=None,
+        held=True,
+        wanted=False,
+        done=_done(state, wish),
+    )
+
+
+def refused(state: State, wish: str) -> State:
+    """A wish could not be carried out, and is not tried again."""
+    return state if wish in state.done else replace(state, done=_done(state, wish))
+
+
+def missing(state: State, numbers: Collection[int]) -> State:
+    """These images are not on the host (any more): the newest of the others is live."""
+    images = [state.live, *state.older] if state.live is not None else list(state.older)
+    left = [image for image in images if image is not None and image.number not in numbers]
+    if len(left) == len(images):
+        return state
+    return replace(state, live=left[0] if left else None, older=tuple(left[1:]))
+
+
+def known(state: State) -> set[int]:
+    """The numbers of the images that are there for good."""
+    images = [image for image in (state.live, *state.older) if image is not None]
+    return {image.number for image in images}
+
+
+def useless(state: State, numbers: Iterable[int]) -> list[int]:
+    """Which of the images on the host are good for nothing any more, the oldest first.
+
+    Where there is no live image, what was written down may have been lost: then only what is known
+    to be bad is.
+    """
+    kept = known(state)
+    if state.building is not None:
+        kept.add(state.building.number)
+    found = sorted(set(numbers) - kept)
+    if state.live is None:
+        bad = state.failed.number if state.failed is not None else 0
+        return [number for number in found if number == bad]
+    return found
+
+
+def next_try(state: State, now: float) -> float:
+    """When the next build may begin (Unix seconds): never later than its whole wait from now."""
+    if state.failed is None:
+        return now
+    return min(state.failed.at, now) + state.failed.wait
+
+
+def _done(state: State, wish: str) -> tuple[str, ...]:
+    return (*state.done, wish)[-REMEMBERED:] if wish else state.done
+
+
+def _step(state: State, before: Stage, after: Stage, now: float) -> Build:
+    build = state.building
+    _expect(build is not None)
+    assert build is not None
+    _expect(build.stage is before)
+    return replace(build, stage=after, since=now)
+
+
+def _expect(right: bool) -> None:
+    if not right:
+        raise ValueError("that step is not one from here")
