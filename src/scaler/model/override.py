@@ -226,8 +226,8 @@ class _Stock:
                 refused = self._refused.get(each, {}).get(name, frozenset())
                 key = (each, frozenset(profile.resources.items()), refused)
                 if key not in known:
-                    here = [f for f in rooms.get(each, []) if f.room.name not in refused]
-                    known[key] = Ranking(each, here, profile.resources)
+                    ranking = Ranking(each, rooms.get(each, []), profile.resources)
+                    known[key] = ranking.without(refused, ()) if refused else ranking
                 found[name].append(known[key])
         return found
 

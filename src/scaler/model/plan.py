@@ -303,14 +303,15 @@ class _Rankings:
         """Rooms that did not fail this profile lately; where every one did, all that take it."""
         avoided = frozenset(self._avoided.get((profile.name, provisioner), ()))
         refused = self._refused[provisioner].get(profile.name, frozenset())
-        key = (provisioner, avoided, refused, frozenset(profile.resources.items()))
-        if key not in self._known:
+        size = frozenset(profile.resources.items())
+        key, plain = (provisioner, size, avoided, refused), (provisioner, size)
+        if plain not in self._known:
             rooms = self._rooms[provisioner]
-            refusing = [free for free in rooms if free.room.name in refused]
-            if refusing:
-                rooms = [free for free in rooms if free.room.name not in refused]
-            good = [free for free in rooms if free.room.name not in avoided]
-            self._known[key] = Ranking(provisioner, good or rooms, profile.resources, refusing)
+            self._known[plain] = Ranking(provisioner, rooms, profile.resources)
+        if not avoided and not refused:
+            return self._known[plain]
+        if key not in self._known:
+            self._known[key] = self._known[plain].without(refused, avoided)
         return self._known[key]
 
 

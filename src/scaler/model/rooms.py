@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import heapq
 import math
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from scaler.records import RoomState
 from scaler.units import Size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from scaler.records import Profile, Resources, Room
 
@@ -65,18 +66,15 @@ class Ranking:
         refusing: Rooms that are not among them, since they take none of these machines.
     """
 
-    __slots__ = ("_order", "_plenty", "_resources", "_wanted", "provisioner", "refusing", "rooms")
+    __slots__ = (
+        *("_all", "_order", "_plenty", "_resources", "_wanted"),
+        *("provisioner", "refusing", "rooms"),
+    )
 
-    def __init__(
-        self,
-        provisioner: str,
-        rooms: Sequence[Free],
-        resources: Resources,
-        refusing: Sequence[Free] = (),
-    ) -> None:
+    def __init__(self, provisioner: str, rooms: Sequence[Free], resources: Resources) -> None:
         self.provisioner = provisioner
-        self.rooms = rooms
-        self.refusing = refusing
+        self.rooms = self._all = rooms
+        self.refusing: Sequence[Free] = ()
         self._resources = resources
         self._plenty: int | None = None  # about how many machines still fit in all rooms
         self._wanted = [(name, wanted) for name, wanted in resources.items() if wanted > 0]
@@ -88,6 +86,21 @@ class Ranking:
             if free.room.state is up and (fullness := weigh(free)) is not None
         ]
         heapq.heapify(self._order)
+
+    def without(self, refused: Container[str], avoided: Container[str]) -> Ranking:
+        """The same, but for the rooms of these names; those avoided stay where no other is left.
+
+        Much quicker than weighing every room once more for each profile that differs.
+        """
+        other = copy.copy(self)
+        other.refusing = [free for free in self._all if free.room.name in refused]
+        other.rooms = [free for free in self._all if free.room.name not in refused]
+        if good := [free for free in other.rooms if free.room.name not in avoided]:
+            other.rooms = good
+        stay = {id(free) for free in other.rooms}
+        other._order = [each for each in self._order if id(self._all[each[2]]) in stay]
+        heapq.heapify(other._order)
+        return other
 
     def take(self, most: int = 1, sharers: int = 1) -> tuple[Free, int] | None:
         """Charge the emptiest room with a machine; None where none fits anywhere.
@@ -103,7 +116,7 @@ class Ranking:
         order, looks = self._order, 0
         while order:
             _, count, index = order[0]
-            free = self.rooms[index]
+            free = self._all[index]
             if count != free.count:  # it was charged since it was weighed
                 fullness = self._fullness(free)
                 if fullness is None:
