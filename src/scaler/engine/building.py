@@ -48,5 +48,6 @@ class Building:
                 builders[key] = machine
             else:
                 builders.pop(key, None)
+                self._state.asked.pop(key[1], None)
         if builders != before:
             self._state.shown()

@@ -115,6 +115,20 @@ class Guests:
 
     # -- what a guest is given
 
+    def _note(self, guest: KnownGuest, what: str) -> None:
+        """It asked for this: whoever waits for a sign of life sees it."""
+        asked = self._state.asked
+        before = asked.get(guest.machine, frozenset())
+        if what not in before:
+            asked[guest.machine] = before | {what}
+            self._state.shown()
+
+    def _builds(self, guest: KnownGuest) -> bool:
+        """Whether it is a builder that is still there."""
+        return guest.runner is None and any(
+            machine_id == guest.machine for _, machine_id in self._state.builders
+        )
+
     def row(self, guest: KnownGuest) -> Row:
         """The row of a guest that is still the same machine.
 
@@ -132,8 +146,11 @@ class Guests:
     async def registration(self, guest: KnownGuest) -> Secret:
         """See `Guest.registration`."""
         if guest.runner is None:
+            if self._builds(guest):
+                self._note(guest, "registration")
             raise GuestUnknown("this machine makes an image: it has no registration")
         row = self.row(guest)
+        self._note(guest, "registration")
         config = self._config(row)
         if row.fetched is None:
             self._unwritten &= self._state.rows.keys()
@@ -167,6 +184,8 @@ class Guests:
         """See `Guest.boot`."""
         if guest.runner is not None:
             self.row(guest)
+        if guest.runner is not None or self._builds(guest):
+            self._note(guest, "boot")
         profile = self._state.profiles.get(guest.profile)
         if profile is None or not profile.boot_script:
             raise GuestUnknown(f"profile {guest.profile} has no boot script")

@@ -53,6 +53,7 @@ class State:
         leaving: The ids of those that are being retired.
         override: The policy override that is active.
         builders: The machines that run and make images, by plugin and the machine's id.
+        asked: What guests have asked for, by their machine's id.
         index: Runners by what they are asked for by.
         grants: What was answered to whoever asked for runners, by unique_id, oldest first.
     """
@@ -75,6 +76,7 @@ class State:
         self.index = Index(self.rows.values())
         self.override: Active | None = None
         self.builders: dict[tuple[str, str], Machine] = {}
+        self.asked: dict[str, frozenset[str]] = {}
         self.grants: OrderedDict[str, Grant] = OrderedDict(
             sorted(stored.grants.items(), key=lambda item: item[1].since)
         )
@@ -188,6 +190,9 @@ class State:
             self.leaving[runner_id] = None
         else:
             self.leaving.pop(runner_id, None)
+        had, has = before.runner.machine, row.runner.machine
+        if had is not None and (has is None or has.id != had.id):
+            self.asked.pop(had.id, None)
         if row.runner != before.runner:
             self._step(before, row)
         if works(before, row):
@@ -212,6 +217,8 @@ class State:
         self.index.follow(self.rows.pop(row.runner.id, None), None)
         self._unkept.pop(row.runner.id, None)
         self.leaving.pop(row.runner.id, None)
+        if row.runner.machine is not None:
+            self.asked.pop(row.runner.machine.id, None)
         self.gone[row.runner.id] = self.clock.now()
         while len(self.gone) > REMEMBERED:
             self.gone.popitem(last=False)

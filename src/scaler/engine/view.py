@@ -52,6 +52,7 @@ def build(state: State) -> View:
         events=tuple(state.events),
         override=_override(state.override) if state.override is not None else None,
         builders=tuple(state.builders.values()),
+        asked=MappingProxyType(dict(state.asked)),
     )
 
 

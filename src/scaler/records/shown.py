@@ -126,6 +126,9 @@ class View:
         waiting: For each job that waits, by (profile, id), why it does.
         override: The temporary targets that are active, if any.
         builders: Machines that make images.
+        asked: What the guest of each machine (its id) has asked for so far, `boot` or
+            `registration`, whatever it was given; a builder's, too. Forgotten with the machine, and
+            at a restart.
     """
 
     version: int
@@ -141,3 +144,4 @@ class View:
     events: tuple[Event, ...]
     override: Override | None = None
     builders: tuple[Machine, ...] = ()
+    asked: Mapping[str, frozenset[str]] = field(default_factory=lambda: _EMPTY)
