@@ -58,7 +58,7 @@ async def test_a_builder_that_asks_for_a_registration_gets_none_and_is_seen(
 
 async def test_watchers_are_woken_once_by_what_is_new(world: World, autojump_clock: object) -> None:
     async with world.running():
-        builder(world, key=digest(KEY))
+        world.machines[-1] = builder(world, key=digest(KEY))
         found, seen = guest(world, "192.0.2.1", KEY), []
 
         async def watch() -> None:
