@@ -1,4 +1,4 @@
-"""What a machine is for libvirt: its XML, and the identity that it carries.
+"""What a machine is for libvirt: its XML, with the identity that it carries.
 
 All XML is built and read by ElementTree: no text of anybody's is ever pasted into it.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
+from scaler_libvirt.machine import devices
+from scaler_libvirt.machine.completing import complete
+from scaler_libvirt.machine.elements import GIB, add, checked
 from scaler_libvirt.machine.identity import (
     NAMESPACE,
     Identity,
@@ -18,7 +21,7 @@ from scaler_libvirt.machine.identity import (
     new_uuid,
     read_identity,
 )
-from scaler_libvirt.machine.shape import DomainType, Shape, format_of
+from scaler_libvirt.machine.shape import Disk, DomainType, Shape, format_of
 
 __all__ = [
     "NAMESPACE",
@@ -33,7 +36,13 @@ __all__ = [
     "read_identity",
 ]
 
-_GIB = 1 << 30
+_EVERYTHING = "maximum"  # libvirt's word for all that can be emulated
+_MODES = {
+    "host-passthrough": "host-passthrough",
+    "host-model": "host-model",
+    "maximum": _EVERYTHING,
+    "max": _EVERYTHING,
+}
 
 
 def build(
@@ -51,52 +60,80 @@ def build(
         shape: What it is made of.
         uuid: From `new_uuid`.
         kind, x86: In place of what the shape says, where given.
+
+    Raises:
+        GuestError: The site's guest.xml is not one that machines can be made of.
+        ValueError: Something holds a character that XML cannot.
     """
     if kind is not None:
         shape = replace(shape, kind=kind)
     if x86 is not None:
         shape = replace(shape, arch="x86_64" if x86 else "")
-    kind, x86 = shape.kind, shape.x86
-    domain = ET.Element("domain", type=kind)
-    _add(domain, "name", domain_name(identity.runner_name))
-    _add(domain, "uuid", uuid)
-    _add(domain, "metadata").append(identity_element(identity))
-    _add(domain, "memory", str(_memory(shape)), unit="b")
-    _add(domain, "vcpu", str(max(1, shape.vcpus)))
-    if shape.hugepages_1g and kind != "test":
-        backing = _add(_add(domain, "memoryBacking"), "hugepages")
-        _add(backing, "page", size="1", unit="G")
-    _add(_add(domain, "os"), "type", "hvm")
-    if kind != "test" and x86:
-        features = _add(domain, "features")
-        _add(features, "acpi")
-        _add(features, "apic")
-    if kind == "kvm":
-        _add(domain, "cpu", mode="host-passthrough")
-    _add(domain, "on_poweroff", "destroy")
-    _add(domain, "on_reboot", "restart")
-    _add(domain, "on_crash", "destroy")
-    if kind != "test":
-        _devices(_add(domain, "devices"), shape)
-    return ET.tostring(domain, encoding="unicode")
+    if shape.base_image and shape.disk is None and shape.kind != "test":
+        base = Disk(path=shape.base_image, format=format_of(shape.base_image), throwaway=True)
+        shape = replace(shape, disk=base)
+    if shape.guest is not None:
+        domain = complete(shape.guest, identity, shape, uuid=uuid)
+    else:
+        domain = _built_in(identity, shape, uuid)
+    return checked(domain, kind=shape.kind, name=domain_name(identity.runner_name), uuid=uuid)
+
+
+def _built_in(identity: Identity, shape: Shape, uuid: str) -> ET.Element:
+    domain = ET.Element("domain", type=shape.kind)
+    add(domain, "name", domain_name(identity.runner_name))
+    add(domain, "uuid", uuid)
+    add(domain, "metadata").append(identity_element(identity))
+    add(domain, "memory", str(_memory(shape)), unit="b")
+    add(domain, "vcpu", str(max(1, shape.vcpus)))
+    if shape.hugepages_1g and shape.kind != "test":
+        backing = add(add(domain, "memoryBacking"), "hugepages")
+        add(backing, "page", size="1", unit="G")
+    _system(domain, shape)
+    if shape.kind != "test":
+        if shape.x86:
+            features = add(domain, "features")
+            add(features, "acpi")
+            add(features, "apic")
+        _processor(domain, shape)
+    add(domain, "on_poweroff", "destroy")
+    add(domain, "on_reboot", "restart")
+    add(domain, "on_crash", "destroy")
+    devices.built_in(add(domain, "devices"), identity, shape)
+    return domain
 
 
 def _memory(shape: Shape) -> int:
-    return shape.hugepages_1g * _GIB or max(1 << 20, shape.memory)
+    return shape.hugepages_1g * GIB or max(1 << 20, shape.memory or GIB)
 
 
-def _devices(devices: ET.Element, shape: Shape) -> None:
-    if shape.base_image:
-        disk = _add(devices, "disk", type="file", device="disk")
-        # named, never guessed from the content: a guest could write a header that lies
-        _add(disk, "driver", name="qemu", type=format_of(shape.base_image))
-        _add(disk, "source", file=shape.base_image)
-        _add(disk, "target", dev="vda", bus="virtio")
-        _add(disk, "transient", shareBacking="yes")
-    _add(_add(devices, "video"), "model", type="vga")  # what a screenshot is taken of
+def _system(domain: ET.Element, shape: Shape) -> None:
+    system = add(domain, "os")
+    kind = add(system, "type", "hvm")
+    if shape.kind == "test":
+        return
+    if shape.x86:
+        kind.set("arch", shape.arch)
+        kind.set("machine", shape.machine)
+    if shape.firmware == "uefi":
+        system.set("firmware", "efi")
+        # keys are enrolled for systems of others: a site's own kernel would not start
+        add(add(system, "firmware"), "feature", enabled="no", name="secure-boot")
+        if shape.nvram:
+            add(system, "nvram", shape.nvram)
+    if shape.kernel:
+        add(system, "kernel", shape.kernel)
+    if shape.initrd:
+        add(system, "initrd", shape.initrd)
+    if shape.kernel_args:
+        add(system, "cmdline", shape.kernel_args)
 
 
-def _add(parent: ET.Element, tag: str, text: str | None = None, **attributes: str) -> ET.Element:
-    child = ET.SubElement(parent, tag, attributes)
-    child.text = text
-    return child
+def _processor(domain: ET.Element, shape: Shape) -> None:
+    name = shape.cpu or ("host-passthrough" if shape.kind == "kvm" else _EVERYTHING)
+    if name == "host-passthrough" and shape.kind != "kvm":
+        name = _EVERYTHING  # only KVM can hand on the host's own
+    if mode := _MODES.get(name):
+        add(domain, "cpu", mode=mode)
+    else:
+        add(add(domain, "cpu", mode="custom", match="exact"), "model", name, fallback="forbid")

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, cast
 
-VolumeKind = Literal["disk", "seed", "log"]
+VolumeKind = Literal["disk", "seed", "log", "nvram"]
 
 _PROFILE = r"[a-z0-9][a-z0-9-]{0,49}"
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NUMBER = r"[1-9][0-9]{0,18}"
 _VOLUME = re.compile(
-    rf"scaler-([0-9a-f]{{10}})-(b|{_NUMBER})-({_PROFILE})-({_UUID})\.(disk|seed|log)", re.ASCII
+    rf"scaler-([0-9a-f]{{10}})-(b|{_NUMBER})-({_PROFILE})-({_UUID})\.(disk|seed|log|nvram)",
+    re.ASCII,
 )
 _IMAGE = re.compile(rf"scaler-([0-9a-f]{{10}})-image-({_PROFILE})-({_NUMBER})", re.ASCII)
 _ENTRY = re.compile(rf"scaler-([0-9a-f]{{10}})-({_UUID})", re.ASCII)
@@ -29,7 +30,7 @@ class Volume:
     """A volume of one machine.
 
     Attributes:
-        kind: Its disk, its seed, or the log of its serial line.
+        kind: Its disk, its seed, the log of its serial line, or the variables of its UEFI.
         runner: Whose machine it is; None for one that makes or tries an image.
         profile: Of which profile.
         uuid: The machine's.
@@ -70,7 +71,7 @@ def volume_name(tag: str, volume: Volume) -> str:
 
 def volume_names(tag: str, runner: int | None, profile: str, uuid: str) -> dict[VolumeKind, str]:
     """What all the volumes of a machine are called, by kind."""
-    kinds: tuple[VolumeKind, ...] = ("disk", "seed", "log")
+    kinds: tuple[VolumeKind, ...] = ("disk", "seed", "log", "nvram")
     return {
         kind: volume_name(tag, Volume(kind=kind, runner=runner, profile=profile, uuid=uuid))
         for kind in kinds

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-_GIB = 1 << 30
-
 DomainType = Literal["test", "qemu", "kvm"]
 DiskFormat = Literal["qcow2", "raw"]
 MachineType = Literal["q35", "pc"]
@@ -69,6 +67,8 @@ class Shape:
         arch: The host's, as libvirt tells it.
         disk: What it boots from; none with the test driver.
         seed: The path of its seed; empty where it has none.
+        nvram: Where UEFI keeps its variables, a file that libvirt makes; where empty, libvirt
+            chooses one, and leaves it behind.
         log: The file that its first serial line is written to; empty where nobody writes it.
         network: Its interface; none where it has none of ours.
         machine: The board, where the host is of the x86 family.
@@ -80,14 +80,15 @@ class Shape:
         base_image: Until disks are made: a base whose writes are thrown away with the machine.
     """
 
-    memory: int = _GIB
-    vcpus: int = 1
+    memory: int = 0
+    vcpus: int = 0
     hugepages_1g: int = 0
     kind: DomainType = "qemu"
     arch: str = "x86_64"
     disk: Disk | None = None
     seed: str = ""
     log: str = ""
+    nvram: str = ""
     network: Network | None = None
     machine: MachineType = "q35"
     firmware: Firmware = "bios"
