@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from scaler_libvirt.images import model
-from scaler_libvirt.images.model import Build, Failure, Image, Stage, State
+from scaler_libvirt.images.model import Build, Failure, Fresh, Image, Stage, State
 from scaler_libvirt.images.saved import from_json, to_json
 
 UUIDS = [f"00000000-0000-4000-8000-{number:012x}" for number in range(1, 4)]
 KEEP = 2
+
+
+def fresh(uuid: str) -> Fresh:
+    return Fresh(uuid=uuid, nonce="0123456789abcdef")
 
 
 class Life(RuleBasedStateMachine):
@@ -56,7 +60,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.stage is None)
     @rule(uuid=st.sampled_from(UUIDS))
     def begins(self, uuid: str) -> None:
-        self.step(model.begin(self.state, self.now, uuid, "/source.img", self.on_host))
+        self.step(model.begin(self.state, self.now, "/source.img", fresh(uuid), self.on_host))
         assert self.state.building is not None
         number = self.state.building.number
         assert number not in self.begun  # never one number twice: running machines are known by it
@@ -72,12 +76,12 @@ class Life(RuleBasedStateMachine):
     def is_copied(self, uuid: str) -> None:
         assert self.state.building is not None
         self.on_host.add(self.state.building.number)
-        self.step(model.copied(self.state, self.now, uuid))
+        self.step(model.copied(self.state, self.now, fresh(uuid)))
 
     @precondition(lambda self: self.stage is Stage.TRYING)
     @rule(uuid=st.sampled_from(UUIDS))
     def is_tried_anew(self, uuid: str) -> None:
-        self.step(model.try_anew(self.state, self.now, uuid))
+        self.step(model.try_anew(self.state, self.now, fresh(uuid)))
 
     @precondition(lambda self: self.stage is Stage.TRYING)
     @rule()
@@ -155,13 +159,19 @@ def image(number: int, **more: Any) -> Image:
 
 def building(number: int, stage: Stage = Stage.BUILDING) -> Build:
     return Build(
-        number=number, stage=stage, uuid=UUIDS[0], began=1.0, since=2.0, source="/source.img"
+        number=number,
+        stage=stage,
+        uuid=UUIDS[0],
+        nonce="n",
+        began=1.0,
+        since=2.0,
+        source="/source.img",
     )
 
 
 FULL = State(
     live=image(5),
-    older=(image(4), image(2, tried=False)),
+    older=(image(4, stamp="4 GiB, yesterday"), image(2, tried=False)),
     building=building(7, Stage.TRYING),
     failed=Failure(number=6, at=10.0, why="it did not build", count=2, wait=1200.0),
     held=True,
@@ -172,7 +182,7 @@ FULL = State(
 
 
 def test_nothing_is_promoted_before_its_time() -> None:
-    state = model.begin(State(live=image(1), next_number=2), 5.0, UUIDS[0], "/s")
+    state = model.begin(State(live=image(1), next_number=2), 5.0, "/s", fresh(UUIDS[0]))
     for untried in (False, True):
         with pytest.raises(ValueError, match="not one from here"):
             model.promoted(state, 6.0, KEEP, untried=untried)
@@ -183,18 +193,18 @@ def test_nothing_is_promoted_before_its_time() -> None:
         number=2, built=7.0, source="/s", tried=False
     )
     with pytest.raises(ValueError, match="not one from here"):
-        model.promoted(model.copied(copying, 7.0, UUIDS[1]), 8.0, KEEP, untried=True)
+        model.promoted(model.copied(copying, 7.0, fresh(UUIDS[1])), 8.0, KEEP, untried=True)
 
 
 def test_one_build_at_a_time() -> None:
     with pytest.raises(ValueError, match="not one from here"):
-        model.begin(FULL, 5.0, UUIDS[0], "/s")
+        model.begin(FULL, 5.0, "/s", fresh(UUIDS[0]))
 
 
 def test_waits_grow_from_ten_minutes_to_an_hour() -> None:
     state, waits = State(), []
     for number in range(1, 6):
-        state = model.failed(model.begin(state, 10.0, UUIDS[0], "/s"), 10.0, "no")
+        state = model.failed(model.begin(state, 10.0, "/s", fresh(UUIDS[0])), 10.0, "no")
         assert state.failed is not None
         assert state.failed.count == number
         waits.append(state.failed.wait)
@@ -204,14 +214,16 @@ def test_waits_grow_from_ten_minutes_to_an_hour() -> None:
 
 
 def test_one_that_was_cut_off_is_begun_again_at_once_but_not_for_ever() -> None:
-    state = model.failed(model.begin(State(), 10.0, UUIDS[0], "/s"), 10.0, "?", "cut")
+    state = model.failed(model.begin(State(), 10.0, "/s", fresh(UUIDS[0])), 10.0, "?", "cut")
     assert model.next_try(state, 10.0) == 10.0
-    state = model.failed(model.begin(state, 10.0, UUIDS[0], "/s"), 10.0, "?", "cut")
+    state = model.failed(model.begin(state, 10.0, "/s", fresh(UUIDS[0])), 10.0, "?", "cut")
     assert model.next_try(state, 10.0) == 10.0 + 1200.0
 
 
 def test_what_costs_nothing_is_tried_sooner() -> None:
-    state = model.failed(model.begin(State(), 10.0, UUIDS[0], "/s"), 10.0, "no source", "make")
+    state = model.failed(
+        model.begin(State(), 10.0, "/s", fresh(UUIDS[0])), 10.0, "no source", "make"
+    )
     assert model.next_try(state, 10.0) == 10.0 + 30.0
 
 
@@ -226,7 +238,7 @@ def test_a_wish_ends_the_wait_and_what_was_held() -> None:
 
 def test_the_way_back_drops_the_bad_image_and_what_is_being_built() -> None:
     after = model.back(FULL, "wish")
-    assert after.live == image(4)
+    assert after.live == FULL.older[0]
     assert after.older == (image(2, tried=False),)
     assert (after.building, after.held, after.wanted) == (None, True, False)
     assert 5 in model.useless(after, {2, 4, 5, 7})
@@ -238,17 +250,24 @@ def test_the_way_back_drops_the_bad_image_and_what_is_being_built() -> None:
 
 
 def test_a_lost_image_gives_way_to_the_next() -> None:
-    assert model.missing(FULL, {5}).live == image(4)
+    assert model.missing(FULL, {5}).live == FULL.older[0]
     assert model.missing(FULL, {4}).live == image(5)
     assert model.missing(FULL, {4}).older == (image(2, tried=False),)
     assert model.missing(FULL, {2, 4, 5}).live is None
     assert model.missing(FULL, {6, 7}) == FULL
 
 
+def test_an_image_that_was_written_to_is_known_by_its_stamp() -> None:
+    same = {5: "anything", 4: "4 GiB, yesterday", 2: ""}
+    assert model.spoilt(FULL, same) == set()
+    assert model.spoilt(FULL, same | {4: "4 GiB, today"}) == {4}
+    assert model.spoilt(FULL, {5: "x", 2: "y", 9: "z"}) == set()  # not known, or not there
+
+
 def test_without_a_live_image_only_what_is_known_as_bad_is_useless() -> None:
     assert model.useless(State(), {1, 2}) == []  # the ledger may have been lost
-    assert model.useless(model.begin(State(), 1.0, UUIDS[0], "/s", {1, 2}), {1, 2, 3}) == []
-    failed = model.failed(model.begin(State(), 1.0, UUIDS[0], "/s", {1, 2}), 2.0, "no")
+    assert model.useless(model.begin(State(), 1.0, "/s", fresh(UUIDS[0]), {1, 2}), {1, 2, 3}) == []
+    failed = model.failed(model.begin(State(), 1.0, "/s", fresh(UUIDS[0]), {1, 2}), 2.0, "no")
     assert model.useless(failed, {1, 2, 3}) == [3]
     assert model.useless(FULL, {1, 2, 3, 4, 5, 6, 7}) == [1, 3, 6]
 
@@ -276,7 +295,7 @@ def test_damage_in_one_part_leaves_the_others(part: str, junk: Any) -> None:
     if part not in ("live", "older"):
         assert (state.live, state.older) == (FULL.live, FULL.older)
     elif part == "live":
-        assert state.live in (image(4), None) or "live" not in bad
+        assert state.live in (FULL.older[0], None) or "live" not in bad
     assert state.next_number > max(model.known(state), default=0)
 
 
@@ -286,7 +305,7 @@ def test_no_damage_stops_the_start(junk: Any) -> None:
     assert from_json(to_json(state)) == (state, ())
 
 
-@pytest.mark.parametrize("inner", ["number", "built", "source", "tried"])
+@pytest.mark.parametrize("inner", ["number", "built", "source", "tried", "stamp"])
 @pytest.mark.parametrize("junk", [None, -1, True, "x" * 5000, [], 1e300, float("nan")])
 def test_an_image_is_read_strictly(inner: str, junk: Any) -> None:
     saved = to_json(FULL)
@@ -295,4 +314,4 @@ def test_an_image_is_read_strictly(inner: str, junk: Any) -> None:
     saved["live"] = saved["live"] | {inner: junk}
     state, bad = from_json(saved)
     assert bad == ("live",)
-    assert state.live == image(4)
+    assert state.live == FULL.older[0]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scaler_libvirt.images.model import State
     from scaler_libvirt.images.recipe import Recipe
 
-PATIENCE = 1800.0  # seconds that a build waits for room to come free before it has the first turn
+PATIENCE = 600.0  # seconds that a build waits for room to come free before it has the first turn
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 
 

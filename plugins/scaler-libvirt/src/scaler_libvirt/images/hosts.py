@@ -29,7 +29,12 @@ class Ended(Protocol):
 
 
 class ImageVolume(Protocol):
-    """An image that is on the host, tried or not."""
+    """An image that is on the host, tried or not.
+
+    Attributes:
+        stamp: Another one says that it was written to: its size and when it was last changed.
+            Empty where the host does not tell.
+    """
 
     @property
     def profile(self) -> str: ...  # noqa: D102
@@ -37,6 +42,8 @@ class ImageVolume(Protocol):
     def number(self) -> int: ...  # noqa: D102
     @property
     def name(self) -> str: ...  # noqa: D102
+    @property
+    def stamp(self) -> str: ...  # noqa: D102
 
 
 class BuilderHost(Protocol):
@@ -61,8 +68,10 @@ class BuilderHost(Protocol):
         """What our machines leave of what it may use; without what is not limited."""
         ...
 
-    async def make(self, profile: str, role: Role, uuid: str, base: Base) -> Machine:
+    async def make(self, profile: str, role: Role, uuid: str, base: Base, *, nonce: str) -> Machine:
         """Make a machine that builds or tries an image, or answer the one with this UUID.
+
+        Its seed carries the nonce, for what it says on its serial port.
 
         Raises:
             NoRoom: The host has no memory or disk space for it now.

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
 REMEMBERED = 32  # wishes that were carried out, so that none is carried out twice
 ATTEMPTS = 3  # times that a test is begun anew because nobody saw how it ended
@@ -39,12 +39,15 @@ class Image:
         built: When it was promoted (Unix seconds).
         source: What it was built from.
         tried: Whether a machine has shown that it works.
+        stamp: What its volume looked like then; another one says that it was written to. Empty
+            where that is not known.
     """
 
     number: int
     built: float
     source: str
     tried: bool = True
+    stamp: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,7 @@ class Build:
 
     Attributes:
         uuid: Of the machine that builds, and then of the one that tries.
+        nonce: What that machine has to say, to prove that it is this one that says it.
         began: When (Unix seconds).
         since: When this stage began.
         attempt: The how-many-th machine tries it.
@@ -61,6 +65,7 @@ class Build:
     number: int
     stage: Stage
     uuid: str
+    nonce: str
     began: float
     since: float
     source: str
@@ -107,24 +112,37 @@ class State:
     done: tuple[str, ...] = ()
 
 
+class Fresh(NamedTuple):
+    """What is known of a machine before it is made."""
+
+    uuid: str
+    nonce: str
+
+
 class CannotGoBackError(Exception):
     """There is no image to go back to; the text says so to people."""
 
 
-def begin(state: State, now: float, uuid: str, source: str, seen: Iterable[int] = ()) -> State:
+def begin(state: State, now: float, source: str, fresh: Fresh, seen: Iterable[int] = ()) -> State:
     """A build begins.
 
     Args:
         state: What there is; nothing is being built.
         now: Unix seconds.
-        uuid: Of the machine that is going to build.
         source: What it is built from.
+        fresh: The machine that is going to build.
         seen: Numbers of images that are on the host: what was written down may have been lost.
     """
     _expect(state.building is None)
     number = max(state.next_number, *(each + 1 for each in seen), 1)
     build = Build(
-        number=number, stage=Stage.BUILDING, uuid=uuid, began=now, since=now, source=source
+        number=number,
+        stage=Stage.BUILDING,
+        uuid=fresh.uuid,
+        nonce=fresh.nonce,
+        began=now,
+        since=now,
+        source=source,
     )
     return replace(state, building=build, next_number=number + 1)
 
@@ -134,32 +152,38 @@ def built(state: State, now: float) -> State:
     return replace(state, building=_step(state, Stage.BUILDING, Stage.COPYING, now))
 
 
-def copied(state: State, now: float, uuid: str) -> State:
+def copied(state: State, now: float, fresh: Fresh) -> State:
     """The image is there, and a machine tries it."""
     build = _step(state, Stage.COPYING, Stage.TRYING, now)
-    return replace(state, building=replace(build, uuid=uuid))
+    return replace(state, building=replace(build, uuid=fresh.uuid, nonce=fresh.nonce))
 
 
-def try_anew(state: State, now: float, uuid: str) -> State:
+def try_anew(state: State, now: float, fresh: Fresh) -> State:
     """Nobody saw how the machine that tried it ended: another one tries it."""
     build = _step(state, Stage.TRYING, Stage.TRYING, now)
-    return replace(state, building=replace(build, uuid=uuid, attempt=build.attempt + 1))
+    build = replace(build, uuid=fresh.uuid, nonce=fresh.nonce, attempt=build.attempt + 1)
+    return replace(state, building=build)
 
 
-def promoted(state: State, now: float, keep: int, *, untried: bool = False) -> State:
+def promoted(
+    state: State, now: float, keep: int, *, stamp: str = "", untried: bool = False
+) -> State:
     """The image is the live one from now on.
 
     Args:
         state: What there is; a machine has tried the image.
         now: Unix seconds.
         keep: How many of those before it are kept.
+        stamp: What its volume looks like.
         untried: It is copied, and the settings say that no machine tries it.
     """
     build = state.building
     _expect(build is not None)
     assert build is not None
     _expect(build.stage is (Stage.COPYING if untried else Stage.TRYING))
-    image = Image(number=build.number, built=now, source=build.source, tried=not untried)
+    image = Image(
+        number=build.number, built=now, source=build.source, tried=not untried, stamp=stamp
+    )
     before = (state.live, *state.older) if state.live is not None else state.older
     older = tuple(each for each in before if each is not None)[:keep]
     return replace(
@@ -227,13 +251,8 @@ def back(state: State, wish: str = "") -> State:
     )
 
 
-def refused(state: State, wish: str) -> State:
-    """A wish could not be carried out, and is not tried again."""
-    return state if wish in state.done else replace(state, done=_done(state, wish))
-
-
 def missing(state: State, numbers: Collection[int]) -> State:
-    """These images are not on the host (any more): the newest of the others is live."""
+    """These images are no good (any more), or gone: the newest of the others is live."""
     images = [state.live, *state.older] if state.live is not None else list(state.older)
     left = [image for image in images if image is not None and image.number not in numbers]
     if len(left) == len(images):
@@ -245,6 +264,16 @@ def known(state: State) -> set[int]:
     """The numbers of the images that are there for good."""
     images = [image for image in (state.live, *state.older) if image is not None]
     return {image.number for image in images}
+
+
+def spoilt(state: State, stamps: Mapping[int, str]) -> set[int]:
+    """Which images were written to since they were promoted, where that can be told."""
+    images = [image for image in (state.live, *state.older) if image is not None]
+    return {
+        image.number
+        for image in images
+        if image.stamp and stamps.get(image.number) and stamps[image.number] != image.stamp
+    }
 
 
 def useless(state: State, numbers: Iterable[int]) -> list[int]:

@@ -91,6 +91,7 @@ def _image_json(image: Image) -> dict[str, Any]:
         "built": image.built,
         "source": image.source,
         "tried": image.tried,
+        "stamp": image.stamp,
     }
 
 
@@ -99,6 +100,7 @@ def _build_json(build: Build) -> dict[str, Any]:
         "number": build.number,
         "stage": str(build.stage),
         "uuid": build.uuid,
+        "nonce": build.nonce,
         "began": build.began,
         "since": build.since,
         "source": build.source,
@@ -126,6 +128,7 @@ def _image(raw: Any) -> Image:
         built=_time(raw["built"]),
         source=_text(raw["source"]),
         tried=_flag(raw["tried"]),
+        stamp=_text(raw["stamp"]),
     )
 
 
@@ -137,6 +140,7 @@ def _build(raw: Any) -> Build:
         number=_number(raw["number"]),
         stage=Stage(_text(raw["stage"])),
         uuid=uuid,
+        nonce=_text(raw["nonce"]),
         began=_time(raw["began"]),
         since=_time(raw["since"]),
         source=_text(raw["source"]),
