@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
     from scaler_libvirt.machine.shape import Network, Shape
 
+# what says where the site's own disk lies, and what may be done to it
+_STOOD_ON = (
+    *("source", "backingStore", "mirror", "auth", "encryption"),
+    *("readonly", "shareable", "transient"),
+)
 # names of disks by what they are attached to; all others are sd…
 _PREFIX = {"virtio": "vd", "ide": "hd", "fdc": "fd", "xen": "xvd"}
 
@@ -135,7 +140,8 @@ def _variables(system: ET.Element, path: str) -> None:
 def _disks(parts: ET.Element, shape: Shape, *, keep: bool) -> None:
     first = first_disk(parts)
     if first is not None and shape.disk is not None:
-        drop(first, "source", "backingStore", "mirror", "readonly", "shareable", "transient")
+        drop(first, *_STOOD_ON)
+        first.attrib.pop("snapshot", None)
         devices.fill_disk(first, shape.disk, keep=keep)
     if not shape.seed:
         return

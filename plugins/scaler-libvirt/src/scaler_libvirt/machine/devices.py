@@ -82,6 +82,12 @@ def fill_disk(disk: ET.Element, what: Disk, *, keep: bool) -> None:
     # named, never guessed from the content: a guest could write a header that lies
     driver.set("type", what.format)
     add(disk, "source", file=what.path)
+    if what.base:
+        base = add(disk, "backingStore", type="file")
+        add(base, "format", type=what.base_format)
+        source = add(base, "source", file=what.base)
+        add(source, "seclabel", model="dac", relabel="no")
+        add(base, "backingStore")
     if what.throwaway:
         add(disk, "transient", shareBacking="yes")
 
@@ -113,6 +119,8 @@ def guard(interface: ET.Element, network: Network) -> None:
         for each in told:
             filtered.remove(each)
         add(filtered, "parameter", name=name, value=network.address)
+    elif filtered is not None and network.learn_by_dhcp:
+        add(filtered, "parameter", name="CTRL_IP_LEARNING", value="dhcp")
     if network.isolated and interface.find("port") is None:
         add(interface, "port", isolated="yes")
 

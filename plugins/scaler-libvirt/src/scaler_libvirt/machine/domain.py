@@ -115,12 +115,6 @@ def _system(domain: ET.Element, shape: Shape) -> None:
     if shape.x86:
         kind.set("arch", shape.arch)
         kind.set("machine", shape.machine)
-    if shape.firmware == "uefi":
-        system.set("firmware", "efi")
-        # keys are enrolled for systems of others: a site's own kernel would not start
-        add(add(system, "firmware"), "feature", enabled="no", name="secure-boot")
-        if shape.nvram:
-            add(system, "nvram", shape.nvram)
     if shape.kernel:
         add(system, "kernel", shape.kernel)
     if shape.initrd:

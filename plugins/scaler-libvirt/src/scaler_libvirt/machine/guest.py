@@ -9,6 +9,9 @@ from scaler_libvirt.machine.elements import GIB
 
 _LARGEST = 1 << 20
 _ONCE = ("name", "uuid", "metadata", "memory", "currentMemory", "vcpu", "os", "cpu", "devices")
+_TYPES = ("kvm", "qemu", "test")
+_QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
+
 #: The kinds of interfaces that libvirt can filter.
 FILTERED = ("network", "bridge", "ethernet")
 _LETTERS = dict(enumerate("KMGTPE", 1))
@@ -19,7 +22,7 @@ _UNITS |= {
 }
 
 # readable prefixes for what sites write; ElementTree would number them
-ET.register_namespace("qemu", "http://libvirt.org/schemas/domain/qemu/1.0")
+ET.register_namespace("qemu", _QEMU)
 ET.register_namespace("libosinfo", "http://libosinfo.org/xmlns/libvirt/domain/1.0")
 
 
@@ -40,6 +43,10 @@ def read_guest(xml: bytes) -> ET.Element:
         raise GuestError(f"guest.xml is not XML: {error}") from None
     if root.tag != "domain":
         raise GuestError(f"guest.xml: found <{root.tag}>, wanted <domain>, as virsh dumpxml has it")
+    if root.get("type", "kvm") not in _TYPES:
+        raise GuestError(
+            f"guest.xml: found <domain type={root.get('type')!r}>, wanted 'kvm' or 'qemu'"
+        )
     for tag in _ONCE:
         if len(root.findall(tag)) > 1:
             raise GuestError(f"guest.xml: found more than one <{tag}>, wanted one")
@@ -100,6 +107,8 @@ def warnings_of(xml: bytes) -> list[str]:
         for each in domain.findall("devices/graphics")
         if (port := each.get("port", "-1")) != "-1" and each.get("autoport") != "yes"
     ]
+    if domain.find(f"{{{_QEMU}}}commandline") is not None:
+        told.append("guest.xml has a <qemu:commandline>: files named there belong to all machines")
     interfaces = domain.findall("devices/interface")
     told += [
         f"guest.xml: nothing keeps guests from spoofing on <interface type={each.get('type')!r}>"

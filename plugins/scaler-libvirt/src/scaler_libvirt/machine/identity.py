@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 NAMESPACE = "urn:scaler:machine:1"
 TAG = f"{{{NAMESPACE}}}machine"
 
-Role = Literal["runner", "builder", "smoke"]
+Role = Literal["runner", "builder", "smoke", "probe"]
 
 _ID = re.compile(r"[0-9]{1,19}", re.ASCII)
 _UNSAFE = re.compile(r"[^a-z0-9]+")
@@ -41,7 +41,7 @@ class Identity:
         generation: Tells two machines of one runner apart, and grows: nanoseconds since 1970.
         config_sha256: Of the registration's config, so that a machine is never taken for one that
             was given another config. The config itself is a secret and never stands here.
-        role: What it is for: a runner's job, building an image, or trying one.
+        role: What it is for: a runner's job, building an image, trying one, or trying KVM.
         image: The name of the image that its disk stands on; empty where it was built by nobody.
         key_sha256: Of the secret that its seed carries, as 64 hex digits; empty where it has none.
         mac: Of its interface; empty where it has none of ours.
@@ -101,12 +101,12 @@ def new_key() -> str:
     return secrets.token_urlsafe(24)
 
 
-def mac_of(uuid: str) -> str:
-    """The address of a machine's interface: the same for the same machine, and nobody's by law.
+def mac_of(what: str) -> str:
+    """A hardware address: the same for the same text, such as a UUID, and nobody's by law.
 
     The first byte says that it was assigned locally, and belongs to one station.
     """
-    rest = hashlib.sha256(uuid.encode()).digest()[:5]
+    rest = hashlib.sha256(what.encode("utf-8", "surrogatepass")).digest()[:5]
     return ":".join(["52", *(f"{byte:02x}" for byte in rest)])
 
 

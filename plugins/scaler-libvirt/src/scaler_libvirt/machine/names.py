@@ -18,7 +18,7 @@ _PROFILE = r"[a-z0-9][a-z0-9-]{0,49}"
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NUMBER = r"[1-9][0-9]{0,18}"
 _VOLUME = re.compile(
-    rf"scaler-([0-9a-f]{{10}})-(b|{_NUMBER})-({_PROFILE})-({_UUID})\.(disk|seed|log|nvram)",
+    rf"scaler-([0-9a-f]{{10}})-(b|{_NUMBER})-({_PROFILE})-({_UUID})\.(disk|seed|log|nvram)(?:(?<=log)\.([0-9]))?",
     re.ASCII,
 )
 _IMAGE = re.compile(rf"scaler-([0-9a-f]{{10}})-image-({_PROFILE})-({_NUMBER})", re.ASCII)
@@ -34,12 +34,14 @@ class Volume:
         runner: Whose machine it is; None for one that makes or tries an image.
         profile: Of which profile.
         uuid: The machine's.
+        part: Of a log that grew: the how-many-th older part of it. virtlogd makes them.
     """
 
     kind: VolumeKind
     runner: int | None
     profile: str
     uuid: str
+    part: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,8 @@ def volume_name(tag: str, volume: Volume) -> str:
         ValueError: A part of it cannot stand in a name.
     """
     runner = "b" if volume.runner is None else volume.runner
-    name = f"scaler-{tag}-{runner}-{volume.profile}-{volume.uuid}.{volume.kind}"
+    part = "" if volume.part is None else f".{volume.part}"
+    name = f"scaler-{tag}-{runner}-{volume.profile}-{volume.uuid}.{volume.kind}{part}"
     if parse_volume(name, tag) != volume:
         raise ValueError(f"{name!r} is no name for a volume")
     return name
@@ -88,6 +91,7 @@ def parse_volume(name: str, tag: str) -> Volume | None:
         runner=None if found[2] == "b" else int(found[2]),
         profile=found[3],
         uuid=found[4],
+        part=None if found[6] is None else int(found[6]),
     )
 
 

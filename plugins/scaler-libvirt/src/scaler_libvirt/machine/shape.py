@@ -8,7 +8,6 @@ from typing import Literal
 DomainType = Literal["test", "qemu", "kvm"]
 DiskFormat = Literal["qcow2", "raw"]
 MachineType = Literal["q35", "pc"]
-Firmware = Literal["bios", "uefi"]
 Video = Literal["virtio", "vga", "none"]
 NetworkModel = Literal["virtio", "e1000e", "e1000"]
 DiskBus = Literal["virtio", "scsi", "sata"]
@@ -26,11 +25,16 @@ class Disk:
             that lies.
         throwaway: Whether what the machine writes goes elsewhere and ends with it, so that
             `path` may be anybody's base.
+        base, base_format: The image that `path` stands on, which stands on nothing itself and may
+            be read by all: its owner stays. Where empty, libvirt looks for it, and hands it to
+            the user that QEMU runs as.
     """
 
     path: str
     format: DiskFormat = "qcow2"
     throwaway: bool = False
+    base: str = ""
+    base_format: DiskFormat = "qcow2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +43,12 @@ class Network:
 
     Attributes:
         name: Of libvirt's network; empty keeps the one that the site's guest.xml names.
-        mac: From `mac_of`.
+        mac: From `mac_of`, or the one that goes with the address.
         model: What the guest sees; the site's guest.xml keeps its own.
         filter: A filter of libvirt's that keeps the guest from spoofing; none where empty.
         address: The one that is fixed for it, which the filter is told; empty where none is.
+        learn_by_dhcp: Whether the filter takes the address that the network's DHCP server gives,
+            and not the first one that the guest uses.
         isolated: Whether other guests' isolated ports do not hear from it.
     """
 
@@ -51,6 +57,7 @@ class Network:
     model: NetworkModel = "virtio"
     filter: str = ""
     address: str = ""
+    learn_by_dhcp: bool = False
     isolated: bool = False
 
 
@@ -67,8 +74,8 @@ class Shape:
         arch: The host's, as libvirt tells it.
         disk: What it boots from; none with the test driver.
         seed: The path of its seed; empty where it has none.
-        nvram: Where UEFI keeps its variables, a file that libvirt makes; where empty, libvirt
-            chooses one, and leaves it behind.
+        nvram: Where UEFI of the site's guest.xml keeps its variables, a file that libvirt makes;
+            where empty, libvirt chooses one, and leaves it behind.
         log: The file that its first serial line is written to; empty where nobody writes it.
         network: Its interface; none where it has none of ours.
         machine: The board, where the host is of the x86 family.
@@ -91,7 +98,6 @@ class Shape:
     nvram: str = ""
     network: Network | None = None
     machine: MachineType = "q35"
-    firmware: Firmware = "bios"
     cpu: str = ""
     video: Video = "vga"
     disk_bus: DiskBus = "virtio"

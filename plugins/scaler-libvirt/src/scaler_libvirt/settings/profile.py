@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from scaler import Duration, Size
-from scaler_libvirt.machine.shape import DiskBus, Firmware, MachineType, NetworkModel, Video
+from scaler_libvirt.machine.shape import DiskBus, MachineType, NetworkModel, Video
 from scaler_libvirt.settings import words
 from scaler_libvirt.settings.hosts import NO_NETWORK
 
 _CPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}", re.ASCII)
-_BUILT_IN = ("machine", "firmware", "cpu", "video", "disk_bus", "network_model")
+_BUILT_IN = ("machine", "cpu", "video", "disk_bus", "network_model")
 _DIRECT_BOOT = ("kernel", "initrd", "kernel_args")
 _BUILDING = ("base_image_max_age", "build_timeout", "smoke_timeout", "keep_images")
 
@@ -38,7 +38,6 @@ class ProfileConfig:
         disk_bus: What the disk is attached to.
         guest_xml: The site's own domain, which is completed, in place of the built-in one.
         machine: The board, where the host is of the x86 family.
-        firmware: What starts the guest.
         cpu: A mode of libvirt's, `"max"`, or a model's name. Where left out, the host's own with
             KVM, and all that can be emulated without.
         video: What a screenshot is taken of.
@@ -63,12 +62,11 @@ class ProfileConfig:
     base_image_max_age: Duration = field(default=Duration(0))
     build_timeout: Duration = field(default=Duration(7200))
     smoke_timeout: Duration = field(default=Duration(600))
-    keep_images: int = 2
+    keep_images: int = 1
     disk_size: Size | None = None
     disk_bus: DiskBus = "virtio"
     guest_xml: Path | None = None
     machine: MachineType = "q35"
-    firmware: Firmware = "bios"
     cpu: str = ""
     video: Video = "vga"
     network_model: NetworkModel = "virtio"

@@ -6,6 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_PLAIN = re.compile(r"[!#-\[\]^_a-z{|}~]+", re.ASCII | re.IGNORECASE)  # no quotes
 _VOLUME = re.compile(r"[^/\s][^/]*")
 
 
@@ -55,4 +56,8 @@ def _reachable(text: str) -> bool:
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    return good and not (" " in text or parts.query or parts.fragment or "@" in parts.netloc)
+    return (
+        good
+        and _PLAIN.fullmatch(text) is not None
+        and not (parts.query or parts.fragment or "@" in parts.netloc)
+    )
