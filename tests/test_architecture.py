@@ -10,6 +10,7 @@ import ast
 import re
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,8 @@ def module_name(path: Path, root: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(source: str, module: str, *, package: bool = False) -> list[Import]:
+@cache  # several rules ask about the same file
+def imports(source: str, module: str, *, package: bool = False) -> tuple[Import, ...]:
     """All imports of a module. `from a import b` counts as `a.b`, since b may be a module."""
     base = module.split(".") if package else module.split(".")[:-1]
     found: list[Import] = []
@@ -86,7 +88,7 @@ def imports(source: str, module: str, *, package: bool = False) -> list[Import]:
         )
 
     visit(ast.parse(source), inside=False, types=False)
-    return found
+    return tuple(found)
 
 
 def within(module: str, *packages: str) -> bool:

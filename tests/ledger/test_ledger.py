@@ -115,7 +115,7 @@ def test_fields_that_were_added_since_have_their_defaults() -> None:
     assert load_demand("{}") == Demand()
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(deadline=None, derandomize=True)
 @given(
     st.builds(
         KnownJob,

@@ -76,7 +76,7 @@ async def test_a_failing_statement_fails_its_own_transaction_alone(
     assert sorted(kept.values()) == [n for n in range(13) if n not in failed]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=settings().max_examples * 3 // 5, deadline=None, derandomize=True)
 @given(
     st.lists(
         st.dictionaries(

@@ -25,7 +25,7 @@ from scaler.model.names import parse_runner_name, runner_name
 from scaler.records import Job, JobState
 
 LAW = settings(
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", settings().max_examples * 3 // 2)),
     deadline=None,
     derandomize="HYPOTHESIS_EXAMPLES" not in os.environ,
 )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NOW = 10_000.0
 LAW = settings(
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")),
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", settings().max_examples)),
     deadline=None,
     derandomize="HYPOTHESIS_EXAMPLES" not in os.environ,
 )

@@ -24,14 +24,14 @@ def message(**fields: Any) -> QueueMessage:
     return read_message(Response(200, {}, json.dumps(whole).encode()), "poll")
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_body_is_a_message_or_unreadable(body: bytes) -> None:
     with contextlib.suppress(Unreadable):
         assert read_message(Response(200, {}, body), "poll").id > 0
 
 
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(JSON)
 def test_any_list_of_jobs_can_be_read_in_part(value: Any) -> None:
     read = message(body=json.dumps([value, {"messageType": "JobAssigned"}]))

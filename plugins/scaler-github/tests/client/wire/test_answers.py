@@ -20,7 +20,9 @@ from scaler_github.client.wire.errors import RemoteProtocolError
 Lab = Any
 UNTIMED = Timeouts()
 PROPERTY = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=settings().max_examples * 3 // 2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

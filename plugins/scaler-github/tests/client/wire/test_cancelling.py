@@ -233,7 +233,9 @@ STEP = st.tuples(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=settings().max_examples * 3 // 5,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=st.lists(STEP, max_size=12), limit=st.sampled_from([1, 2, None]))
 def test_any_order_of_requests_cancellations_and_closings_leaves_the_pool_whole(

@@ -157,7 +157,9 @@ ADDRESS = st.sampled_from(["", "http://one:1", "two:2", "https://three:3"])
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2 * settings().max_examples,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     scheme=st.sampled_from(["http", "https"]),
