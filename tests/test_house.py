@@ -119,6 +119,32 @@ def test_a_tier_that_was_asked_for_and_cannot_run_fails(
     assert test.exit_code([asked, test.Result(tier="lint", outcome="passed")]) == 1
 
 
+def test_laws_take_all_their_examples_on_the_first_python_that_ran(
+    tool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test, pythons = tool("test"), tool("pythons")
+    here = pythons.Found(path=Path(sys.executable))
+    absent = pythons.Found(why_not="no python3.11 on this machine")
+    seen: list[tuple[str, str | None]] = []
+
+    def run(command: list[str], environ: dict[str, str]) -> tuple[int, Counter[str] | None]:
+        tier = command[3]
+        seen.append((tier, environ.get("HYPOTHESIS_PROFILE")))
+        return 0, Counter(passed=1) if tier.startswith("py") else None
+
+    monkeypatch.delenv("HYPOTHESIS_PROFILE", raising=False)
+    monkeypatch.delenv("TIERS", raising=False)
+    monkeypatch.setattr(test, "find", lambda version: absent if version == "3.11" else here)
+    monkeypatch.setattr(test, "run", run)
+    monkeypatch.setattr(test, "stale", lambda _tier: False)
+    monkeypatch.setattr(test, "mark_fresh", lambda _tier: None)
+    assert test.main() == 0
+    assert seen[3:] == [("py312", None), ("py313", "few")]
+    monkeypatch.setenv("HYPOTHESIS_PROFILE", "scaler")
+    assert test.main() == 0
+    assert seen[-1] == ("py313", "scaler"), "what was asked for counts more"
+
+
 def test_a_tier_that_nobody_knows_is_told_with_those_there_are(
     tool: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
