@@ -39,6 +39,7 @@ def a_row(number: int = 1, state: RunnerState = RunnerState.BOOTING) -> Row:
             ),
             reservation=Reservation(unique_id="u", qualified_repo="a/b", run_id="1", since=3.0),
             job="j1",
+            failed=True,
         ),
         born=1.0,
         entered=2.0,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
+from scaler.model.holding import awaits_result
 from scaler.model.lifecycle import advance, came_to_nothing, wakes, works
 from scaler.model.moves import derive, stopped
 from scaler.model.row import (
@@ -36,7 +37,7 @@ from scaler.records import Machine, Profile, Registration, Reservation, Runner, 
 from scaler.units import Secret
 
 LAW = settings(
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "300")),
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", 3 * settings().max_examples)),
     deadline=None,
     derandomize="HYPOTHESIS_EXAMPLES" not in os.environ,
 )
@@ -97,8 +98,8 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     st.just(Unlisted()),
     st.just(Unseen()),
     st.builds(JobStarted, st.sampled_from(["j1", "j2"])),
-    st.builds(JobDone, st.sampled_from(["j1", "j2", ""]), st.just("failed"), st.booleans()),
-    st.builds(Retire, st.just("surplus"), st.booleans()),
+    st.builds(JobDone, st.sampled_from(["j1", "j2", ""]), st.sampled_from(["failed", "ok"])),
+    st.builds(Retire, st.just("surplus"), st.booleans(), st.booleans()),
     st.just(Refused()),
     st.just(Reserve(RESERVATION)),
     st.just(Unreserve("it lapsed")),
@@ -113,9 +114,11 @@ steps = st.lists(
 
 
 @LAW
-@given(st.sampled_from([planned, idle, busy]), steps)
-def test_facts_in_any_order_and_twice(start: object, history: list[tuple[float, Fact]]) -> None:
-    row = start()  # type: ignore[operator]
+@given(st.sampled_from([planned, idle, busy]), st.sampled_from([0.0, 600.0]), steps)
+def test_facts_in_any_order_and_twice(
+    start: object, hold: float, history: list[tuple[float, Fact]]
+) -> None:
+    row = replace(start(), hold=hold)  # type: ignore[operator]
     now = 0.0
     for passed, fact in history:
         now += passed
@@ -129,13 +132,25 @@ def test_facts_in_any_order_and_twice(start: object, history: list[tuple[float, 
         assert (new is RunnerState.GONE) == (row.unregistered and row.destroyed)
         # retiring is left by Busy alone, and not where that does not matter
         if old is RunnerState.RETIRING and new not in (RunnerState.RETIRING, RunnerState.GONE):
-            assert new is RunnerState.BUSY
-            assert isinstance(fact, Refused)
             assert not before.forced
-            assert not stopped(before)
+            if before.hold and not isinstance(fact, Refused):
+                assert not before.unregistered
+                assert not before.destroyed
+                assert new is RunnerState.HELD or awaits_result(row)
+            else:
+                assert new is RunnerState.BUSY
+                assert isinstance(fact, Refused)
+                assert not stopped(before) or awaits_result(row)
+        # nobody waits for a result, or is held, whose failure keeps nothing
+        if new is RunnerState.HELD or awaits_result(row):
+            assert row.hold > 0
+            assert wakes(row, None) is not None
         # whatever is not past deriving is as derived
         if new not in (RunnerState.RETIRING, RunnerState.HELD, RunnerState.GONE):
-            assert new is derive(row)
+            assert new is derive(row) or awaits_result(row)
+        # what is shown is what is known
+        assert row.runner.result == row.result
+        assert row.runner.failed == (row.failed or row.unmade or row.result == "failed")
         # only who is idle is promised to anybody
         if before.runner.reservation is None and row.runner.reservation is not None:
             assert old is RunnerState.IDLE
@@ -169,7 +184,7 @@ looks: st.SearchStrategy[Fact] = st.one_of(
     st.just(Provisioned(MACHINE, listed=True)),
     st.just(Provisioned(MACHINE)),
     st.just(JobStarted("j1")),
-    st.just(Tick(PROFILE)),
+    st.just(Tick(replace(PROFILE, hold_failed=0.0))),
 )
 
 
@@ -314,20 +329,6 @@ def test_not_online_in_time_needs_a_list_that_says_so() -> None:
     assert late.runner.state is RunnerState.RETIRING
     assert late.runner.reason == "not online within 240 s"
     assert came_to_nothing(row, late)
-
-
-def test_a_held_machine_stays_until_its_time_is_over() -> None:
-    row = after(JobDone("j1", "failed", hold=True), row=busy(), now=100)
-    for now in (110, 150, 200, 400):
-        row = after(
-            *(seen(online=False, busy=False), Unlisted(), Unseen(), seen(gone=True)),
-            *(Tick(PROFILE), Provisioned(MACHINE), JobDone("j1", "failed", hold=True)),
-            row=row,
-            now=now,
-        )
-        assert row.runner.state is RunnerState.HELD
-    assert wakes(row, PROFILE) == 700
-    assert after(Tick(PROFILE), row=row, now=700).runner.state is RunnerState.RETIRING
 
 
 def test_a_profile_that_was_removed_keeps_what_works() -> None:

@@ -38,7 +38,7 @@ from scaler.records import Machine, Profile, Registration, Room, Runner, RunnerS
 from scaler.units import Secret
 
 WALK = settings(
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")),
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", settings().max_examples)),
     deadline=None,
     derandomize="HYPOTHESIS_EXAMPLES" not in os.environ,
     suppress_health_check=[HealthCheck.too_slow],
@@ -48,7 +48,12 @@ PROFILES = {
         name="linux", max_count=4, resources={"memory": 2}, source="q", provisioners=("v",)
     ),
     "large": Profile(
-        name="large", max_count=2, resources={"memory": 4}, source="q", provisioners=("v",)
+        name="large",
+        max_count=2,
+        resources={"memory": 4},
+        source="q",
+        provisioners=("v",),
+        hold_failed=60.0,
     ),
 }
 ROOMS = (Room(name="a", total={"memory": 6}), Room(name="b", total={"memory": 4}))
@@ -121,7 +126,8 @@ class World:
             source="q",
             resources=PROFILES[profile].resources,
         )
-        row = Row(runner=runner, born=self.now, entered=self.now, told=self.now)
+        hold = PROFILES[profile].hold_failed
+        row = Row(runner=runner, born=self.now, entered=self.now, told=self.now, hold=hold)
         self.rows[number] = row
         fate = chance.choice(["well"] * 5 + ["no agent", "agent, no answer", "no machine", "late"])
         if fate != "no agent":
@@ -199,7 +205,7 @@ class World:
         number = chance.choice(working) if number is None else number
         early = chance.random() < 0.2  # C19: completed, while the runner works on
         if number in self.rows and chance.random() < 0.5:
-            self.apply(number, JobDone(f"j{number}", "succeeded"))
+            self.apply(number, JobDone(f"j{number}", chance.choice(["succeeded", "failed"])))
         if not early:
             del self.agents[number]
             if number in self.machines:

@@ -14,6 +14,7 @@ from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.demand import report
 from scaler.model.evolve import evolve
 from scaler.model.jobs import KnownJob, in_order, merge
+from scaler.model.lifecycle import supplies
 from scaler.model.row import Fact, JobDone, JobStarted, Row
 from scaler.records import Job, Message, RunnerState
 
@@ -215,7 +216,7 @@ class Intake:
         )
         plugin = state.profiles[profile].source
         supply = sum(
-            row.runner.state is RunnerState.BUSY and not row.done
+            row.runner.state is RunnerState.BUSY and supplies(row)
             for row in state.rows.values()
             if row.runner.profile == profile
         )
@@ -291,9 +292,7 @@ class Intake:
             if job.state == "running":
                 fact = JobStarted(job.id)
             elif job.state == "done":
-                profile = self._state.profiles.get(row.runner.profile)
-                hold = profile is not None and profile.hold_failed > 0 and job.result == "failed"
-                fact = JobDone(job.id, job.result, hold)
+                fact = JobDone(job.id, job.result)
             else:
                 continue
             after = self._state.apply(row.runner.id, fact)

@@ -11,6 +11,7 @@ import trio
 from scaler.engine.state import LEAVING
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.demand import settle
+from scaler.model.holding import awaits_result
 from scaler.model.jobs import KnownJob, committed, forgotten
 from scaler.model.lifecycle import wakes
 from scaler.model.plan import Make, Situation, plan
@@ -182,7 +183,7 @@ class Reconciler:
 
     def _lives(self, name: str) -> bool:
         row = self._state.by_name(name)
-        return row is not None and row.runner.state not in LEAVING
+        return row is not None and row.runner.state not in LEAVING and not awaits_result(row)
 
     # -- after the plan
 

@@ -72,7 +72,8 @@ class State:
         self.ledger = ledger
         self.hooks = hooks
         self.clock = clock
-        self.rows: dict[int, Row] = dict(stored.rows)
+        # (how long somebody is held does not go by the clock on the wall)
+        self.rows: dict[int, Row] = {i: self._dated(row) for i, row in stored.rows.items()}
         self.index = Index(self.rows.values())
         self.override: Active | None = None
         self.builders: dict[tuple[str, str], Machine] = {}
@@ -154,6 +155,7 @@ class State:
             born=now,
             entered=now,
             told=now,
+            hold=profile.hold_failed,
         )
         self.rows[runner_id] = row
         self.index.follow(None, row)
@@ -183,6 +185,8 @@ class State:
             return row
         if row.runner.state is not before.runner.state:
             row = evolve(row, runner=evolve(row.runner, since=self.clock.wall()))
+        if row.runner.state is not before.runner.state or row.hold != before.hold:
+            row = self._dated(row)
         self.rows[runner_id] = row
         self.index.follow(before, row)
         self._unkept[runner_id] = None
@@ -205,6 +209,17 @@ class State:
         if came_to_nothing(before, row):
             self.start_failed(row, row.runner.reason, unused=stopped_unused(before, row))
         return row
+
+    def _dated(self, row: Row) -> Row:
+        """The row whose runner says until when it is held, if it is."""
+        until = None
+        if row.runner.state is RunnerState.HELD:
+            until = self.clock.wall() + row.entered + row.hold - self.clock.now()
+        return (
+            row
+            if until == row.runner.until
+            else evolve(row, runner=evolve(row.runner, until=until))
+        )
 
     def by_name(self, name: str) -> Row | None:
         """The row of the runner with this name."""

@@ -123,7 +123,7 @@ class Steps:
         except (Outcome, HookFault, LedgerError) as error:
             text = str(error) or type(error).__name__
             self._state.start_failed(self._state.rows[runner_id], text, error)
-            self._state.apply(runner_id, Retire(f"it could not be made: {text}"))
+            self._state.apply(runner_id, Retire(f"it could not be made: {text}", failed=True))
         finally:
             del self._making[runner_id]
             if not self._making:
@@ -143,7 +143,7 @@ class Steps:
         if registration.expires is not None and registration.expires <= state.clock.wall():
             text = "its config has expired"
             state.start_failed(row, text)  # of the profile alone: no room is to blame
-            state.apply(runner_id, Retire(text))
+            state.apply(runner_id, Retire(text, failed=True))
             return
         profile = state.profiles[row.runner.profile]
         machine = await state.hooks.route(
@@ -206,6 +206,9 @@ class Steps:
             else:
                 row = state.apply(runner_id, Unregistered()) or row
                 await self._note(row)
+                if row.runner.state is not RunnerState.RETIRING:  # its job's result may come yet
+                    self._tries.pop(runner_id, None)
+                    return
         if not row.destroyed:
             await self._ask(row.runner.provisioner, SPEC.destroy_runner, row)
             row = state.apply(runner_id, Destroyed()) or row

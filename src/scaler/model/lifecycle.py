@@ -8,6 +8,15 @@ from __future__ import annotations
 import hashlib
 
 from scaler.model.evolve import evolve
+from scaler.model.holding import (
+    FAILED,
+    RESULT,
+    awaits_result,
+    judged,
+    keepable,
+    result_due,
+    waiting,
+)
 from scaler.model.moves import enter, give_up, jobless, retire, settled, stopped, with_
 from scaler.model.row import (
     LIVE,
@@ -39,8 +48,8 @@ FETCHED = 120.0  # seconds after its first fetch for which a config may be fetch
 
 
 def supplies(row: Row) -> bool:
-    """Whether it runs a job or can still run one: done and retiring runners cannot."""
-    return row.runner.state in LIVE and not row.done
+    """Whether it runs a job or can still run one: done, stopped and retiring runners cannot."""
+    return row.runner.state in LIVE and not row.done and row.ended is None
 
 
 def came_to_nothing(before: Row, row: Row) -> bool:
@@ -71,6 +80,11 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
     """The row after one more fact. The same row where the fact changes nothing."""
     if row.runner.state is RunnerState.GONE:
         return row
+    after = _advanced(row, fact, now)
+    return row if after is row else judged(after)
+
+
+def _advanced(row: Row, fact: Fact, now: float) -> Row:
     match fact:
         case Registered() | JobStarted() | Refused() | Removed():
             row = evolve(row, told=now, unlisted=None)
@@ -99,7 +113,8 @@ def advance(row: Row, fact: Fact, now: float) -> Row:
             return _job_started(row, job, now)
         case JobDone():
             return _job_done(row, fact, now)
-        case Retire(reason, forced):
+        case Retire(reason, forced, failed):
+            row = evolve(row, unmade=True) if failed else row
             return retire(row, reason, now, forced=forced)
         case Refused():
             return _refused(row, now)
@@ -128,8 +143,10 @@ def wakes(row: Row, profile: Profile | None) -> float | None:
     times = []
     if profile is not None:
         times.append(row.born + profile.max_lifetime)
-        if row.runner.state is RunnerState.HELD:
-            times.append(row.entered + profile.hold_failed)
+    if row.runner.state is RunnerState.HELD:
+        times.append(row.entered + row.hold)
+    if awaits_result(row):
+        times.append(result_due(row))
     if row.config is not None and row.fetched is not None:
         times.append(row.fetched + FETCHED)
     if row.done and row.refused is not None and row.runner.state is RunnerState.BUSY:
@@ -142,7 +159,7 @@ def _without(row: Row, now: float) -> Row:
     return give_up(row, "its registration is gone", now, idle_too=False)
 
 
-def _weighed(row: Row) -> Row:
+def _weighed(row: Row, now: float) -> Row:
     """Whether it had its job after all, though nobody told.
 
     Its machine stopped by itself, and the other side removed its registration: that is what is done
@@ -150,7 +167,7 @@ def _weighed(row: Row) -> Row:
     machine that stops after that, since it is being destroyed.
     """
     if row.removed and stopped(row) and jobless(row) and not row.unregistered:
-        return evolve(row, served=True, suspect=False, failed=False)
+        return waiting(evolve(row, served=True, suspect=False, failed=False), now)
     return row
 
 
@@ -184,20 +201,36 @@ def _provisioned(row: Row, machine: Machine, now: float) -> Row:
         return row  # a machine that has stopped is never started again
     if known is not None and known.id != machine.id and machine.state == "stopped":
         return row  # the end of another machine by the same name
-    row = evolve(row, unseen=None)
+    row = evolve(row, unseen=None, ended=now if machine.state == "stopped" else None)
     if known != machine:
         row = with_(row, machine=machine)
     if machine.delivered and row.config is not None:
         row = evolve(row, config=None)
     if machine.state == "stopped" and row.runner.state is not RunnerState.HELD:
-        reason = f"its machine stopped: {machine.why or 'no reason known'}"
-        return _weighed(give_up(row, reason, now))
+        if row.runner.state is RunnerState.BUSY and (patient := waiting(row, now)) is not row:
+            return patient
+        return _weighed(give_up(row, _stop(row), now), now)
     return settled(row, now, "its machine exists")
 
 
+def _stop(row: Row) -> str:
+    machine = row.runner.machine
+    return f"its machine stopped: {(machine.why if machine else '') or 'no reason known'}"
+
+
+def _patience(row: Row) -> float:
+    """Seconds for which it is to be missing; a failed job's machine is kept, and news are slow."""
+    return RESULT if row.hold and row.runner.state is RunnerState.BUSY else MISSING_FOR
+
+
+def _over(row: Row) -> bool:
+    """Whether its work is over: what becomes of the registration says nothing new."""
+    return row.runner.state is RunnerState.HELD or awaits_result(row)
+
+
 def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row:
-    if row.runner.state is RunnerState.HELD:
-        return row  # its job is over: what becomes of the registration says nothing new
+    if _over(row):
+        return row
     if registration.gone:
         return _without(row, now)
     before = row.runner.registration
@@ -216,7 +249,7 @@ def _seen(row: Row, registration: Registration, listed: bool, now: float) -> Row
         # single look does not count.
         if row.idle_again is None:
             row = evolve(row, idle_again=now)
-        elif now - row.idle_again >= MISSING_FOR:
+        elif now - row.idle_again >= _patience(row):
             return retire(row, "it is not busy any more", now)
         busy = True
     elif registration.busy and row.idle_again is not None:  # a new row is written again
@@ -245,20 +278,20 @@ def _listed(row: Row, now: float) -> Row:
 
 
 def _unlisted(row: Row, now: float) -> Row:
-    if row.runner.registration is None or row.runner.state is RunnerState.HELD:
+    if row.runner.registration is None or _over(row):
         return row
     row = _listed(row, now)
     if row.unlisted is None:
         return evolve(row, unlisted=now)
-    if now - row.unlisted >= MISSING_FOR and now - row.born >= YOUNG:
+    if now - row.unlisted >= _patience(row) and now - row.born >= YOUNG:
         return _without(row, now)
     return row
 
 
 def _removed(row: Row, now: float) -> Row:
-    if row.unregistered or row.runner.state is RunnerState.HELD:
+    if row.unregistered or _over(row):
         return row
-    return _weighed(_without(evolve(row, removed=True), now))
+    return _weighed(_without(evolve(row, removed=True), now), now)
 
 
 def _unseen(row: Row, now: float) -> Row:
@@ -274,8 +307,8 @@ def _unseen(row: Row, now: float) -> Row:
 
 def _job_started(row: Row, job: str, now: float) -> Row:
     if row.suspect and not row.runner.job and job:
-        row = with_(evolve(row, suspect=False, served=True), job=job)
-    if row.runner.state in (RunnerState.RETIRING, RunnerState.HELD) or row.done:
+        row = waiting(with_(evolve(row, suspect=False, served=True), job=job), now)
+    if row.runner.state is RunnerState.RETIRING or _over(row) or row.done:
         return row
     registration = row.runner.registration
     if registration is None:  # faster than the answer of register_runner, which is on its way
@@ -285,13 +318,13 @@ def _job_started(row: Row, job: str, now: float) -> Row:
 
 
 def _job_done(row: Row, fact: JobDone, now: float) -> Row:
+    keep = fact.result == FAILED and keepable(row, now)
     row = evolve(row, done=True, result=fact.result, suspect=False)
     if fact.job and row.runner.job != fact.job:
         row = with_(row, job=fact.job)
     reason = f"its job ended: {fact.result or 'no result known'}"
-    machine = row.runner.machine
-    if fact.hold and machine is not None and row.runner.state is not RunnerState.RETIRING:
-        return enter(row, RunnerState.HELD, reason, now)
+    if keep:
+        return enter(evolve(row, config=None), RunnerState.HELD, reason, now)
     return retire(row, reason, now)
 
 
@@ -300,7 +333,9 @@ def _refused(row: Row, now: float) -> Row:
         return row
     row = evolve(row, refused=now)
     if row.forced or stopped(row):  # its machine goes all the same
-        return evolve(row, served=True, suspect=False, failed=False) if jobless(row) else row
+        if jobless(row):
+            row = evolve(row, served=True, suspect=False, failed=False)
+        return waiting(row, now)
     registration = row.runner.registration or Registration(name=row.runner.name)
     row = with_(row, registration=evolve(registration, online=True, busy=True))
     return enter(evolve(row, idle_again=None), RunnerState.BUSY, "it is still running a job", now)
@@ -314,18 +349,22 @@ def _cleaned(row: Row, now: float) -> Row:
 
 def _tick(row: Row, profile: Profile | None, now: float) -> Row:
     state = row.runner.state
+    if profile is not None and profile.hold_failed != row.hold:
+        row = evolve(row, hold=profile.hold_failed)
     if state is RunnerState.RETIRING:
         if profile is not None and now - row.born >= profile.max_lifetime:
             return retire(row, row.runner.reason, now, forced=True)
         return row
-    if profile is None:
-        if state in (RunnerState.BUSY, RunnerState.RESERVED, RunnerState.HELD):
-            return row
-        return retire(row, "its profile is not in the settings any more", now)
     if state is RunnerState.HELD:
-        if now - row.entered >= profile.hold_failed:
+        if now - row.entered >= row.hold:
             return retire(row, "it was held long enough", now)
         return row
+    if awaits_result(row) and now >= result_due(row):
+        return retire(row, _stop(row), now)
+    if profile is None:
+        if state in (RunnerState.BUSY, RunnerState.RESERVED):
+            return row
+        return retire(row, "its profile is not in the settings any more", now)
     if now - row.born >= profile.max_lifetime:
         return retire(row, "max_lifetime is over", now, forced=True)
     if state is RunnerState.BOOTING:

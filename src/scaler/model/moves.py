@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scaler.model.evolve import evolve
+from scaler.model.holding import awaits_result
 from scaler.model.row import Row
 from scaler.records import RunnerState
 
@@ -48,7 +49,7 @@ def enter(row: Row, state: RunnerState, reason: str, now: float) -> Row:
 
 def settled(row: Row, now: float, reason: str = "") -> Row:
     """Move to the derived state, unless the row is past deriving."""
-    if row.runner.state in (RunnerState.RETIRING, RunnerState.HELD):
+    if row.runner.state in (RunnerState.RETIRING, RunnerState.HELD) or awaits_result(row):
         return row
     state = derive(row)
     row = enter(row, state, reason, now)

@@ -37,6 +37,9 @@ class Row:
         unlisted, unseen: Since when its registration or machine is missing from complete lists.
         idle_again, offline: Since when a list says that it is not busy, or not online, any more.
         listed: When a complete list last told about its registration, while it boots.
+        hold: Seconds for which its machine is kept, should its job fail.
+        ended: When its machine was found to have stopped.
+        unmade: It could not be registered or provisioned.
         failed: It ended by itself, or was given up, before it had a job.
         suspect: Its machine stopped, and nobody told of a job: what the other side says of its
             registration decides whether it failed.
@@ -70,6 +73,9 @@ class Row:
     served: bool = False
     fetched: float | None = None
     told: float = 0.0
+    hold: float = 0.0
+    ended: float | None = None
+    unmade: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,19 +125,19 @@ class JobStarted:
 
 @dataclass(frozen=True)
 class JobDone:
-    """A message says that its job ended; `hold` asks to keep the machine for a person."""
+    """A message says that its job ended."""
 
     job: str
     result: str
-    hold: bool = False
 
 
 @dataclass(frozen=True)
 class Retire:
-    """It was decided to retire it."""
+    """It was decided to retire it; `failed` where it could not be made."""
 
     reason: str
     forced: bool = False
+    failed: bool = False
 
 
 @dataclass(frozen=True)

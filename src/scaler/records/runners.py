@@ -78,6 +78,10 @@ class Runner:
         room: Where the plan put it; empty where the provisioner has no rooms.
         resources: What its machine takes from the room.
         job: The id of the job that it runs or ran; empty before.
+        failed: Its start failed, or its job did: what its machine leaves is worth a look.
+        result: How its job ended (`succeeded`, `failed`, `canceled`, …); empty where that is not
+            known.
+        until: When its machine goes, where it is held; else None.
     """
 
     id: int
@@ -95,6 +99,9 @@ class Runner:
     machine: Machine | None = None
     reservation: Reservation | None = None
     job: str = ""
+    failed: bool = False
+    result: str = ""
+    until: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
