@@ -19,6 +19,8 @@ RUNNER_SHA256=${RUNNER_SHA256:-}          # of the archive, from the same page; 
 # and here RUNNER_FROM=$SCALER_URL/image-deps
 RUNNER_FROM=${RUNNER_FROM:-https://github.com/actions/runner/releases/download/v$RUNNER_VERSION}
 
+TRIES=${TRIES:-150} # two seconds apart, for the scaler to have the runner's config
+
 root=${SCALER_ROOT:-}
 home=$root/opt/actions-runner
 user=runner
@@ -81,7 +83,7 @@ get_config() {
             rm -f "$answer"
             return
         fi
-        if [ "$status" = 410 ] || [ "$tries" -ge 150 ]; then
+        if [ "$status" = 410 ] || [ "$tries" -ge "$TRIES" ]; then
             echo "no config: the scaler answered $status" >&2
             rm -f "$answer"
             return 1

@@ -110,6 +110,7 @@ until=$(($(date +%s) + patience))
 why=
 SCALER_ROLE=
 read_seed || failed "there is no seed that it can read: a disk labelled cidata with scaler.env"
+# shellcheck source=/dev/null
 . "$secrets/scaler.env"
 rm -f "$secrets/scaler.env"
 get_boot || failed "no boot script after $patience s: ${why:-no answer}"
