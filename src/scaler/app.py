@@ -22,6 +22,7 @@ from scaler.engine import Engine
 from scaler.engine.overrides import META as OVERRIDE
 from scaler.engine.state import State
 from scaler.errors import FatalError, HookFault
+from scaler.evidence.files import Files
 from scaler.hooks import SPEC
 from scaler.ledger import Ledger, LedgerError
 from scaler.loading import LoadedPlugin, build, register
@@ -168,7 +169,12 @@ async def serve(
         clock = Clock(stored.meta.get("clock"))
         state = State(settings.name, settings.profiles, stored, ledger, hooks, clock)
         async with trio.open_nursery() as nursery:
-            engine = Engine(state, float(settings.tick), nursery, stored.meta.get(OVERRIDE))
+            engine = Engine(
+                *(state, float(settings.tick), nursery, stored.meta.get(OVERRIDE)),
+                files=Files(settings.state_dir / "evidence"),
+                hide=logs.hider(settings.secrets),
+            )
+            await engine.evidence.open()
             engine.introduce(_siblings(plugins, loaded), _kin(loaded))
             link.engine = engine
             running = Running(engine, stopping, stopped, stop)
@@ -228,6 +234,7 @@ async def _run(
     nursery.start_soon(engine.reconciler.run, nursery, name="reconciler")
     nursery.start_soon(engine.pictures.run, _intervals(settings), name="pictures")
     nursery.start_soon(engine.reserving.run, name="reservations")
+    nursery.start_soon(engine.evidence.run, name="evidence")
     task_status.started(running)
 
     await running._stop.wait()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from scaler.records import (
+        Kept,
         Machine,
         Message,
         Panel,
@@ -59,6 +60,9 @@ class Core(Protocol):
     async def screenshot(self, machine: Machine) -> Picture: ...  # noqa: D102
     def picture(self, subject: int | str) -> Picture | None: ...  # noqa: D102
     async def panels(self) -> Mapping[str, Panel | None]: ...  # noqa: D102
+    async def keep(self, subject: int | str, name: str, data: bytes) -> bool: ...  # noqa: D102
+    def kept(self, subject: int | str) -> tuple[Kept, ...]: ...  # noqa: D102
+    async def read_kept(self, subject: int | str, name: str) -> bytes | None: ...  # noqa: D102
 
 
 class Guest(Protocol):
@@ -289,13 +293,46 @@ class Context(Generic[C, P]):
     def picture(self, subject: int | str) -> Picture | None:
         """The last picture of a runner (its id) or of a profile's builder (its key), if any.
 
-        Who is looked at is pictured first.
+        Who is looked at is pictured first. While no builder of the profile runs, it is what the
+        last one showed, or the `screenshot.png` that was kept of the profile, if that is newer;
+        forgetting that one (`keep` with no data) takes both away.
         """
         return _on_loop(self._core.picture, subject)
 
     async def panels(self) -> Mapping[str, Panel | None]:
         """Every plugin's panel, at most once a second anew; None where it could not be made."""
         return await self._core.panels()
+
+    async def keep(self, subject: int | str, name: str, data: bytes) -> bool:
+        """Keep evidence of a failure, in a file for its owner alone.
+
+        What is kept is bounded: 1 MiB an item (cut it to what matters, such as the end of a log),
+        32 items of a subject, 200 subjects, 64 MiB in all, 14 days; the oldest goes. No secret may
+        be in it. Of a runner that failed, the core itself keeps `reason.txt`, `events.txt` and
+        `screenshot.png`, before `destroy_runner` is called.
+
+        Args:
+            subject: A runner's id, also of one that is just gone, or a profile's key.
+            name: Up to 64 of a-z, 0-9, `.` and `-`, such as `serial.log`. What had that name goes.
+            data: None of it (`b""`): forget the item.
+
+        Returns:
+            Whether it is kept. A disk that is full, or takes longer than 4 s, is told to people
+            once, and is nothing that the caller must deal with.
+
+        Raises:
+            LookupError: There is no such runner or profile.
+            ValueError: The name is none, or the data are too large.
+        """
+        return await self._core.keep(subject, name, data)
+
+    def kept(self, subject: int | str) -> tuple[Kept, ...]:
+        """The evidence that is kept of a runner (its id) or a profile (its key), newest last."""
+        return _on_loop(self._core.kept, subject)
+
+    async def evidence(self, subject: int | str, name: str) -> bytes | None:
+        """An item of evidence; None where it is not kept (any more), or cannot be read."""
+        return await self._core.read_kept(subject, name)
 
 
 T = TypeVar("T")

@@ -302,6 +302,11 @@ class Spec:
         returns. `runner.machine` may be None: it must work from `runner.id` alone, and must touch
         nothing that is not tagged with this scaler's name.
 
+        Where `runner.failed`, what the machine leaves is worth a look: keep it by `Context.keep`
+        first, but do not wait for it for more than a few seconds. A machine that is held is not
+        destroyed; one that stopped and is held, or waits for its job's result, keeps its disk and
+        stays listed, as `stopped`.
+
         Example:
             @hookimpl
             async def destroy_runner(self, runner):
@@ -346,7 +351,8 @@ class Spec:
         often as 5 % of a core allow, builders and whoever is looked at first. Called as well when
         somebody asks for one now: up to four machines at a time, and each at most once a second.
         The last picture of each is kept in memory for `Context.picture`: of at most 4 MiB, all
-        together at most 64 MiB. A machine that gives none is left alone for longer and longer, up
+        together at most 64 MiB. Called once more for a runner that failed, before `destroy_runner`.
+        A machine that gives none is left alone for longer and longer, up
         to 10 minutes, but for those who ask for one now.
 
         Raises:

@@ -6,6 +6,7 @@ jump. One test of the whole way uses the thread.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ import trio
 from scaler import Context, hookimpl
 from scaler.app import Running, serve
 from scaler.engine import Engine
+from scaler.engine.evidence import Evidence
 from scaler.errors import Busy
 from scaler.ledger import Ledger
 from scaler.ledger.ledger import Transaction
@@ -366,7 +368,16 @@ def in_loop(monkeypatch: pytest.MonkeyPatch) -> list[World]:
             world.ended = trio.current_time()
         await really_close(self)  # in a thread: time jumps meanwhile
 
+    async def blocking(
+        self: Evidence, limiter: trio.CapacityLimiter, call: Callable[..., Any], *arguments: Any
+    ) -> Any:
+        await trio.lowlevel.checkpoint()
+        if any(world.disk_full for world in worlds):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return call(*arguments)
+
     monkeypatch.setattr(Writer, "write", write)
+    monkeypatch.setattr(Evidence, "_blocking", blocking)
     monkeypatch.setattr(Ledger, "close", close)
     return worlds
 

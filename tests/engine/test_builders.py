@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from scaler.errors import GuestNotReady, GuestUnknown, Incomplete
+from scaler.errors import GuestNotReady, GuestUnknown, Incomplete, Unavailable
 from scaler.records import Machine
 
 from .conftest import profile
 from .test_guests import KEY, boots, builder, digest, guest
+from .test_pictures import PNG, Screens, picture, with_screens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.engine.conftest import World
+
+    from scaler.records import Picture
 
 
 async def test_a_builder_boots_and_is_not_registered(real_world: World, tmp_path: Path) -> None:
@@ -171,3 +174,73 @@ async def test_what_cannot_be_read_is_told_to_people_once(
         script.write_text("x" * (1 << 20))
         assert len(await guest(real_world).boot()) == 1 << 20
         assert "can be read again" in told()[-1]
+
+
+# --- what a builder shows, and what is left of it when it is gone
+
+
+async def shows(world: World, screens: Screens, machine: str, text: bytes) -> Picture:
+    screens.shown[machine] = PNG + text
+    builder(world, id=machine)
+    await world.until(lambda: picture(world, "linux"), 40)
+    shown = picture(world, "linux")
+    assert shown is not None
+    assert shown.png == PNG + text
+    return shown
+
+
+def gone(world: World, machine: str) -> None:
+    builder(world, id=machine, state="stopped")
+
+
+async def test_the_last_picture_stays_until_there_is_another_builder(
+    world: World, autojump_clock: object
+) -> None:
+    screens = with_screens(world)
+    world.tick = 1e5  # (no list tells of builders that are only told of)
+    async with world.running():
+        await trio.sleep(40)
+        first = await shows(world, screens, "b1", b"kernel panic")
+        gone(world, "b1")
+        await trio.sleep(1000)
+        assert picture(world, "linux") == first
+        screens.shown["b2"] = Unavailable("it has no screen yet")
+        builder(world, id="b2")
+        await trio.sleep(5)
+        assert picture(world, "linux") is None  # what b1 showed is not of this one
+        screens.shown["b2"] = PNG + b"login:"
+        await world.until(lambda: picture(world, "linux"), 700)
+        gone(world, "b2")
+        assert await world.contexts["vm"].keep("linux", "screenshot.png", b"")  # it went well
+        assert picture(world, "linux") is None
+
+
+async def test_a_picture_that_was_kept_is_shown_over_restarts(
+    world: World, autojump_clock: object
+) -> None:
+    screens = with_screens(world)
+    world.tick = 1e5
+    async with world.running():
+        await trio.sleep(40)
+        keep = world.contexts["vm"].keep
+        assert await keep("linux", "screenshot.png", PNG + b"kept")
+        shown = picture(world, "linux")
+        assert shown is not None
+        assert shown.png == PNG + b"kept"
+        await shows(world, screens, "b1", b"live")
+        gone(world, "b1")
+        assert await keep("linux", "serial.log", b"")
+        assert (last := picture(world, "linux"))
+        assert last.png == PNG + b"live"  # it is newer
+        await keep("linux", "screenshot.png", PNG + b"at its end")
+    async with world.running():
+        again = picture(world, "linux")
+        assert again is not None
+        assert again.png == PNG + b"at its end"
+        assert len(again.etag) > 8
+        assert await world.contexts["vm"].keep("linux", "screenshot.png", b"no picture")
+        assert picture(world, "linux") is None
+        await world.contexts["vm"].keep("linux", "screenshot.png", PNG)
+        (world.folder / "evidence" / "profile-linux" / "screenshot.png").unlink()
+        assert await world.contexts["vm"].evidence("linux", "screenshot.png") is None
+        assert picture(world, "linux") is None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from scaler.engine.endings import Endings
+from scaler.engine.evidence import Evidence
 from scaler.engine.guests import Guests
 from scaler.engine.intake import Intake
 from scaler.engine.overrides import Overrides
@@ -22,6 +24,7 @@ from scaler.errors import Unavailable
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.row import Provisioned, Removed, Retire, Seen
 from scaler.records import (
+    Kept,
     Machine,
     Message,
     Panel,
@@ -38,8 +41,11 @@ from scaler.records import (
 from scaler.sound import unsound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scaler.context import Guest
     from scaler.engine.state import State
+    from scaler.evidence.files import Files
     from scaler.model.row import Row
 
 log = logging.getLogger("scaler")
@@ -55,20 +61,30 @@ class Engine:
         tick: Seconds between two looks at everything.
         nursery: Where the tasks of runners live.
         override: The policy override that an earlier run left in the ledger.
+        files: Where evidence is kept; None: nowhere.
+        hide: Puts `***` in place of the settings' secrets.
     """
 
     def __init__(
-        self, state: State, tick: float, nursery: trio.Nursery, override: Any = None
+        self,
+        state: State,
+        tick: float,
+        nursery: trio.Nursery,
+        override: Any = None,
+        *,
+        files: Files | None = None,
+        hide: Callable[[str], str] = str,
     ) -> None:
         self.state = state
-        self.steps = Steps(state, nursery)
+        self.evidence = Evidence(state, files)
+        self.pictures = Pictures(state, self.evidence)
+        self.steps = Steps(state, nursery, Endings(state, self.evidence, self.pictures, hide))
         self.intake = Intake(state)
         self.survey = Survey(state, self.steps, tick)
         self.overrides = Overrides(state, override)
         self.reconciler = Reconciler(state, self.steps, self.intake, self.overrides, tick)
         self.reserving = Reserving(state, nursery)
         self.guests = Guests(state)
-        self.pictures = Pictures(state)
         self.board = Panels(state, self.view)
         self._siblings: dict[str, dict[type[Any], Any]] = {}
         self._kin: dict[str, set[str]] = {}
@@ -237,6 +253,18 @@ class Engine:
     async def panels(self) -> Mapping[str, Panel | None]:
         """See `Context.panels`."""
         return await self.board.ask()
+
+    async def keep(self, subject: int | str, name: str, data: bytes) -> bool:
+        """See `Context.keep`."""
+        return await self.evidence.keep(subject, name, data)
+
+    def kept(self, subject: int | str) -> tuple[Kept, ...]:
+        """See `Context.kept`."""
+        return self.evidence.kept(subject)
+
+    async def read_kept(self, subject: int | str, name: str) -> bytes | None:
+        """See `Context.evidence`."""
+        return await self.evidence.read(subject, name)
 
     def introduce(
         self, siblings: dict[str, dict[type[Any], Any]], kin: dict[str, set[str]]

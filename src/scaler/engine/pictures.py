@@ -20,6 +20,7 @@ from scaler.records import Picture
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from scaler.engine.evidence import Evidence
     from scaler.engine.state import State
     from scaler.records import Machine
 
@@ -59,10 +60,12 @@ class _Subject:
 class Pictures:
     """Takes them and keeps the last of each."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, evidence: Evidence) -> None:
         self._state = state
+        self._evidence = evidence
         self._subjects: dict[Place, _Subject] = {}
         self._last: OrderedDict[int | str, Picture] = OrderedDict()
+        self._from: dict[str, str] = {}  # by profile, which builder its last picture shows
         self._bytes = 0
         self._watched: dict[int | str, float] = {}
         self._line = trio.CapacityLimiter(AT_ONCE)
@@ -106,7 +109,24 @@ class Pictures:
             return None
         if self._running:  # else nobody's turn depends on it, and nobody would forget it
             self._watched[subject] = self._state.clock.now()
-        return self._last.get(subject)
+        if isinstance(subject, int):
+            return self._last.get(subject)
+        return self._of_builder(subject)
+
+    def cached(self, runner_id: int) -> Picture | None:
+        """A runner's last picture; nobody looks at it."""
+        return self._last.get(runner_id)
+
+    def _of_builder(self, profile: str) -> Picture | None:
+        """What a builder shows that runs, or what the last one showed, as seen or as kept."""
+        last = self._last.get(profile)
+        running = [each.id for each in self._state.builders.values() if each.profile == profile]
+        if running:
+            return last if self._from.get(profile) in running else None
+        kept = self._evidence.screen(profile)
+        if kept is None or (last is not None and last.time > kept.time):
+            return last
+        return kept if kept.png else None
 
     # -- in the background
 
@@ -235,10 +255,10 @@ class Pictures:
             raise Unavailable(f"{subject.plugin} gave a picture that is no PNG")
         if len(png) > LARGEST:
             raise Unavailable(f"{subject.plugin} gave a picture of more than {LARGEST} bytes")
-        # (a digest would hold the loop for eight times as long, and nobody gains by a collision)
-        etag = f"{zlib.crc32(png):08x}{len(png):x}"
-        picture = Picture(png=png, time=self._state.clock.wall(), etag=etag)
+        picture = pictured(png, self._state.clock.wall())
         self._keep(subject.key, picture)
+        if isinstance(subject.key, str):
+            self._from[subject.key] = subject.machine.id
         return picture
 
     def _keep(self, key: int | str, picture: Picture) -> None:
@@ -254,3 +274,11 @@ class Pictures:
         old = self._last.pop(key, None)
         if old is not None:
             self._bytes -= len(old.png)
+
+
+def pictured(png: bytes, taken: float) -> Picture:
+    """A picture with its etag; an empty one where it is none."""
+    if not png.startswith(SIGNATURE):
+        png = b""
+    # (a digest would hold the loop for eight times as long, and nobody gains by a collision)
+    return Picture(png=png, time=taken, etag=f"{zlib.crc32(png):08x}{len(png):x}")

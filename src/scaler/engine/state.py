@@ -12,6 +12,7 @@ import trio
 
 from scaler.engine.backoffs import Backoffs
 from scaler.engine.index import Index
+from scaler.engine.story import Stories
 from scaler.errors import NoRoom, Unavailable
 from scaler.hooks import SPEC
 from scaler.ledger.ledger import Transaction
@@ -55,6 +56,7 @@ class State:
         builders: The machines that run and make images, by plugin and the machine's id.
         asked: What guests have asked for, by their machine's id.
         index: Runners by what they are asked for by.
+        stories: What runners went through.
         grants: What was answered to whoever asked for runners, by unique_id, oldest first.
     """
 
@@ -78,6 +80,7 @@ class State:
         self.override: Active | None = None
         self.builders: dict[tuple[str, str], Machine] = {}
         self.asked: dict[str, frozenset[str]] = {}
+        self.stories = Stories()
         self.grants: OrderedDict[str, Grant] = OrderedDict(
             sorted(stored.grants.items(), key=lambda item: item[1].since)
         )
@@ -232,6 +235,7 @@ class State:
         self.index.follow(self.rows.pop(row.runner.id, None), None)
         self._unkept.pop(row.runner.id, None)
         self.leaving.pop(row.runner.id, None)
+        self.stories.drop(row.runner.id)
         if row.runner.machine is not None:
             self.asked.pop(row.runner.machine.id, None)
         self.gone[row.runner.id] = self.clock.now()
@@ -308,6 +312,7 @@ class State:
     def _step(self, before: Row | None, row: Row) -> None:
         runner = row.runner
         if before is None or runner.state is not before.runner.state:
+            self.stories.step(runner)
             self.event(
                 f"{runner.name} is {runner.state}"
                 + (f": {runner.reason}" if runner.reason else ""),
@@ -337,6 +342,6 @@ class State:
     ) -> None:
         """Something happened: into the log and onto the dashboard."""
         log.log(level, "%s", text, extra={"profile": profile, "runner": runner, "job": job})
-        self.events.append(
-            Event(time=self.clock.wall(), text=text, profile=profile, runner=runner, job=job)
-        )
+        event = Event(time=self.clock.wall(), text=text, profile=profile, runner=runner, job=job)
+        self.events.append(event)
+        self.stories.event(event)

@@ -17,6 +17,7 @@ from scaler.records import RunnerState
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from scaler.engine.endings import Endings
     from scaler.engine.state import State
 
 log = logging.getLogger("scaler.steps")
@@ -30,8 +31,9 @@ WAIT = 2.0
 class Steps:
     """The tasks of runners. `nursery` is the engine's own."""
 
-    def __init__(self, state: State, nursery: trio.Nursery) -> None:
+    def __init__(self, state: State, nursery: trio.Nursery, endings: Endings) -> None:
         self._state = state
+        self._endings = endings
         self._nursery = nursery
         self._making: dict[int, trio.CancelScope] = {}
         self._retiring: set[int] = set()
@@ -210,6 +212,8 @@ class Steps:
                     self._tries.pop(runner_id, None)
                     return
         if not row.destroyed:
+            await self._endings.keep(row)
+            row = state.rows[runner_id]
             await self._ask(row.runner.provisioner, SPEC.destroy_runner, row)
             row = state.apply(runner_id, Destroyed()) or row
         if busy is not None:

@@ -18,6 +18,7 @@ from scaler.records.runners import (
 from scaler.records.shown import (
     Event,
     Finding,
+    Kept,
     Need,
     Override,
     Panel,
@@ -34,6 +35,7 @@ __all__ = [
     "Finding",
     "Job",
     "JobState",
+    "Kept",
     "Machine",
     "MachineState",
     "Message",

@@ -57,6 +57,21 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kept:
+    """One item of evidence.
+
+    Attributes:
+        name: Such as `serial.log`.
+        size: Bytes.
+        time: When it was kept.
+    """
+
+    name: str
+    size: int
+    time: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Override:
     """Temporary target counts.
 

@@ -1,0 +1,1 @@
+"""Evidence: what is kept of machines that failed, in files, bounded in size and age."""
