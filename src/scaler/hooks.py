@@ -352,8 +352,8 @@ class Spec:
         somebody asks for one now: up to four machines at a time, and each at most once a second.
         The last picture of each is kept in memory for `Context.picture`: of at most 4 MiB, all
         together at most 64 MiB. Called once more for a runner that failed, before `destroy_runner`.
-        A machine that gives none is left alone for longer and longer, up
-        to 10 minutes, but for those who ask for one now.
+        A machine that gives none is left alone for longer and longer, up to 10 minutes, but for
+        those who ask for one now.
 
         Raises:
             Unavailable: It cannot be taken now, or that machine has no screen.
