@@ -151,6 +151,7 @@ class Course:
 
     async def _passed(self, recipe: Recipe, build: Build) -> None:
         """Its machine has done its work."""
+        self._say("")
         if build.stage is Stage.BUILDING:
             await self._step(recipe, build, partial(model.built, now=self._site.wall()))
         else:
@@ -162,7 +163,6 @@ class Course:
             return
         volume = self._site.volume(recipe.profile, build.number)
         try:
-            self._say("")
             await self._host.flatten(recipe.profile, build.uuid, volume)
         except Unavailable:
             raise

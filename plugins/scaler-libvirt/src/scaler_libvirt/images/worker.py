@@ -62,6 +62,10 @@ class Worker:
         self._broom.hand(base.path)
         return base
 
+    def volume(self, profile: str, number: int) -> str:
+        """What an image is called on the host."""
+        return self._site.volume(profile, number)
+
     def reserved(self) -> Mapping[str, int]:
         """What a build takes of the host, or waits for and comes before runners."""
         for profile, state in self._site.book.of(self._site.name).items():
@@ -92,14 +96,15 @@ class Worker:
                 if self._site.state(profile).building is None:
                     self._broom.hurry()
                 return 0
-        self._say("")
         await self._broom.sweep()
         decision = self._decide()
         if decision.build:
             recipe = self._recipes[decision.build]
             why = cause(self._site.state(recipe.profile), recipe, self._site.wall())
             await self._course.begin(recipe, why)
+            self._say("")
             return 0
+        self._say("")
         wake = LOOK if decision.wake is None else decision.wake - self._site.wall()
         return min(max(wake, LEAST), LOOK)
 

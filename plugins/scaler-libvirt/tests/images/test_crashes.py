@@ -1,0 +1,83 @@
+"""The scaler is killed at every step of a build, before and after what the step does."""
+
+from __future__ import annotations
+
+import math
+from itertools import count
+from typing import Any
+
+import pytest
+import trio
+
+from scaler_libvirt.images import model
+from scaler_libvirt.images.model import Image, State
+from scaler_libvirt.images.saved import to_json
+
+
+class Axe:
+    """Kills the scaler at the so-many-th call that it makes."""
+
+    def __init__(self, core: Any, host: Any, when: str) -> None:
+        self.left = math.inf
+        self.fell = trio.Event()
+        self.at = ""
+        for each in (core, host):
+            setattr(each, when, self.call)
+
+    def call(self, name: str) -> bool:
+        if not self.fell.is_set():
+            self.left -= 1
+            if self.left == 0:
+                self.at = name
+                self.fell.set()
+        return self.fell.is_set()
+
+    def lay_down(self) -> None:
+        self.left, self.fell = math.inf, trio.Event()
+
+
+async def killed_at(lab: Any, guests: Any, call: int, when: str, pause: float) -> str:
+    """Kill it at this call, start it again, and see that all ends well; answer the call's name."""
+    host, core = lab.hosts(), lab.cores()
+    host.volumes[host.image(1)] = "stamp"
+    first = Image(number=1, built=0.0, source=core.own["linux"].source_image, stamp="stamp")
+    saved = model.rebuild(State(live=first, next_number=2))
+    core.facts["image/vm1/linux"] = to_json(saved)
+    scaler, axe = lab.scaler(core, host), Axe(core, host, when)
+    async with guests(host):
+        axe.left = call
+        async with scaler.running() as images:
+            with trio.move_on_after(300):
+                await axe.fell.wait()
+            if not axe.fell.is_set():
+                return ""  # so many calls are not made
+            assert images.base("vm1", "linux").image in host.volumes
+        axe.lay_down()
+        await trio.sleep(pause)  # guests go on without it
+        async with scaler.running() as images:
+            assert images.base("vm1", "linux").image in host.volumes
+            await scaler.until(lambda: scaler.state().live.number > 1, within=600)
+            await trio.sleep(200)
+            state = scaler.state()
+            assert (state.building, state.failed) == (None, None)
+            assert host.machines == {}, f"left over after {axe.at}"
+            assert [image.number for image in state.older] == [1]
+            assert set(host.volumes) == {host.image(1), host.image(state.live.number)}
+            tried = {box.base.path for box in host.made if box.role == "smoke"}
+            assert images.base("vm1", "linux").image in tried  # never one that nobody tried
+            assert core.evidence == {}
+    return axe.at
+
+
+@pytest.mark.parametrize("pause", [0.0, 100.0])
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_c36_every_step_is_resumed_or_begun_anew(
+    lab: Any, autojump_clock: Any, guests: Any, when: str, pause: float
+) -> None:
+    seen = set()
+    for call in count(1):
+        at = await killed_at(lab, guests, call, when, pause)
+        if not at:
+            break
+        seen.add(at)
+    assert seen >= {"save", "make", "tail", "flatten", "remove", "images", "left"}
