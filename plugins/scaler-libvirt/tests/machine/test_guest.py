@@ -9,12 +9,9 @@ from typing import Any
 
 import libvirt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from scaler_libvirt.machine.domain import build
 from scaler_libvirt.machine.guest import (
-    GuestError,
     needs_nvram,
     read_guest,
     resources_of,
@@ -332,96 +329,3 @@ def test_variables_of_uefi_are_a_machines_own() -> None:
     assert one(done(xml, nvram="/pool/a.nvram"), "os/nvram").text == "/pool/a.nvram"
     left = one(done(xml), "os/nvram")
     assert (left.text, left.get("template")) == (None, "/t")
-
-
-# --- what is refused
-
-DISK2 = "<disk type='file' device='{}'><source file='/y'/><target dev='vdb'/></disk>"
-REFUSED = {
-    "empty": (b"", "not XML"),
-    "no XML": (b"<domain", "not XML"),
-    "two roots": (guest() + guest(), "not XML"),
-    "no UTF-8": (b"<domain>\xff</domain>", "not XML"),
-    "encoding": (b"<?xml version='1.0' encoding='x-no'?><domain/>", "encoding|not XML"),
-    "undefined entity": (guest(rest="&a;"), "not XML"),
-    "entities": (b"<!DOCTYPE d [<!ENTITY a 'b'>]>" + guest(rest="&a;"), "DOCTYPE"),
-    "file": (b"<!DOCTYPE d [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><domain/>", "DOCTYPE"),
-    "laughs": (
-        b"<!DOCTYPE d [<!ENTITY a 'ha'><!ENTITY b '&a;&a;'>]><domain>&b;</domain>",
-        "DOCTYPE",
-    ),
-    "document type": (b"<!DOCTYPE domain>" + guest(), "DOCTYPE"),
-    "large": (guest(rest=f"<title>{'x' * (1 << 20)}</title>"), "bytes"),
-    "network": (b"<network><name>x</name></network>", "wanted <domain>"),
-    "namespace": (b"<domain xmlns='urn:x'/>", "wanted <domain>"),
-    "container": (guest().replace(b"'kvm'", b"'lxc'"), "'lxc'"),
-    "no devices": (b"<domain type='kvm'/>", "no disk"),
-    "no disk": (guest(disk=""), "no disk"),
-    "only a cdrom": (guest(disk="<disk type='file' device='cdrom'/>"), "no disk"),
-    "two names": (guest(rest="<name>y</name>"), "more than one <name>"),
-    "two devices": (guest(rest=f"<devices>{FIRST}</devices>"), "more than one <devices>"),
-    "shared disk": (guest(DISK2.format("disk")), r"the disk vdb \(/y\)"),
-    "shared lun": (guest(DISK2.format("lun")), "write to the disk"),
-    "shared floppy": (guest(DISK2.format("floppy")), "write to the disk"),
-    "unit": (guest().replace(b"MiB", b"furlong"), "furlong"),
-    "memory": (guest().replace(b">512<", b">much<"), "'much'"),
-    "vcpu": (guest().replace(b"<vcpu>2", b"<vcpu>-2"), "'-2'"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_d22_what_no_machine_can_be_made_of_is_refused(case: str) -> None:
-    xml, words = REFUSED[case]
-    with pytest.raises(GuestError, match=words):
-        read_guest(xml)
-    with pytest.raises(GuestError, match=words):
-        done(xml)
-
-
-@pytest.mark.parametrize("word", ["readonly", "shareable", "transient"])
-def test_other_disks_that_say_how_they_are_shared_stay(word: str) -> None:
-    second = DISK2.format("disk").replace("</disk>", f"<{word}/></disk>")
-    assert one(done(guest(second)).findall("devices/disk")[1], "source").get("file") == "/y"
-
-
-@pytest.mark.parametrize(
-    ("rest", "changes", "words"),
-    [
-        ("<cpu><numa><cell cpus='0' memory='1'/></numa></cpu>", {"memory": 1 << 30}, "<numa>"),
-        ("<cpu><numa><cell cpus='0' memory='1'/></numa></cpu>", {"hugepages_1g": 1}, "<numa>"),
-        ("<cpu><topology sockets='1' cores='2' threads='1'/></cpu>", {"vcpus": 4}, "topology"),
-    ],
-)
-def test_resources_that_contradict_the_site_are_refused(
-    rest: str, changes: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(GuestError, match=words):
-        done(guest(rest=rest), **changes)
-    done(guest(rest=rest))
-
-
-@given(st.binary() | st.text().map(str.encode))
-def test_any_file_is_a_guest_or_refused(xml: bytes) -> None:
-    try:
-        read_guest(xml)
-    except GuestError:
-        return
-    raise AssertionError("by chance a guest")
-
-
-# --- what a site is told
-
-
-def test_d31_what_opens_the_host_to_guests_is_told() -> None:
-    assert warnings_of(SERVO) == []
-    site = guest(
-        "<filesystem type='mount'><source dir='/srv'/><target dir='srv'/></filesystem>"
-        "<hostdev mode='subsystem' type='usb'/><graphics type='vnc' port='5901'/>"
-        "<interface type='network'><source network='n'/></interface>",
-        rest="<q:commandline xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'/>",
-    )
-    told = "\n".join(warnings_of(site))
-    for words in ("folder /srv", "type='usb'", "fixed port 5901", "qemu:commandline"):
-        assert words in told
-    assert len(warnings_of(site)) == 4
-    assert one(done(site), "devices/filesystem/source").get("dir") == "/srv"
