@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from scaler_github.queue.listener import Listener
 from scaler_github.queue.runners import Runners
-from scaler_libvirt import plugin
-from scaler_libvirt.hosts import driver
+from scaler_libvirt.hosts import driver, orders
 from scaler_libvirt.machine import domain
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def _remake_same_id() -> None:
 
 def _give_another_config() -> None:
     """The machine is made with a config that was not issued to its runner."""
-    _set(plugin, "digest", lambda config: domain.digest(f"{config} of another"))
+    _set(orders, "digest", lambda config: domain.digest(f"{config} of another"))
 
 
 def _replace_on_adoption() -> None:

@@ -214,7 +214,7 @@ async def test_a_machine_is_found_by_its_runners_name_where_its_uuid_is_not_know
     async with serving(plugin):
         for each in (one, other):
             await plugin.provision_runner(each, registration(each))
-        monkeypatch.setattr(plugin._hosts["local"]._roster, "uuid_of", lambda _runner: None)
+        monkeypatch.setattr(plugin._hosts["local"].machines.roster, "uuid_of", lambda _runner: None)
         asked: list[str] = []
         really = driver._is_machine_of
 

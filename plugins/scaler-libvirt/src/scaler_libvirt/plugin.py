@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from scaler import Context, Finding, Machine, Registration, Room, Runner, Unavailable, hookimpl
+from scaler import (
+    Context,
+    Finding,
+    Machine,
+    NoRoom,
+    Registration,
+    Room,
+    RoomState,
+    Runner,
+    Unavailable,
+    hookimpl,
+)
 from scaler_libvirt import settings
 from scaler_libvirt.findings import check_host
+from scaler_libvirt.hosts.base import NoImage
+from scaler_libvirt.hosts.builders import Builders
 from scaler_libvirt.hosts.connection import OpenLink, Pace
 from scaler_libvirt.hosts.host import Host
 from scaler_libvirt.hosts.link import open_link
-from scaler_libvirt.machine.domain import Identity, Shape, digest
+from scaler_libvirt.hosts.orders import base_for
+from scaler_libvirt.hosts.ties import Ties
+from scaler_libvirt.images import Images
 from scaler_libvirt.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
+
+    from scaler_libvirt.hosts.order import Order
 
 T = TypeVar("T")
 
 _FIRST_ATTEMPT = 10.0
 _OTHERS = 1.0  # seconds for the other hosts, once one is up
 _QUIET = 0.5
+_KEPT_WITHIN = 5.0  # seconds that a failed runner's log may hold its end up
+_KEPT_AT_ONCE = 4
 
 
 class Libvirt:
@@ -41,18 +60,30 @@ class Libvirt:
     ) -> None:
         self._context = context
         self._work = Work()
+        self._keeping = trio.CapacityLimiter(_KEPT_AT_ONCE)
+        ties = Ties(
+            scaler=context.scaler,
+            guest_url=context.config.guest_url,
+            profiles=context.profiles,
+            own=context.own,
+            memory=context,
+            log=context.log,
+            machine_changed=context.machine_changed,
+            changed=self._host_changed,
+            known=self._known,
+        )
+        first_local = next((host.name for host in context.config.hosts if host.local), "")
         self._hosts = {
-            host.name: Host(
-                host,
-                scaler=context.scaler,
-                machine_changed=context.machine_changed,
-                changed=self._host_changed,
-                log=context.log,
-                pace=pace,
-                opener=opener,
-            )
+            host.name: Host(host, ties, pace=pace, opener=opener, alone=host.name == first_local)
             for host in context.config.hosts
         }
+        self._images = Images(
+            context,
+            {
+                name: Builders(host, context.profiles, context.own)
+                for name, host in self._hosts.items()
+            },
+        )
 
     @hookimpl
     async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
@@ -61,6 +92,7 @@ class Libvirt:
             for host in self._hosts.values():
                 nursery.start_soon(host.serve, name=f"libvirt host {host.name}")
             await self._attempted()
+            await nursery.start(self._images.run)
             self._report()
             task_status.started()
             await self._context.stopping.wait()
@@ -98,16 +130,33 @@ class Libvirt:
         """Make a transient domain in the runner's room, or answer the one that is there."""
         host = self._room(runner)
         config = "" if registration.config is None else registration.config.reveal()
-        identity = Identity(
-            scaler=self._context.scaler,
+        with self._work:
+            return await host.provision(runner.id, lambda: self._order(host, runner, config))
+
+    def _order(self, host: Host, runner: Runner, config: str) -> Order:
+        kind, arch = host.kind()
+        own = self._context.own.get(runner.profile, settings.ProfileConfig())
+        profile = self._context.profiles.get(runner.profile)
+        try:
+            base = (
+                self._images.base(host.name, runner.profile) if own.source_image else base_for(own)
+            )
+        except NoImage as error:
+            raise NoRoom(f"host {host.name}: {error}") from error
+        return host.orders.machine(
+            own,
+            profile=runner.profile,
             runner=runner.id,
             runner_name=runner.name,
-            profile=runner.profile,
-            generation=time.time_ns(),
-            config_sha256=digest(config),
+            resources=runner.resources or (profile.resources if profile is not None else {}),
+            base=base,
+            kind=kind,
+            arch=arch,
+            networks=host.suitability.conditions.networks,
+            config=config,
+            boot="" if profile is None else profile.boot_script,
+            hold=profile is not None and profile.hold_failed > 0,
         )
-        with self._work:
-            return await host.provision(runner.id, identity, self._shape(runner))
 
     @hookimpl
     async def destroy_runner(self, runner: Runner) -> None:
@@ -119,6 +168,8 @@ class Libvirt:
         with self._work:
             room = self._hosts.get(_room_name(runner))
             if room is not None:
+                if runner.failed:
+                    await self._keep_log(room, runner)
                 await room.destroy(runner.id, runner.name)
                 return
             done, failed = await _of_all(
@@ -144,8 +195,21 @@ class Libvirt:
 
     @hookimpl
     async def capacity(self) -> list[Room]:
-        """A room per host, with the limits that the settings give it."""
-        return [host.room() for host in self._hosts.values()]
+        """A room per host, with the limits that the settings give it, less what builders take."""
+        return [self._of(host) for host in self._hosts.values()]
+
+    def _of(self, host: Host) -> Room:
+        room = host.room()
+        reserved = self._images.reserved(host.name)
+        refuses = dict(room.refuses)
+        if room.state is not RoomState.DOWN:
+            for profile in self._context.own:
+                if profile not in refuses and (why := self._images.refusal(host.name, profile)):
+                    refuses[profile] = why
+        total = {
+            name: max(0, amount - reserved.get(name, 0)) for name, amount in room.total.items()
+        }
+        return replace(room, total=total, refuses=refuses)
 
     @hookimpl
     async def screenshot(self, machine: Machine) -> bytes:
@@ -171,30 +235,38 @@ class Libvirt:
             names = ", ".join(self._hosts)
             raise LookupError(f"{runner.name}: no host {runner.room!r}, only {names}") from None
 
-    def _shape(self, runner: Runner) -> Shape:
-        profile = self._context.profiles.get(runner.profile)
-        resources = runner.resources or (profile.resources if profile is not None else {})
-        own = self._context.own.get(runner.profile, settings.ProfileConfig())
-        return Shape(
-            memory=resources.get("memory", 0) or Shape.memory,
-            vcpus=resources.get("vcpus", 0) or Shape.vcpus,
-            hugepages_1g=resources.get("hugepages_1g", 0),
-            base_image=own.base_image,
-        )
+    async def _keep_log(self, host: Host, runner: Runner) -> None:
+        """Keep the end of a failed runner's serial log. Never raises, and never takes long."""
+        uuid = "" if runner.machine is None else runner.machine.id
+        with trio.move_on_after(_KEPT_WITHIN):
+            try:
+                async with self._keeping:
+                    text = await host.tail(runner.id, uuid)
+                    if text:
+                        await self._context.keep(runner.id, "serial.log", text)
+            except Exception as error:
+                self._context.log.info("%s: its log is not kept: %s", runner.name, error)
+
+    def _known(self) -> frozenset[str]:
+        machines = (runner.machine for runner in self._context.view().runners)
+        return frozenset(machine.id for machine in machines if machine is not None)
 
     def _host_changed(self) -> None:
         self._context.capacity_changed()
+        for name in self._hosts:
+            self._images.host_changed(name)
         self._report()
 
     def _report(self) -> None:
-        state = {
-            host.name: "up" if host.connection.up else f"down: {host.connection.trouble}"
-            for host in self._hosts.values()
+        state = {name: host.text() for name, host in self._hosts.items()}
+        refused = {
+            name: refuses for name, host in self._hosts.items() if (refuses := host.room().refuses)
         }
         self._context.report(
             "; ".join(f"{name} {text}" for name, text in state.items()),
-            ok=all(text == "up" for text in state.values()),
+            ok=all(host.well for host in self._hosts.values()),
             hosts=state,
+            refuses=refused,
         )
 
     async def _quiet(self) -> None:

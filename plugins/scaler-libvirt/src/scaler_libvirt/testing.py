@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import trio
 
-from scaler import Context, Machine, Profile
+from scaler import Context, Machine, Profile, Runner, View
 from scaler_libvirt.settings import Config, HostSettings, ProfileConfig
 
 if TYPE_CHECKING:
@@ -123,13 +123,48 @@ class Listener:
         machines: Every machine that was told of, in order.
         capacity_changes: How often capacity was said to have changed.
         reports: Every report, as (text, ok, facts).
+        saved: Small facts by their keys.
+        items: What was kept, by subject and name.
+        runners: The runners that there are: a test puts them here.
     """
 
     def __init__(self) -> None:
         self.machines: list[Machine] = []
         self.capacity_changes = 0
         self.reports: list[tuple[str, bool, Mapping[str, Any]]] = []
+        self.saved: dict[str, Any] = {}
+        self.items: dict[tuple[int | str, str], bytes] = {}
+        self.runners: list[Runner] = []
         self._news = trio.Event()
+
+    async def load(self, plugin: str, key: str) -> Any:
+        """What was saved."""
+        return self.saved.get(key)
+
+    async def save(self, plugin: str, key: str, value: Any) -> None:
+        """Note it."""
+        self.saved[key] = value
+
+    async def keep(self, subject: int | str, name: str, data: bytes) -> bool:
+        """Note it."""
+        self.items[subject, name] = data
+        return True
+
+    def view(self) -> View:
+        """Nothing but the runners that a test has put here."""
+        return View(
+            version=0,
+            time=0.0,
+            scaler="here",
+            stopping=False,
+            profiles={},
+            jobs=(),
+            runners=tuple(self.runners),
+            rooms={},
+            reports=(),
+            waiting={},
+            events=(),
+        )
 
     def machine_changed(self, plugin: str, machine: Machine) -> None:
         """Note a machine."""
@@ -151,6 +186,10 @@ class Listener:
     def _wake(self) -> None:
         self._news.set()
         self._news = trio.Event()
+
+    async def news(self) -> None:
+        """Wait until something is told."""
+        await self._news.wait()
 
     async def stopped(self, uuid: str, within: float = 10) -> Machine:
         """Wait until a machine was said to have stopped."""

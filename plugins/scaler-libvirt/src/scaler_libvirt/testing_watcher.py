@@ -17,6 +17,7 @@ import trio
 
 from scaler_libvirt.hosts import driver
 from scaler_libvirt.hosts.events import Feed, LifecycleEvent, turn_event_loop
+from scaler_libvirt.hosts.reasons import why_stopped
 from scaler_libvirt.machine.domain import Identity, identity_of
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Watcher:
             ended = self._live.pop(event.uuid, None)
             if ended is not None:
                 ended.ended = time.monotonic()
-                ended.why = driver.why_stopped(event.detail) or ""
+                ended.why = why_stopped(event.detail) or ""
                 self._stopped(ended)
 
     # What blocks

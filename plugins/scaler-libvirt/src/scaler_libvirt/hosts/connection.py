@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Lane = Literal["calls", "making", "pictures"]
+Lane = Literal["calls", "making", "pictures", "images"]
 _WATCHED: tuple[Lane, ...] = ("calls", "making")
 
 
@@ -99,6 +99,7 @@ class Connection:
             "calls": trio.CapacityLimiter(self.CALLS),
             "making": trio.CapacityLimiter(self.CALLS),
             "pictures": trio.CapacityLimiter(2),
+            "images": trio.CapacityLimiter(2),  # what takes minutes, or hours
         }
         # what hangs is given up and keeps its thread: the next attempt must not wait for it
         self._opens = trio.CapacityLimiter(self.HANGING)

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import libvirt
 
-from scaler_libvirt.machine.domain import NAMESPACE, Identity, read_identity
+from scaler_libvirt.hosts.reasons import why_paused, why_shut_off
+from scaler_libvirt.machine.identity import NAMESPACE, Identity, read_identity
 
 Connection: TypeAlias = Any  # libvirt-python ships no types
 _Domain: TypeAlias = Any
 
 if TYPE_CHECKING:
     from collections.abc import Container
+
+    from scaler_libvirt.hosts.life import Pause
 
     class Error(Exception):
         """libvirt's error, as far as it is used here."""
@@ -43,8 +46,12 @@ _NO_SPACE_TEXTS = (
     "unable to map backing store",
     "preallocating memory failed",
     "out of memory",
+    "not enough free space in pool",
+    "disk quota exceeded",
 )
 _SCREENSHOT_LIMIT = 64 << 20
+# QEMU's log of a domain has the runner's name, which never comes again
+_REMOVE_LOGS = getattr(libvirt, "VIR_DOMAIN_DESTROY_REMOVE_LOGS", 0)
 
 
 class NameTakenError(Exception):
@@ -61,13 +68,19 @@ class NotPngError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """One of our domains, as it was at one look."""
+    """One of our domains, as it was at one look.
+
+    Attributes:
+        why: Why it does not run.
+        pause: Why it stands still though it runs; empty where it does not.
+    """
 
     uuid: str
     domain: str
     identity: Identity
     running: bool
     why: str = ""
+    pause: Pause = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,16 +138,50 @@ def create(connection: Connection, xml: str, name: str, uuid: str, identity: Ide
     try:
         connection.createXML(xml, 0)
     except Error as error:
-        there = _by_name(connection, name) if connection.isAlive() else None
-        if there is None:
+        seen = find(connection, name, identity) if connection.isAlive() else None
+        if seen is None:
             if is_no_space(error):
                 raise NoSpaceError(str(error)) from error
             raise
-        seen = _look(there, identity.scaler)
-        if seen is None or not seen.running or not seen.identity.same_runner(identity):
-            raise NameTakenError(_whose(name, str(there.UUIDString()), seen)) from error
         return seen
     return Seen(uuid=uuid, domain=name, identity=identity, running=True)
+
+
+def find(connection: Connection, name: str, identity: Identity) -> Seen | None:
+    """The machine that an earlier try made; None where there is none.
+
+    Raises:
+        NameTakenError: A domain of that name is there and is not this runner's machine.
+    """
+    there = _by_name(connection, name)
+    if there is None:
+        return None
+    seen = _look(there, identity.scaler)
+    if seen is None or not seen.running or not seen.identity.same_runner(identity):
+        raise NameTakenError(_whose(name, str(there.UUIDString()), seen))
+    return seen
+
+
+def destroy_one(connection: Connection, scaler: str, uuid: str) -> None:
+    """Destroy one of our domains by its UUID; fine where it is gone, or somebody else's."""
+    domain = _by_uuid(connection, uuid)
+    if domain is not None and _identity(domain, scaler) is not None:
+        _destroy(domain)
+
+
+def resume(connection: Connection, scaler: str, uuid: str) -> None:
+    """Let one of our domains go on; fine where it is gone, or does so already."""
+    domain = _by_uuid(connection, uuid)
+    if domain is None or _identity(domain, scaler) is None:
+        return
+    try:
+        domain.resume()
+    except Error as error:
+        if error.get_error_code() not in (
+            libvirt.VIR_ERR_NO_DOMAIN,
+            libvirt.VIR_ERR_OPERATION_INVALID,
+        ):
+            raise
 
 
 def destroy(
@@ -235,34 +282,15 @@ def _look(domain: _Domain, scaler: str) -> Seen | None:
     stopped = state in (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED)
     crashed = state == libvirt.VIR_DOMAIN_CRASHED
     why = ("crashed" if crashed else why_shut_off(reason)) if stopped else ""
-    return Seen(uuid=uuid, domain=name, identity=identity, running=not stopped, why=why)
-
-
-def why_shut_off(reason: int) -> str:
-    """In words, why a domain is off, from libvirt's `VIR_DOMAIN_SHUTOFF_*`."""
-    return {
-        libvirt.VIR_DOMAIN_SHUTOFF_SHUTDOWN: "shut down from within",
-        libvirt.VIR_DOMAIN_SHUTOFF_DESTROYED: "destroyed",
-        libvirt.VIR_DOMAIN_SHUTOFF_CRASHED: "crashed",
-        libvirt.VIR_DOMAIN_SHUTOFF_FAILED: "failed to start",
-    }.get(reason, "off")
-
-
-def why_stopped(detail: int) -> str | None:
-    """In words, why a domain stopped, from libvirt's `VIR_DOMAIN_EVENT_STOPPED_*`.
-
-    None: it did not stop, it went to another host.
-    """
-    if detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_MIGRATED:
-        return None
-    return {
-        libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN: "shut down from within",
-        libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED: "destroyed",
-        libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED: "crashed",
-        libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED: "saved to a file by someone",
-        libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: "the hypervisor failed",
-        libvirt.VIR_DOMAIN_EVENT_STOPPED_FROM_SNAPSHOT: "reverted to a snapshot by someone",
-    }.get(detail, "stopped")
+    paused = state == libvirt.VIR_DOMAIN_PAUSED
+    return Seen(
+        uuid=uuid,
+        domain=name,
+        identity=identity,
+        running=not stopped,
+        why=why,
+        pause=why_paused(reason) if paused else "",
+    )
 
 
 def _identity(domain: _Domain, scaler: str) -> Identity | None:
@@ -303,7 +331,7 @@ def _destroy(domain: _Domain) -> None:
     try:
         persistent = bool(domain.isPersistent())
         if domain.isActive():
-            domain.destroy()
+            _end(domain)
         if persistent:
             domain.undefineFlags(
                 libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -312,6 +340,19 @@ def _destroy(domain: _Domain) -> None:
     except Error as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
             raise
+
+
+def _end(domain: _Domain) -> None:
+    flags = _REMOVE_LOGS
+    if not flags or str(domain.connect().getType()).upper() == "TEST":
+        domain.destroy()
+        return
+    try:
+        domain.destroyFlags(flags)
+    except Error as error:
+        if error.get_error_code() != libvirt.VIR_ERR_INVALID_ARG:
+            raise
+        domain.destroy()  # a hypervisor that is older than this side's libvirt
 
 
 def _whose(name: str, uuid: str, seen: Seen | None) -> str:

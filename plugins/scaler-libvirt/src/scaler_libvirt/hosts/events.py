@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+REBOOTED = -1  # a step that libvirt tells as an event of another kind
+
 
 @dataclass(frozen=True, slots=True)
 class LifecycleEvent:

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import libvirt
 import trio
 
-from scaler import Machine, NoRoom, Room, RoomState, Unavailable
-from scaler_libvirt.hosts import driver
+from scaler import NoRoom, Room, RoomState, Unavailable
+from scaler_libvirt.hosts import assembly, driver, volumes
+from scaler_libvirt.hosts.acceleration import FINDING_OUT, Acceleration
+from scaler_libvirt.hosts.base import CannotBeMadeError, PoolTroubleError
 from scaler_libvirt.hosts.connection import Connection, OpenLink, Pace
-from scaler_libvirt.hosts.events import Feed, LifecycleEvent
+from scaler_libvirt.hosts.events import Feed
+from scaler_libvirt.hosts.follow import Follower
 from scaler_libvirt.hosts.link import open_link
+from scaler_libvirt.hosts.machines import Machines
 from scaler_libvirt.hosts.making import Making
-from scaler_libvirt.hosts.roster import Roster
+from scaler_libvirt.hosts.orders import Orders
+from scaler_libvirt.hosts.redact import cut
+from scaler_libvirt.hosts.remnants import Remnant, Sightings, remnants
 from scaler_libvirt.hosts.sender import Sender
-from scaler_libvirt.machine.domain import DomainType, Identity, Shape, build, domain_name, new_uuid
+from scaler_libvirt.hosts.slots import Slots
+from scaler_libvirt.hosts.suitability import Suitability
+from scaler_libvirt.machine.identity import domain_name
+from scaler_libvirt.machine.names import tag_of
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Sequence
 
+    from scaler import Machine
+    from scaler_libvirt.hosts.order import Order
+    from scaler_libvirt.hosts.ties import Ties
+    from scaler_libvirt.machine.shape import DomainType
     from scaler_libvirt.settings import HostSettings
 
-_STARTED = libvirt.VIR_DOMAIN_EVENT_STARTED
-_STOPPED = libvirt.VIR_DOMAIN_EVENT_STOPPED
-_CRASHED = libvirt.VIR_DOMAIN_EVENT_CRASHED
-_RESUMED = libvirt.VIR_DOMAIN_EVENT_RESUMED
+_LOG = 64 << 10  # bytes of a serial log's end
 
 
 class Host:
@@ -35,146 +44,264 @@ class Host:
 
     Args:
         settings: Where it is.
-        scaler: Whose machines are ours.
-        machine_changed: Told of every machine that appears or stops.
-        changed: Told when the host goes up or down.
-        log: Where to write.
+        ties: To the world above.
         pace: How long things may take.
         opener: Opens connections.
+        alone: Whether guests may be known by their addresses here.
+
+    Attributes:
+        machines: What is known of the machines here.
+        orders: Writes what machines are made by.
+        suitability: Which profiles it takes.
     """
 
     def __init__(
         self,
         settings: HostSettings,
+        ties: Ties,
         *,
-        scaler: str,
-        machine_changed: Callable[[Machine], None],
-        changed: Callable[[], None],
-        log: logging.LoggerAdapter[logging.Logger],
         pace: Pace,
         opener: OpenLink = open_link,
+        alone: bool = True,
     ) -> None:
         self.settings = settings
         self.name = settings.name
+        self.pace = pace
         self.connection = Connection(settings.name, settings.uri, pace, opener)
-        self._scaler = scaler
-        self._machine_changed = machine_changed
-        self._changed = changed
-        self._log = log
-        self._pace = pace
-        self._roster = Roster()
-        self._making: dict[int, Making] = {}
+        self.scaler = ties.scaler
+        self.tag = tag_of(ties.scaler)
+        self._ties = ties
+        slots = Slots(self.tag)
+        self.orders = Orders(
+            settings, scaler=ties.scaler, guest_url=ties.guest_url, slots=slots, alone=alone
+        )
+        wants = {profile: self.orders.wants(own) for profile, own in ties.own.items()}
+        disks = not settings.test_driver or any(each.disks for each in wants.values())
+        self.pool = settings.pool_name if disks else ""
+        self.machines = Machines(settings.name, self.pool, ties.scaler, slots, ties.machine_changed)
+        self.acceleration = Acceleration(settings, ties.scaler, ties.memory, ties.log)
+        self.suitability = Suitability(
+            settings,
+            ties,
+            wants,
+            self.connection,
+            self.acceleration,
+            slots,
+            busy=lambda: bool(self._makings),
+        )
+        self._slots = slots
+        self._makings: dict[int | str, Making] = {}
         self._coming: set[str] = set()  # the UUIDs of what is being made
+        self._sightings = Sightings(pace.create)
+        self._left: dict[str, Remnant] = {}
         self._sender = Sender(self.connection, pace.create, self._landed)
         self._feed: Feed | None = None
         self._pictures: dict[str, _Picture] = {}
 
     def room(self) -> Room:
         """This host as the plan sees it."""
-        state = RoomState.UP if self.connection.up else RoomState.DOWN
-        return Room(name=self.name, total=self.settings.total(), state=state)
+        state = RoomState.DOWN
+        if self.connection.up:
+            state = RoomState.DRAINING if self.settings.drain else RoomState.UP
+        return Room(
+            name=self.name,
+            total=self.settings.total(),
+            state=state,
+            refuses=self.suitability.refusals() if self.connection.up else {},
+        )
+
+    @property
+    def well(self) -> bool:
+        """Whether it is up, and nothing is wrong with it that a person could mend."""
+        return (
+            self.connection.up
+            and not self.suitability.refusals()
+            and not self.machines.standstills.count("space")
+        )
+
+    def text(self) -> str:
+        """How it is, for people."""
+        if not self.connection.up:
+            return f"down: {self.connection.trouble}"
+        told = ["up, takes nothing new" if self.settings.drain else "up", self.acceleration.text]
+        if full := self.machines.standstills.count("space"):
+            told.append(f"{full} machines stand still: no space for their disks")
+        refusals = self.suitability.refusals()
+        for text in dict.fromkeys(refusals.values()):
+            profiles = ", ".join(profile for profile, why in refusals.items() if why == text)
+            told.append(f"not for {profiles}: {text}")
+        return ", ".join(each for each in told if each)
+
+    def free(self) -> dict[str, int]:
+        """What our machines leave of each resource that is limited here."""
+        left = self.settings.total()
+        identities = [
+            *(seen.identity for seen in self.machines.roster.machines()),
+            *(making.identity for making in self._makings.values()),
+        ]
+        for identity in identities:
+            for name in left:
+                left[name] -= identity.resources.get(name, 0)
+        return left
 
     async def serve(self) -> None:
         """Be connected and follow events, until cancelled."""
         feed = self._feed = Feed()
+        follower = Follower(
+            self.connection,
+            self._ties,
+            self.machines,
+            expected=lambda uuid: uuid in self._coming,
+            look=self.look,
+            deadline=self.pace.look,
+        )
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._follow, feed)
+            nursery.start_soon(follower.run, feed)
+            nursery.start_soon(follower.help)
+            nursery.start_soon(follower.learn)
             nursery.start_soon(self._sender.run, feed)
-            nursery.start_soon(self.connection.keep, feed, self.look, self._changed)
+            nursery.start_soon(self.suitability.run)
+            nursery.start_soon(self.connection.keep, feed, self._arrive, self._moved)
+
+    def _moved(self) -> None:
+        """It went up or down."""
+        self.suitability.wake()
+        self._ties.changed()
+
+    async def _arrive(self) -> None:
+        await self.look()
+        await self.suitability.arrive()
+
+    # -- looking
 
     async def look(self) -> list[Machine]:
-        """All of our machines here; tells what is new or ended since the last look."""
-        before = self._roster.uuids()
-        listing = await self.connection.call(
-            partial(driver.list_ours, scaler=self._scaler), deadline=self._pace.look
+        """All of our machines here; tells what is new or ended since the last look.
+
+        Those of which only volumes are left are among them, as stopped.
+        """
+        before, coming = self.machines.roster.uuids(), frozenset(self._coming)
+        looked = await self.connection.call(
+            partial(assembly.look, scaler=self.scaler, pool=self.pool), deadline=self.pace.look
         )
-        appeared, ended = self._roster.compare(listing, before)
-        for seen in appeared:
-            self._machine_changed(self._machine(seen))
-        for seen, why in ended:
-            self._machine_changed(self._machine(seen, stopped=why))
+        self.machines.look(looked.domains, before)
+        found = [
+            self.machines.record(seen, stopped=None if seen.running else seen.why)
+            for seen in looked.domains
+        ]
+        if isinstance(looked.names, PoolTroubleError):
+            return found  # (its volumes are not forgotten: see `destroy`)
+        alive = {*coming, *self._coming, *self.machines.roster.uuids()}
+        alive |= {seen.uuid for seen in looked.domains}
+        await self._count(remnants(looked.names, self.tag, alive))
+        shown = {machine.runner for machine in found}
+        for remnant in self._left.values():
+            if remnant.whose.runner is not None and remnant.whose.runner not in shown:
+                shown.add(remnant.whose.runner)
+                found.append(self.machines.remnant(remnant))
+        return found
+
+    async def _count(self, seen: dict[str, Remnant]) -> None:
+        """Take in the remnants that were seen."""
+        told = self._ties.known() if seen else ()
+        sure = self._sightings.sure(
+            seen,
+            lambda uuid: self.machines.roster.why_ended(uuid) is not None or uuid in told,
+            time.monotonic(),
+        )
+        self._left = {remnant.whose.uuid: remnant for remnant in sure if remnant.worth}
+        litter = [name for remnant in sure if not remnant.worth for name in remnant.names]
+        if litter:
+            await self.connection.call(partial(_delete, pool=self.pool, names=litter), deadline=60)
+
+    def builders_left(self) -> list[Machine]:
+        """Machines that make or try images, of which only volumes were left at the last look."""
         return [
-            self._machine(seen) if seen.running else self._machine(seen, stopped=seen.why)
-            for seen in listing
+            self.machines.remnant(remnant)
+            for remnant in self._left.values()
+            if remnant.whose.runner is None
         ]
 
-    async def provision(self, runner: int, identity: Identity, shape: Shape) -> Machine:
-        """Make a runner's machine, once: asked again, the same one is answered.
+    # -- making
+
+    def kind(self) -> tuple[DomainType, str]:
+        """How machines are run here now, and the processor's architecture.
 
         Raises:
-            NoRoom: libvirt says that the host has no memory or disk space for it.
+            Unavailable: There is no connection.
+            NoRoom: It is not known yet.
+        """
+        facts = self.connection.facts
+        if self._feed is None or facts is None:
+            raise self.unavailable(self.connection.trouble)
+        if self.acceleration.kind is None:
+            self.acceleration.given(facts)  # (says so where no machines are made here)
+        if self.acceleration.kind is None:
+            raise NoRoom(f"host {self.name}: {FINDING_OUT}")
+        return self.acceleration.kind, facts.arch
+
+    async def provision(self, key: int | str, order: Callable[[], Order]) -> Machine:
+        """Make a machine, once: asked again, the same one is answered.
+
+        Args:
+            key: Its runner's id, or its UUID where it has none.
+            order: Writes the order, where none is being carried out.
+
+        Raises:
+            NoRoom: libvirt says that the host has no memory or disk space for it, or something
+                that it needs is not there.
             NameTakenError: Its name is another's domain.
             Unavailable: The host cannot be asked, or did not answer.
         """
-        making = self._making.get(runner)
+        wanted = order()
+        making = self._makings.get(key)
         if making is None:
-            making = self._make(runner, identity, shape)
+            making = self._makings[key] = Making(
+                wanted.identity, wanted.uuid, partial(assembly.make, order=wanted)
+            )
+            self._coming.add(wanted.uuid)
             self._sender.put(making)
-        elif not making.identity.same_runner(identity):
+        elif not making.identity.same_runner(wanted.identity):
             raise driver.NameTakenError(
-                f"{identity.runner_name!r} is being made with another config already"
+                f"{wanted.identity.runner_name!r} is being made with another config already"
             )
         try:
-            with trio.move_on_after(self._pace.create):
+            with trio.move_on_after(self.pace.create):
                 await making.news.wait()
         finally:
             if not making.landed.is_set() and making.drop():
-                making.error = self._unavailable("the call was not sent in time")
+                making.error = self.unavailable("the call was not sent in time")
                 self._landed([making])
         if making.seen is not None:
-            return self._machine(making.seen, stopped=self._roster.why_ended(making.seen.uuid))
+            why = self.machines.roster.why_ended(making.seen.uuid)
+            return self.machines.record(making.seen, stopped=why)
         match making.error:
-            case driver.NoSpaceError():
+            case driver.NoSpaceError() | CannotBeMadeError() | ValueError():
                 raise NoRoom(f"host {self.name}: {making.error}") from making.error
             case None:
-                raise self._unavailable(making.overdue or "its domain is still being made")
+                raise self.unavailable(making.overdue or "its domain is still being made")
             case error:
                 raise error
 
-    def _make(self, runner: int, identity: Identity, shape: Shape) -> Making:
-        facts = self.connection.facts
-        if self._feed is None or facts is None:
-            raise self._unavailable(self.connection.trouble)
-        uuid = new_uuid()
-        xml = build(
-            identity,
-            shape,
-            kind=self._domain_type(facts.driver),
-            uuid=uuid,
-            x86=facts.arch in ("x86_64", "i686"),
-        )
-        create = partial(
-            driver.create,
-            xml=xml,
-            name=domain_name(identity.runner_name),
-            uuid=uuid,
-            identity=identity,
-        )
-        making = self._making[runner] = Making(identity, uuid, create)
-        self._coming.add(uuid)
-        return making
-
     def _landed(self, makings: Sequence[Making]) -> None:
         for making in makings:
-            runner = making.identity.runner
-            if runner is not None and self._making.get(runner) is making:
-                del self._making[runner]
+            for key in (making.identity.runner, making.uuid):
+                if key is not None and self._makings.get(key) is making:
+                    del self._makings[key]
+            if making.seen is not None:
+                self.machines.saw(making.seen)
+            else:
+                self._slots.free(making.uuid, time.monotonic())
+            if isinstance(making.error, (CannotBeMadeError, ValueError)):
+                self.suitability.spoilt(making.identity.profile, str(making.error))
+            # (last: until now it is known as coming, from here on as running)
             self._coming.discard(making.uuid)
             making.land()
-            if making.seen is not None and self._roster.saw(making.seen):
-                self._machine_changed(self._machine(making.seen))
 
-    def _unavailable(self, text: str) -> Unavailable:
-        return Unavailable(f"host {self.name}: {text}")
+    def makings(self) -> list[Making]:
+        """What is being made."""
+        return list(self._makings.values())
 
-    def _domain_type(self, driver_name: str) -> DomainType:
-        match driver_name.upper():
-            case "TEST":
-                return "test"
-            case "QEMU":
-                return "kvm" if self.settings.acceleration == "kvm" else "qemu"
-            case other:
-                raise ValueError(f"host {self.name}: no machines are made on {other} hypervisors")
+    # -- ending
 
     async def destroy(self, runner: int, name: str) -> bool:
         """Leave nothing of a runner's machine here; answer whether there was something.
@@ -186,23 +313,63 @@ class Host:
         Raises:
             Unavailable: The host cannot be asked, or its machine is still being made.
         """
-        if (making := self._making.get(runner)) is not None:
-            with trio.move_on_after(self._pace.destroy):
+        if (making := self._makings.get(runner)) is not None:
+            with trio.move_on_after(self.pace.destroy):
                 await making.landed.wait()
             if not making.landed.is_set():
-                raise self._unavailable("its domain is still being made")
-        count = await self.connection.call(
-            partial(
-                driver.destroy,
-                scaler=self._scaler,
-                runner=runner,
-                name=domain_name(name),
-                uuid=self._roster.uuid_of(runner),
-                others=self._roster.uuids(),
-            ),
-            deadline=self._pace.destroy,
-        )
+                raise self.unavailable("its domain is still being made")
+        try:
+            count = await self.connection.call(
+                partial(
+                    assembly.destroy,
+                    scaler=self.scaler,
+                    runner=runner,
+                    tag=self.tag,
+                    name=domain_name(name),
+                    pool=self.pool,
+                    uuid=self.machines.roster.uuid_of(runner),
+                    others=self.machines.roster.uuids(),
+                ),
+                deadline=self.pace.destroy,
+            )
+        except PoolTroubleError as error:
+            raise self.unavailable(f"its disk may be there: {error}") from error
+        self._left = {
+            uuid: remnant for uuid, remnant in self._left.items() if remnant.whose.runner != runner
+        }
         return count > 0
+
+    async def tail(self, runner: int | None, uuid: str, limit: int = _LOG) -> bytes:
+        """The end of a machine's serial log, without what it was given in secret.
+
+        Args:
+            runner: Whose machine; None for a machine that has none.
+            uuid: The machine's, where that is known.
+            limit: In bytes.
+
+        Raises:
+            Unavailable: The host cannot be asked.
+        """
+        if not self.pool:
+            return b""
+        try:
+            text = await self.connection.call(
+                partial(
+                    assembly.log_tail,
+                    tag=self.tag,
+                    pool=self.pool,
+                    runner=runner,
+                    uuid=uuid,
+                    limit=limit,
+                ),
+                deadline=self.pace.look,
+            )
+        except PoolTroubleError as error:
+            raise self.unavailable(str(error)) from error
+        roster = self.machines.roster
+        seen = roster.get(uuid) or roster.was(uuid)
+        digests = () if seen is None else (seen.identity.key_sha256, seen.identity.config_sha256)
+        return cut(text, digests)
 
     async def screenshot(self, uuid: str) -> bytes | None:
         """A PNG, or None where the machine is gone. All who ask meanwhile share one."""
@@ -214,8 +381,8 @@ class Host:
         picture = self._pictures[uuid] = _Picture()
         try:
             picture.png = await self.connection.call(
-                partial(driver.screenshot, uuid=uuid, scaler=self._scaler),
-                deadline=self._pace.screenshot,
+                partial(driver.screenshot, uuid=uuid, scaler=self.scaler),
+                deadline=self.pace.screenshot,
                 lane="pictures",
             )
             return picture.png
@@ -224,58 +391,9 @@ class Host:
                 del self._pictures[uuid]
             picture.taken.set()
 
-    async def _follow(self, feed: Feed) -> None:
-        missed = 0
-        async for event in feed.events:
-            try:
-                if feed.missed != missed:
-                    missed = feed.missed
-                    self._log.warning(
-                        "host %s: %d events came too fast; looking at everything", self.name, missed
-                    )
-                    await self.look()
-                await self._step(event)
-            except Unavailable as error:
-                # the next connection begins with a look, and so does the next tick
-                self._log.debug("%s: %s is not looked at: %s", self.name, event.uuid, error)
-            except driver.Error as error:
-                self._log.warning("%s: looking at %s: %s", self.name, event.uuid, error)
-
-    async def _step(self, event: LifecycleEvent) -> None:
-        if event.step == _STOPPED:
-            self._stopped(event.uuid, driver.why_stopped(event.detail))
-        elif event.step == _CRASHED:
-            self._stopped(event.uuid, "its system crashed")
-        elif event.step in (_STARTED, _RESUMED) and not self._expected(event.uuid):
-            seen = await self.connection.call(
-                partial(driver.look_up, uuid=event.uuid, scaler=self._scaler),
-                deadline=self._pace.look,
-            )
-            if seen is not None and seen.running and self._roster.saw(seen):
-                self._machine_changed(self._machine(seen))
-
-    def _stopped(self, uuid: str, why: str | None) -> None:
-        seen = self._roster.ended(uuid, why or "it went to another host")
-        if seen is not None and why is not None:
-            self._machine_changed(self._machine(seen, stopped=why))
-
-    def _expected(self, uuid: str) -> bool:
-        return self._roster.knows(uuid) or uuid in self._coming
-
-    def _machine(self, seen: driver.Seen, stopped: str | None = None) -> Machine:
-        identity = seen.identity
-        facts: dict[str, Any] = {"domain": seen.domain, "generation": identity.generation}
-        return Machine(
-            runner=identity.runner,
-            id=seen.uuid,
-            state="running" if stopped is None else "stopped",
-            why=stopped or "",
-            room=self.name,
-            runner_name=identity.runner_name,
-            profile=identity.profile,
-            digest=identity.config_sha256,
-            facts=facts,
-        )
+    def unavailable(self, text: str) -> Unavailable:
+        """What to raise where it cannot be asked."""
+        return Unavailable(f"host {self.name}: {text}")
 
 
 class _Picture:
@@ -284,3 +402,7 @@ class _Picture:
     def __init__(self) -> None:
         self.taken = trio.Event()
         self.png: bytes | None = None
+
+
+def _delete(connection: driver.Connection, pool: str, names: Sequence[str]) -> None:
+    volumes.delete(volumes.open_pool(connection, pool), names)

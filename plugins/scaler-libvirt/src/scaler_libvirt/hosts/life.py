@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 Pause = Literal["", "space", "person"]
 
@@ -41,6 +41,7 @@ class Standstills:
 
     def __init__(self) -> None:
         self._standing: dict[str, _Standing] = {}
+        self._went_on: dict[str, tuple[float, float]] = {}  # since when it stood, and until when
 
     def why(self, uuid: str) -> Pause:
         """Why a machine stands still; empty where it does not."""
@@ -58,22 +59,21 @@ class Standstills:
         if before is not None and before.given_up:
             return False
         if not why:
+            if before is not None and before.why == "space":
+                self._went_on[uuid] = (before.since, now)
             return self._standing.pop(uuid, None) is not None
         if before is not None and before.why == why:
             return False
-        self._standing[uuid] = _Standing(why=why, since=now, tried=now)
+        since, until = self._went_on.pop(uuid, (now, now))
+        if why != "space" or now - until >= AGAIN:
+            since = now  # (else it was let go on, and had no space at once again)
+        self._standing[uuid] = _Standing(why=why, since=since, tried=now)
         return True
 
     def gone(self, uuid: str) -> None:
         """A machine ended."""
         self._standing.pop(uuid, None)
-
-    def keep(self, uuids: Iterable[str]) -> None:
-        """Forget all but these."""
-        kept = set(uuids)
-        self._standing = {
-            uuid: standing for uuid, standing in self._standing.items() if uuid in kept
-        }
+        self._went_on.pop(uuid, None)
 
     def due(self, now: float) -> Due:
         """What is to be done now; asked again, it is not answered twice."""
@@ -88,15 +88,6 @@ class Standstills:
                 self._standing[uuid] = replace(standing, tried=now)
                 resume.append(uuid)
         return Due(resume=tuple(resume), given_up=tuple(given_up))
-
-    def next(self) -> float | None:
-        """When something is due; None where nothing will be."""
-        times = [
-            min(standing.since + GIVEN_UP, standing.tried + AGAIN)
-            for standing in self._standing.values()
-            if standing.why == "space" and not standing.given_up
-        ]
-        return min(times, default=None)
 
     def count(self, why: Pause) -> int:
         """How many stand still for this reason."""

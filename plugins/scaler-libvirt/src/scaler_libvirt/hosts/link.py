@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import libvirt
 
 from scaler_libvirt.hosts import driver
-from scaler_libvirt.hosts.events import Feed, LifecycleEvent, turn_event_loop
+from scaler_libvirt.hosts.events import REBOOTED, Feed, LifecycleEvent, turn_event_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
 
@@ -46,11 +46,11 @@ class Link:
     def __init__(
         self,
         watcher: driver.Connection,
-        callback: int,
+        callbacks: Iterable[int],
         another: Callable[[], driver.Connection] | None,
     ) -> None:
         self._watcher = watcher
-        self._callback = callback
+        self._callbacks = tuple(callbacks)
         self._another = another
         self._idle: list[driver.Connection] = []
         self._lock = threading.Lock()
@@ -134,8 +134,9 @@ class Link:
 
     def _close(self) -> None:
         # callbacks hold their connection: without this it would never be freed
-        with suppress(driver.Error):
-            self._watcher.domainEventDeregisterAny(self._callback)
+        for callback in self._callbacks:
+            with suppress(driver.Error):
+                self._watcher.domainEventDeregisterAny(callback)
         with suppress(driver.Error):
             self._watcher.unregisterCloseCallback()
         for connection in (self._watcher, *self._idle):
@@ -187,17 +188,19 @@ def open_link(
     """
     turn_event_loop()
     watcher = libvirt.open(uri)
-    callback = None
+    callbacks: list[int] = []
     try:
         has_daemon = _keepalive(watcher, keepalive)
         with suppress(driver.Error):
             watcher.registerCloseCallback(_closed, (feed, on_close))
-        callback = watcher.domainEventRegisterAny(
-            None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, _stepped, feed
-        )
-        return Link(watcher, callback, partial(_another, uri, keepalive) if has_daemon else None)
+        for kind, told in (
+            (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, _stepped),
+            (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, _rebooted),
+        ):
+            callbacks.append(watcher.domainEventRegisterAny(None, kind, told, feed))
+        return Link(watcher, callbacks, partial(_another, uri, keepalive) if has_daemon else None)
     except BaseException:
-        if callback is not None:
+        for callback in callbacks:
             with suppress(driver.Error):
                 watcher.domainEventDeregisterAny(callback)
         with suppress(driver.Error):
@@ -240,6 +243,12 @@ def _stepped(_connection: Any, domain: Any, step: int, detail: int, feed: Feed) 
     """
     with suppress(driver.Error):
         feed.post(LifecycleEvent(domain.UUIDString(), step, detail))
+
+
+def _rebooted(_connection: Any, domain: Any, feed: Feed) -> None:
+    """Called by libvirt's thread: must neither raise nor wait."""
+    with suppress(driver.Error):
+        feed.post(LifecycleEvent(domain.UUIDString(), REBOOTED, 0))
 
 
 def _closed(_connection: Any, reason: int, opaque: tuple[Feed, Callable[[str], None]]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from scaler_libvirt.hosts.reasons import UNSEEN
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -23,7 +25,7 @@ class Roster:
     def __init__(self) -> None:
         self._machines: dict[str, Seen] = {}
         self._by_runner: dict[int, str] = {}
-        self._ended: OrderedDict[str, str] = OrderedDict()
+        self._ended: OrderedDict[str, tuple[str, Seen | None]] = OrderedDict()
 
     def uuids(self) -> frozenset[str]:
         """The machines that are known to run."""
@@ -33,13 +35,25 @@ class Roster:
         """Whether this machine is known to run."""
         return uuid in self._machines
 
+    def machines(self) -> list[Seen]:
+        """The machines that are known to run."""
+        return list(self._machines.values())
+
+    def get(self, uuid: str) -> Seen | None:
+        """A machine that is known to run."""
+        return self._machines.get(uuid)
+
+    def was(self, uuid: str) -> Seen | None:
+        """A machine that ended lately, as it was; None where that is not known."""
+        return self._ended.get(uuid, ("", None))[1]
+
     def uuid_of(self, runner: int) -> str | None:
         """The machine of a runner, where it is known."""
         return self._by_runner.get(runner)
 
     def why_ended(self, uuid: str) -> str | None:
         """Why a machine stopped, if it did so lately; None where that is not known."""
-        return self._ended.get(uuid)
+        return self._ended[uuid][0] if uuid in self._ended else None
 
     def saw(self, seen: Seen) -> bool:
         """A machine runs. Answers whether that is new."""
@@ -52,10 +66,10 @@ class Roster:
 
     def ended(self, uuid: str, why: str) -> Seen | None:
         """A domain stopped. Answers the machine, where it was known to run."""
-        self._ended[uuid] = why
+        seen = self._machines.pop(uuid, None)
+        self._ended[uuid] = (why, seen or self.was(uuid))
         while len(self._ended) > _ENDED_KEPT:
             self._ended.popitem(last=False)
-        seen = self._machines.pop(uuid, None)
         runner = None if seen is None else seen.identity.runner
         if runner is not None and self._by_runner.get(runner) == uuid:
             del self._by_runner[runner]
@@ -77,7 +91,7 @@ class Roster:
             there = by_uuid.get(uuid)
             if there is not None and there.running:
                 continue
-            why = "it is gone from its host; nobody saw it end" if there is None else there.why
+            why = UNSEEN if there is None else there.why
             if (seen := self.ended(uuid, why)) is not None:
                 ended.append((seen, why))
         return appeared, ended

@@ -1,0 +1,143 @@
+"""What a host has for whom: whether each profile's machines can be made there, and if not, why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from scaler import Size
+from scaler_libvirt.hosts import assembly, networks, volumes
+from scaler_libvirt.hosts.base import Base, CannotBeMadeError, NetworkTroubleError, PoolTroubleError
+from scaler_libvirt.hosts.files import read_file
+from scaler_libvirt.machine.guest import resources_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from scaler_libvirt.hosts import driver
+    from scaler_libvirt.hosts.networks import NetworkFacts
+
+LEAST_FREE = 1 << 30
+LEAST_SHARE = 0.05  # of the pool's size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wants:
+    """What a profile's machines need of a host.
+
+    Attributes:
+        disks: Whether volumes are made for them.
+        base: What their disks stand on, where that is known beforehand.
+        size: Of their disks, in bytes; as large as the base where 0.
+        network: That they are on; empty for none.
+        fixed: Whether their addresses are fixed.
+        guest: The site's guest.xml; none where there is none.
+        why_not: Why the settings alone keep them from this host; empty where they do not.
+        url: Whether only the network's own address can tell how its guests reach scaler.
+    """
+
+    disks: bool = False
+    base: Base | None = None
+    size: int = 0
+    network: str = ""
+    fixed: bool = False
+    guest: Path | None = None
+    why_not: str = ""
+    url: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What was found on a host.
+
+    Attributes:
+        refusals: By profile, why its machines cannot be made here.
+        networks: Those that are there, by name.
+    """
+
+    refusals: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    networks: Mapping[str, NetworkFacts] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def inspect(
+    connection: driver.Connection, pool_name: str, wants: Mapping[str, Wants]
+) -> Conditions:
+    """Look at all that the profiles need. Blocks: one operation for a worker thread."""
+    pool = _pool(connection, pool_name) if any(each.disks for each in wants.values()) else None
+    found: dict[str, NetworkFacts | NetworkTroubleError] = {
+        name: _network(connection, name)
+        for name in sorted({each.network for each in wants.values() if each.network})
+    }
+    refusals = {}
+    for profile, each in wants.items():
+        try:
+            _check(connection, each, pool, found.get(each.network))
+        except (CannotBeMadeError, ValueError) as error:
+            refusals[profile] = str(error)
+    return Conditions(
+        refusals=refusals,
+        networks={
+            name: each for name, each in found.items() if not isinstance(each, NetworkTroubleError)
+        },
+    )
+
+
+def _check(
+    connection: driver.Connection,
+    wants: Wants,
+    pool: volumes.Pool | PoolTroubleError | None,
+    network: NetworkFacts | NetworkTroubleError | None,
+) -> None:
+    """Raises what keeps a profile from this host."""
+    if wants.why_not:
+        raise CannotBeMadeError(wants.why_not)
+    if isinstance(network, NetworkTroubleError):
+        raise network
+    if wants.fixed and network is not None and not network.ranges:
+        raise NetworkTroubleError(
+            f"network {network.name!r} has no DHCP range to fix an address in: give it one, or "
+            'set address = "lease", "arp" or "agent"'
+        )
+    if wants.url and (network is None or not network.address):
+        raise CannotBeMadeError(
+            "it is not known what guests reach scaler as there: set guest_url in [plugins.libvirt]"
+        )
+    if wants.guest is not None:
+        resources_of(read_file(wants.guest))
+    if isinstance(pool, PoolTroubleError):
+        if wants.disks:
+            raise pool
+        return
+    if not wants.disks or pool is None:
+        return
+    _has_space(pool)
+    if wants.base is not None:
+        base = assembly.base_of(connection, pool, wants.base, wants.size)
+        volumes.is_there(connection, base)
+
+
+def _has_space(pool: volumes.Pool) -> None:
+    size, left = volumes.space(pool)
+    if left < LEAST_FREE or left < size * LEAST_SHARE:
+        raise PoolTroubleError(
+            f"storage pool {str(pool.name())!r} is full: found {Size(left)} free of {Size(size)}, "
+            f"wanted {Size(LEAST_FREE)} and {LEAST_SHARE:.0%} at least"
+        )
+
+
+def _pool(connection: driver.Connection, name: str) -> volumes.Pool | PoolTroubleError:
+    try:
+        pool = volumes.open_pool(connection, name)
+    except PoolTroubleError as error:
+        return error
+    volumes.refresh(pool)
+    return pool
+
+
+def _network(connection: driver.Connection, name: str) -> NetworkFacts | NetworkTroubleError:
+    try:
+        return networks.facts(networks.open_network(connection, name))
+    except NetworkTroubleError as error:
+        return error
