@@ -306,7 +306,7 @@ class Scaler:
         self.core.asked.clear()
         self.images = Images(
             self.core,  # type: ignore[arg-type]
-            self.hosts,  # type: ignore[arg-type]
+            self.hosts,
             wall=self.clock,
             in_thread=inline,
         )

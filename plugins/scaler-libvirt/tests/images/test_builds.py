@@ -224,7 +224,8 @@ async def test_what_cannot_be_made_is_told_and_tried_again_soon(
     lab: Any, autojump_clock: Any, guests: Any
 ) -> None:
     host, scaler = lab.host, lab.scaler(lab.core, lab.host)
-    host.refuse["make"] = BaseMissingError("there is no /srv/source.qcow2")
+    host.refuse["make"] = NoRoom("host vm1: …")
+    host.refuse["make"].__cause__ = BaseMissingError("there is no /srv/source.qcow2")
     async with guests(host), scaler.running() as images:
         await scaler.until(lambda: scaler.state().failed)
         assert "there is no /srv/source.qcow2" in images.refusal("vm1", "linux")

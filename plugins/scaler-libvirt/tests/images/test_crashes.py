@@ -54,6 +54,11 @@ async def killed_at(lab: Any, guests: Any, call: int, when: str, pause: float) -
             assert images.base("vm1", "linux").image in host.volumes
         axe.lay_down()
         await trio.sleep(pause)  # guests go on without it
+        axe.left = 1 + call % 7
+        async with scaler.running():  # and killed once more, while it finds its way
+            with trio.move_on_after(300):
+                await axe.fell.wait()
+        axe.lay_down()
         async with scaler.running() as images:
             assert images.base("vm1", "linux").image in host.volumes
             await scaler.until(lambda: scaler.state().live.number > 1, within=600)
@@ -81,3 +86,41 @@ async def test_c36_every_step_is_resumed_or_begun_anew(
             break
         seen.add(at)
     assert seen >= {"save", "make", "tail", "flatten", "remove", "images", "left"}
+
+
+async def test_one_that_ended_unseen_and_said_nothing_is_built_anew_at_once(
+    lab: Any, autojump_clock: Any, guests: Any
+) -> None:
+    async def silent(host: Any, box: Any) -> None:
+        await trio.sleep(60)
+        box.log += b"login: \n"
+        host.end(box, clean=True)
+
+    host, scaler = lab.host, lab.scaler(lab.core, lab.host)
+    host.script = silent
+    async with guests(host):
+        async with scaler.running():
+            await scaler.until(lambda: host.made)
+        await trio.sleep(100)
+        host.script = lab.works
+        async with scaler.running():
+            await scaler.until(lambda: scaler.state().failed, within=30)
+            assert "it ended while nobody looked" in scaler.state().failed.why
+            await scaler.until(lambda: scaler.state().live, within=300)
+            assert scaler.state().live.number == 2
+
+
+async def test_a_builder_is_adopted_and_has_what_is_left_of_its_time(
+    lab: Any, autojump_clock: Any, guests: Any
+) -> None:
+    core = lab.cores(linux=lab.recipe(build_timeout=lab.seconds("1h")))
+    host, scaler = lab.host, lab.scaler(core, lab.host)
+    host.script = lab.hangs
+    async with guests(host):
+        for _ in range(3):
+            async with scaler.running():
+                await trio.sleep(1000)
+        assert [box.running for box in host.made] == [True]
+        async with scaler.running():
+            await scaler.until(lambda: scaler.state().failed, within=700)
+        assert len(host.made) == 1

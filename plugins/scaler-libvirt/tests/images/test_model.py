@@ -78,10 +78,10 @@ class Life(RuleBasedStateMachine):
         self.on_host.add(self.state.building.number)
         self.step(model.copied(self.state, self.now, fresh(uuid)))
 
-    @precondition(lambda self: self.stage is Stage.TRYING)
+    @precondition(lambda self: self.stage in (Stage.BUILDING, Stage.TRYING))
     @rule(uuid=st.sampled_from(UUIDS))
-    def is_tried_anew(self, uuid: str) -> None:
-        self.step(model.try_anew(self.state, self.now, fresh(uuid)))
+    def is_begun_anew(self, uuid: str) -> None:
+        self.step(model.anew(self.state, self.now, fresh(uuid)))
 
     @precondition(lambda self: self.stage is Stage.TRYING)
     @rule()

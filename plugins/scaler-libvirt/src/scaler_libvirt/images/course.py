@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from scaler import NoRoom, Unavailable
-from scaler_libvirt.hosts.base import Base
+from scaler_libvirt.hosts.base import Base, CannotBeMadeError
 from scaler_libvirt.images import evidence, model
 from scaler_libvirt.images.model import Fresh, Stage
 from scaler_libvirt.images.verdict import Verdict, judge
@@ -44,7 +44,8 @@ class Course:
         self._site = site
         self._host = site.host
         self._say = say
-        self._made: set[str] = set()  # UUIDs of machines that were made since the start
+        self._ours: set[str] = set()  # UUIDs of machines that nobody but this process made
+        self._made: set[str] = set()  # of those that were there, or were made, since the start
         self._ends: dict[str, float] = {}  # until when each may take, on trio's clock
 
     async def begin(self, recipe: Recipe, why: str) -> None:
@@ -55,7 +56,7 @@ class Course:
         """
         images = await self._host.images()
         seen = [each.number for each in images if each.profile == recipe.profile]
-        now, fresh = self._site.wall(), _fresh()
+        now, fresh = self._site.wall(), self._fresh()
         state = await self._site.step(
             recipe.profile, lambda state: model.begin(state, now, recipe.source, fresh, seen)
         )
@@ -86,9 +87,7 @@ class Course:
         """Have this machine, see what becomes of it, and take the step that follows."""
         profile, uuid = recipe.profile, build.uuid
         until = self._until(build, limit)
-        machines = {machine.id for machine in await self._host.left()}
-        known = uuid in self._made or uuid in machines
-        if not (known or await self._make(recipe, build, role, base, until)):
+        if not await self._have(recipe, build, role, base, until):
             return
         self._say("")
         seen = await watch(self._site, profile, build, until, proof=role == "smoke")
@@ -108,6 +107,31 @@ class Course:
         else:
             await self._failed(recipe, build, "it is gone, and nobody saw it end", "cut")
 
+    async def _have(
+        self, recipe: Recipe, build: Build, role: Role, base: Base, until: float
+    ) -> bool:
+        """See that this machine is there, or was; False where that comes to another step."""
+        profile, uuid = recipe.profile, build.uuid
+        if uuid in self._made:
+            return True
+        if uuid in self._ours:
+            return await self._make(recipe, build, role, base, until)
+        # an earlier process may have made it, and what it did may be half done
+        if await self._host.running(uuid) or await self._host.tail(profile, uuid):
+            self._made.add(uuid)
+            return True
+        await self._anew(recipe, build, "scaler ended while its machine was being made")
+        return False
+
+    async def _anew(self, recipe: Recipe, build: Build, why: str) -> None:
+        """Another machine does this stage from its beginning, but not for ever."""
+        if build.attempt >= model.ATTEMPTS:
+            await self._failed(recipe, build, why, "cut")
+            return
+        step = partial(model.anew, now=self._site.wall(), fresh=self._fresh())
+        await self._step(recipe, build, step)
+        await self.remove(recipe.profile, build.uuid)
+
     async def _make(
         self, recipe: Recipe, build: Build, role: Role, base: Base, until: float
     ) -> bool:
@@ -116,6 +140,11 @@ class Course:
         except Unavailable:
             raise
         except NoRoom as error:
+            if isinstance(error.__cause__, CannotBeMadeError | ValueError):  # time mends nothing
+                await self._failed(
+                    recipe, build, f"its machine cannot be made: {error.__cause__}", "make"
+                )
+                return False
             if trio.current_time() < until:
                 raise Unavailable(f"no room for its machine: {error}") from error
             await self._failed(recipe, build, f"there was no room for its machine: {error}")
@@ -142,10 +171,8 @@ class Course:
             await self._passed(recipe, build)
         elif verdict.outcome == "bad":
             await self._failed(recipe, build, verdict.why)
-        elif build.stage is Stage.TRYING and build.attempt < model.ATTEMPTS:
-            now = self._site.wall()
-            await self._step(recipe, build, partial(model.try_anew, now=now, fresh=_fresh()))
-            await self.remove(recipe.profile, build.uuid)
+        elif build.stage is Stage.TRYING:
+            await self._anew(recipe, build, verdict.why)
         else:
             await self._failed(recipe, build, verdict.why, "cut")
 
@@ -171,7 +198,7 @@ class Course:
             return
         if recipe.smoke_timeout:
             now = self._site.wall()
-            await self._step(recipe, build, partial(model.copied, now=now, fresh=_fresh()))
+            await self._step(recipe, build, partial(model.copied, now=now, fresh=self._fresh()))
             await self.remove(recipe.profile, build.uuid)
         else:
             await self._promote(recipe, build)
@@ -235,9 +262,15 @@ class Course:
         await self._site.step(recipe.profile, checked)
         return mine
 
+    def _fresh(self) -> Fresh:
+        fresh = Fresh(uuid=new_uuid(), nonce=secrets.token_hex(16))
+        self._ours.add(fresh.uuid)
+        return fresh
+
     async def remove(self, profile: str, uuid: str) -> None:
         """Leave nothing of a machine; what cannot be removed now is swept later."""
         self._made.discard(uuid)
+        self._ours.discard(uuid)
         for key in [key for key in self._ends if key.startswith(uuid)]:
             del self._ends[key]
         try:
@@ -246,7 +279,3 @@ class Course:
             self._site.context.log.info(
                 "%s: machine %s is removed later: %s", self._site.name, uuid, error
             )
-
-
-def _fresh() -> Fresh:
-    return Fresh(uuid=new_uuid(), nonce=secrets.token_hex(16))

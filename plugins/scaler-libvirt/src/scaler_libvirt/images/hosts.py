@@ -74,7 +74,8 @@ class BuilderHost(Protocol):
         Its seed carries the nonce, for what it says on its serial port.
 
         Raises:
-            NoRoom: The host has no memory or disk space for it now.
+            NoRoom: The host has no memory or disk space for it now; or, from CannotBeMadeError or
+                ValueError, something has to be mended first.
         """
         ...
 

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 REMEMBERED = 32  # wishes that were carried out, so that none is carried out twice
-ATTEMPTS = 3  # times that a test is begun anew because nobody saw how it ended
+ATTEMPTS = 3  # machines for one stage, where nobody saw what became of the one before
 
 FIRST_WAIT, LONGEST_WAIT = 600.0, 3600.0  # seconds until the next build after one that failed
 FIRST_TRY, LONGEST_TRY = 30.0, 600.0  # where not even its machine could be made, which costs little
+
+_NOT_FROM_HERE = "that step is not one from here"
 
 FailureKind = Literal["build", "make", "cut"]
 
@@ -59,7 +61,7 @@ class Build:
         nonce: What that machine has to say, to prove that it is this one that says it.
         began: When (Unix seconds).
         since: When this stage began.
-        attempt: The how-many-th machine tries it.
+        attempt: The how-many-th machine does this stage.
     """
 
     number: int
@@ -133,7 +135,8 @@ def begin(state: State, now: float, source: str, fresh: Fresh, seen: Iterable[in
         fresh: The machine that is going to build.
         seen: Numbers of images that are on the host: what was written down may have been lost.
     """
-    _expect(state.building is None)
+    if state.building is not None:
+        raise ValueError(_NOT_FROM_HERE)
     number = max(state.next_number, *(each + 1 for each in seen), 1)
     build = Build(
         number=number,
@@ -155,13 +158,16 @@ def built(state: State, now: float) -> State:
 def copied(state: State, now: float, fresh: Fresh) -> State:
     """The image is there, and a machine tries it."""
     build = _step(state, Stage.COPYING, Stage.TRYING, now)
-    return replace(state, building=replace(build, uuid=fresh.uuid, nonce=fresh.nonce))
+    build = replace(build, uuid=fresh.uuid, nonce=fresh.nonce, attempt=1)
+    return replace(state, building=build)
 
 
-def try_anew(state: State, now: float, fresh: Fresh) -> State:
-    """Nobody saw how the machine that tried it ended: another one tries it."""
-    build = _step(state, Stage.TRYING, Stage.TRYING, now)
-    build = replace(build, uuid=fresh.uuid, nonce=fresh.nonce, attempt=build.attempt + 1)
+def anew(state: State, now: float, fresh: Fresh) -> State:
+    """Nobody knows what became of its machine: another one does that stage from its beginning."""
+    build = state.building
+    if build is None or build.stage is Stage.COPYING:
+        raise ValueError(_NOT_FROM_HERE)
+    build = replace(build, uuid=fresh.uuid, nonce=fresh.nonce, since=now, attempt=build.attempt + 1)
     return replace(state, building=build)
 
 
@@ -178,9 +184,8 @@ def promoted(
         untried: It is copied, and the settings say that no machine tries it.
     """
     build = state.building
-    _expect(build is not None)
-    assert build is not None
-    _expect(build.stage is (Stage.COPYING if untried else Stage.TRYING))
+    if build is None or build.stage is not (Stage.COPYING if untried else Stage.TRYING):
+        raise ValueError(_NOT_FROM_HERE)
     image = Image(
         number=build.number, built=now, source=build.source, tried=not untried, stamp=stamp
     )
@@ -202,8 +207,8 @@ def failed(state: State, now: float, why: str, kind: FailureKind = "build") -> S
             may well be no fault of its own, so the next one begins at once, for the first time.
     """
     build = state.building
-    _expect(build is not None)
-    assert build is not None
+    if build is None:
+        raise ValueError(_NOT_FROM_HERE)
     count = 1 if state.failed is None else state.failed.count + 1
     first, longest = (FIRST_TRY, LONGEST_TRY) if kind == "make" else (FIRST_WAIT, LONGEST_WAIT)
     wait = min(longest, first * 2 ** min(count - 1, 16))
@@ -305,12 +310,6 @@ def _done(state: State, wish: str) -> tuple[str, ...]:
 
 def _step(state: State, before: Stage, after: Stage, now: float) -> Build:
     build = state.building
-    _expect(build is not None)
-    assert build is not None
-    _expect(build.stage is before)
+    if build is None or build.stage is not before:
+        raise ValueError(_NOT_FROM_HERE)
     return replace(build, stage=after, since=now)
-
-
-def _expect(right: bool) -> None:
-    if not right:
-        raise ValueError("that step is not one from here")
