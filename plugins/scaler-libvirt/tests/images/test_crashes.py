@@ -52,6 +52,7 @@ async def killed_at(lab: Any, guests: Any, call: int, when: str, pause: float) -
             if not axe.fell.is_set():
                 return ""  # so many calls are not made
             assert images.base("vm1", "linux").image in host.volumes
+        at = axe.at
         axe.lay_down()
         await trio.sleep(pause)  # guests go on without it
         axe.left = 1 + call % 7
@@ -65,13 +66,13 @@ async def killed_at(lab: Any, guests: Any, call: int, when: str, pause: float) -
             await trio.sleep(200)
             state = scaler.state()
             assert (state.building, state.failed) == (None, None)
-            assert host.machines == {}, f"left over after {axe.at}"
+            assert host.machines == {}, f"left over after {at}"
             assert [image.number for image in state.older] == [1]
             assert set(host.volumes) == {host.image(1), host.image(state.live.number)}
             tried = {box.base.path for box in host.made if box.role == "smoke"}
             assert images.base("vm1", "linux").image in tried  # never one that nobody tried
             assert core.evidence == {}
-    return axe.at
+    return at
 
 
 @pytest.mark.parametrize("pause", [0.0, 100.0])

@@ -62,6 +62,8 @@ def row(
         "held": state.held,
         "wanted": state.wanted,
         "waits": waits,
+        "ok": well(state),
+        "text": line(state, waits=waits, now=now),
     }
 
 
