@@ -87,17 +87,19 @@ def fetched(folder: Path) -> tuple[Path, Path]:
 
 def archive(modules: Path) -> bytes:
     """The initial file system: busybox, modules in their order, and what runs first."""
-    paths = {path.name.removesuffix(".ko").replace("-", "_"): path for path in modules.rglob("*.ko")}
+    paths = {
+        path.name.removesuffix(".ko").replace("-", "_"): path for path in modules.rglob("*.ko")
+    }
     order: list[Path] = []
     for name in MODULES:
         add_module(name.replace("-", "_"), paths, order)
     names = [path.name for path in order]
     files: dict[str, tuple[int, bytes]] = {
         "bin/busybox": (0o755, BUSYBOX.read_bytes()),
-        "init": (0o755, (GUEST / "init").read_bytes()),
-        "udhcpc": (0o755, (GUEST / "udhcpc").read_bytes()),
         "modules/order": (0o644, "".join(f"{name}\n" for name in names).encode()),
     }
+    for name in ("init", "udhcpc", "runner", "bin/setuidgid"):
+        files[name] = (0o755, (GUEST / Path(name).name).read_bytes())
     for path in order:
         files[f"modules/{path.name}"] = (0o644, path.read_bytes())
     entries = [entry("bin", 0o40755), entry("modules", 0o40755), entry("dev", 0o40755)]

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -14,14 +15,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import libvirt
 from tests.vm.namespaces import Namespace
+from tests.vm.relay import Relay
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from tests.vm.guestimage import GuestImage
 
 # what libvirt reads and writes, and here instead is in a folder of the lab; /run as a whole,
 # so that nothing in there finds the machine's D-Bus and what manages machines behind it
 FOLDERS = ("etc/libvirt", "var/lib/libvirt", "var/cache/libvirt", "var/log/libvirt", "run")
 POOL = Path("/var/lib/libvirt/images")  # as it is called in there
+KVM = Path("/dev/kvm")
 PATIENCE = 60.0  # seconds for a daemon on a busy machine
 
 LIBVIRTD_CONF = """
@@ -56,21 +61,24 @@ class Hypervisor(Namespace):
 
     Args:
         net: The first three numbers of the guests' addresses; others may have the same.
-        forward: Whether guests reach what this one reaches, by NAT.
+        nat: Whether guests reach what this one reaches, by its address.
         kvm: Whether guests may use KVM, if the machine has it. Left out, `/dev/kvm` is hidden: it
-            may be there and run no guest, and libvirt's first look at QEMU then takes a minute.
+            may be there and run no guest.
     """
 
-    def __init__(self, net: str = "192.168.77", *, forward: bool = False, kvm: bool = False) -> None:
+    def __init__(self, net: str = "192.168.77", *, nat: bool = False, kvm: bool = False) -> None:
         # the paths of sockets are short
         self.folder = Path(tempfile.mkdtemp(prefix="vml", dir="/tmp"))
         self.net = net
-        self._forward = forward
+        self._nat = nat
         mounts = [f"mount --bind {self.folder}/{each} /{each}" for each in FOLDERS]
-        if not kvm and Path("/dev/kvm").exists():
+        self._kvm = kvm and KVM.exists()
+        if self._kvm:
+            mounts.append(f"mount --bind {self.folder}/kvm {KVM}")
+        elif KVM.exists():
             # a file that nobody may open: where it can be opened, as /dev/null can, libvirt
             # takes KVM for new and looks at all of QEMU again at every start of a guest
-            mounts.append(f"mount --bind {self.folder}/nothing /dev/kvm")
+            mounts.append(f"mount --bind {self.folder}/nothing {KVM}")
         super().__init__(mounts=mounts)
         self._daemons: dict[str, subprocess.Popen[Any]] = {}
 
@@ -147,6 +155,14 @@ class Hypervisor(Namespace):
         """What a daemon has said so far."""
         return (self.folder / f"{daemon}.log").read_text(errors="replace")
 
+    def forward(self, port: int) -> Relay:
+        """Let a port of this machine's 127.0.0.1 be in there too, at every address; to be entered.
+
+        So one who listens outside has the same URL for those inside, and guests reach it by the
+        address of their hypervisor.
+        """
+        return Relay(self.listen("0.0.0.0", port), lambda: dial(port))
+
     # --- how it is made
 
     def _prepare(self) -> None:
@@ -154,7 +170,11 @@ class Hypervisor(Namespace):
             (self.folder / each).mkdir(parents=True, exist_ok=True)
             (self.folder / each).chmod(0o755)
         (self.folder / "nothing").touch(mode=0)
-        self.folder.chmod(0o711)  # QEMU has a user of its own
+        if self._kvm:  # the machine's own may be root's alone, and QEMU has a user of its own
+            node = self.folder / "kvm"
+            os.mknod(node, stat.S_IFCHR, KVM.stat().st_rdev)
+            node.chmod(0o666)
+        self.folder.chmod(0o711)
         etc = self.folder / "etc/libvirt"
         (etc / "libvirtd.conf").write_text(LIBVIRTD_CONF)
         (etc / "qemu.conf").write_text(QEMU_CONF)
@@ -164,7 +184,7 @@ class Hypervisor(Namespace):
             shutil.copytree(filters, etc / "nwfilter")
 
     def _furnish(self) -> None:
-        forward = "<forward mode='nat'/>" if self._forward else ""
+        forward = "<forward mode='nat'/>" if self._nat else ""
         connection = self.open()
         try:
             network = connection.networkDefineXML(NETWORK.format(net=self.net, forward=forward))
@@ -191,9 +211,23 @@ class Hypervisor(Namespace):
         process.wait(PATIENCE)
 
 
+def dial(port: int) -> socket.socket:
+    """A connection to a port of this machine, as the caller sees it."""
+    return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+
+
 def listens(path: Path) -> bool:
     """Whether someone listens at this socket."""
     # The path is there from bind() on; until listen(), which may be long after on a busy
     # machine, whoever connects is refused.
     with socket.socket(socket.AF_UNIX) as caller:
         return caller.connect_ex(str(path)) == 0
+
+
+def stock(hypervisor: Hypervisor, image: GuestImage) -> None:
+    """Put the guest where guests of a hypervisor can have it: `vmlinuz`, `initrd`, `guest.raw`."""
+    files = {"vmlinuz": image.kernel, "initrd": image.initrd, "guest.raw": image.disk}
+    for name, source in files.items():
+        target = hypervisor.pool / name
+        shutil.copyfile(source, target)
+        target.chmod(0o444)

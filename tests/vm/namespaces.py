@@ -55,6 +55,7 @@ class Namespace:
         self._mounts = mounts
         self._holder: subprocess.Popen[str] | None = None
         self._pid = 0
+        self._network = ""
         self._handles: dict[str, int] = {}
         self._children: list[subprocess.Popen[Any]] = []
 
@@ -62,6 +63,11 @@ class Namespace:
     def inside(self) -> list[str]:
         """What to put before a command to have it run in this network; its process is its own."""
         return ["nsenter", f"--net=/proc/{self._pid}/ns/net", "--"]
+
+    @property
+    def network(self) -> str:
+        """The network, as the kernel names it."""
+        return self._network
 
     def __enter__(self) -> Self:
         kinds = ["--net", "--mount", "--pid", "--fork"]
@@ -84,6 +90,7 @@ class Namespace:
         self._pid = int(told)
         for kind in KINDS:
             self._handles[kind] = os.open(f"/proc/{self._pid}/ns/{kind}", os.O_RDONLY)
+        self._network = Path(f"/proc/{self._pid}/ns/net").readlink().name
         return self
 
     def __exit__(
