@@ -31,6 +31,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 def served(tmp_path: Path) -> Iterator[Served]:
     with Served(tmp_path) as served:
         served.world.pictures.update(scenes.pictures())
+        served.world.evidence.update(scenes.evidence())
         yield served
 
 

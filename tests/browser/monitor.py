@@ -12,7 +12,7 @@ from typing import Any, Self
 import trio
 from tests.browser import scenes
 
-from scaler import Context, Panel, Picture, View
+from scaler import Context, Kept, Panel, Picture, View
 from scaler_monitor.plugin import Monitor
 from scaler_monitor.settings import Config
 
@@ -24,6 +24,7 @@ class World:
         self.now = scenes.calm()
         self.panel = dict(scenes.PANELS)
         self.pictures: dict[int | str, Picture] = {}
+        self.evidence: dict[int | str, tuple[Kept, ...]] = {}
 
     def show(self, view: View, **changes: Any) -> None:
         """Another view, one version later."""
@@ -42,6 +43,9 @@ class World:
         return self.now
 
     def report(self, *_: Any) -> None: ...
+
+    def kept(self, subject: int | str) -> tuple[Kept, ...]:
+        return self.evidence.get(subject, ())
 
     def picture(self, subject: int | str) -> Picture | None:
         return self.pictures.get(subject)

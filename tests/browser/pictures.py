@@ -30,6 +30,7 @@ def main(folder: Path) -> None:
     vars(live)["EVERY"] = QUICK
     with tempfile.TemporaryDirectory() as there, Served(Path(there)) as served:
         served.world.pictures.update(scenes.pictures())
+        served.world.evidence.update(scenes.evidence())
         past(served.world)
         served.world.show(scenes.held())
         time.sleep(12 * QUICK)

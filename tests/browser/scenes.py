@@ -11,6 +11,7 @@ from typing import Any
 from scaler import (
     Event,
     Job,
+    Kept,
     Machine,
     Override,
     Panel,
@@ -29,6 +30,7 @@ from scaler import (
 
 GIB = 1 << 30
 NOW = time.time()
+CRASHED = "its machine stopped: its system crashed"
 
 
 def profile(name: str, target: int, most: int, *, source: str = "actions-queue") -> Profile:
@@ -50,10 +52,15 @@ PROFILES = {
 
 
 def runner(number: int, name: str, state: RunnerState, age: float, **more: Any) -> Runner:
-    room = more.pop("room", "vm1")
+    room, facts = more.pop("room", "vm1"), more.pop("facts", {})
     address = f"192.168.100.{number % 250 + 2}"
     machine = Machine(
-        runner=number, id=f"{name}.{number}", room=room, profile=name, addresses=(address,)
+        runner=number,
+        id=f"{name}.{number}",
+        room=room,
+        profile=name,
+        addresses=(address,),
+        facts=facts,
     )
     return Runner(
         **{
@@ -149,7 +156,18 @@ def held() -> View:
         until=NOW + 9000,
         by="10.1.0.7",
     )
-    failed = runner(15, "windows", RunnerState.HELD, 2705, reason="its job failed", room="vm2")
+    failed = runner(
+        15,
+        "windows",
+        RunnerState.HELD,
+        2205,
+        reason="its job ended: failed",
+        room="vm2",
+        failed=True,
+        result="failed",
+        until=NOW + 1395,
+        facts={"domain": "windows.15@host-1", "pool": "default"},
+    )
     return replace(
         before,
         version=before.version + 1,
@@ -159,7 +177,65 @@ def held() -> View:
         rooms={"libvirt": (vm1, vm2)},
         override=override,
         runners=(*before.runners, failed),
-        events=(Event(time=NOW - 900, text="an override began", profile="bench"), *before.events),
+        events=(
+            Event(
+                time=NOW - 4180,
+                text=f"linux.8@host-1 is retiring: {CRASHED}",
+                profile="linux",
+                runner=8,
+            ),
+            Event(time=NOW - 900, text="an override began", profile="bench"),
+            *before.events,
+        ),
+    )
+
+
+def failing() -> View:
+    """Images cannot be made, machines stand still, and rooms refuse."""
+    before = held()
+    full = "pool default has less than 1 GiB left: virsh pool-info default tells how much"
+    space = "it stands still: the host has no space for what it writes to its disk"
+    refuses = {"windows": full, "bench": full, "linux": "its image is being tried, since 14:02"}
+    rooms = (
+        Room(name="vm1", total={"memory": 18 * GIB, "vcpus": 16}, refuses=refuses),
+        Room(name="vm2", total={"memory": 32 * GIB, "vcpus": 8}, state=RoomState.DRAINING),
+        Room(name="vm3", total={"memory": 64 * GIB, "vcpus": 32}, state=RoomState.DOWN),
+    )
+    why = (
+        "vm1: image 4 of yesterday; image 5 at 13:40: the smoke test's machine asked for no script "
+        "within 10 min; next try at 14:40"
+    )
+    building = {"host": "vm1", "building": {"machine": "build-linux", "began": NOW - 700}}
+    images = {
+        "windows": replace(
+            report("libvirt", "windows", why, image_age=86_000.0, images=[]), ok=False
+        ),
+        "linux": report("libvirt", "linux", "vm1: no image yet", images=[building]),
+    }
+    reports = tuple(
+        images.get(each.profile, each) if each.plugin == "libvirt" else each
+        for each in before.reports
+    )
+    still = runner(31, "linux", RunnerState.BUSY, 2000, job="41", facts={"paused": space})
+    builders = (
+        Machine(
+            runner=None, id="build-linux", profile="linux", room="vm1", facts={"role": "builder"}
+        ),
+        Machine(
+            runner=None,
+            id="try-bench",
+            profile="bench",
+            room="vm2",
+            facts={"role": "smoke", "paused": "it stands still: someone paused it"},
+        ),
+    )
+    return replace(
+        before,
+        version=before.version + 1,
+        rooms={"libvirt": rooms},
+        reports=reports,
+        runners=(*before.runners, still),
+        builders=builders,
     )
 
 
@@ -220,8 +296,30 @@ def assemble(
             Event(time=NOW - 75, text="reserved for acme/engine", profile="bench", runner=9),
             Event(time=NOW - 21, text="booting: its machine exists", profile="linux", runner=20),
         ),
-        builders=(Machine(runner=None, id="build-linux", profile="linux", room="vm2"),),
+        builders=(
+            Machine(
+                runner=None,
+                id="build-linux",
+                profile="linux",
+                room="vm2",
+                facts={"role": "builder"},
+            ),
+        ),
     )
+
+
+def evidence() -> dict[int | str, tuple[Kept, ...]]:
+    """What was kept of a runner that is held, of one that is gone, and of an image."""
+    of_runners = ("reason.txt", "events.txt", "screenshot.png", "serial.log")
+
+    def kept(*names: str) -> tuple[Kept, ...]:
+        return tuple(Kept(name=name, size=2048, time=NOW - 60) for name in names)
+
+    return {
+        8: kept(*of_runners),
+        15: kept("events.txt", "reason.txt"),
+        "windows": kept("reason.txt", "serial.log", "screenshot.png"),
+    }
 
 
 def report(plugin: str, profile: str, text: str, **facts: Any) -> Report:
@@ -264,4 +362,8 @@ def picture(seed: int, taken: float = NOW) -> Picture:
 
 def pictures() -> dict[int | str, Picture]:
     """Of most runners, and of the builder."""
-    return {**{number: picture(number) for number in (9, 12, 13, 17, 18, 19)}, "linux": picture(3)}
+    return {
+        **{number: picture(number) for number in (9, 12, 13, 17, 18, 19)},
+        "linux": picture(3),
+        "windows": picture(6),
+    }

@@ -33,7 +33,7 @@ def test_it_loads_and_asks_nobody_else(eyes: Eyes) -> None:
 
 @BOTH
 @WIDTHS
-@pytest.mark.parametrize("scene", ["calm", "held"])
+@pytest.mark.parametrize("scene", ["calm", "held", "failing"])
 def test_nothing_sticks_out(
     eyes: Eyes, served: Served, width: int, scheme: str, scene: str, tmp_path: Path
 ) -> None:
@@ -110,6 +110,23 @@ def test_what_the_reader_did_stays(eyes: Eyes, served: Served) -> None:
     assert eyes.run("return scrollY") >= 300
 
 
+def test_what_is_held_says_how_long_it_still_is(eyes: Eyes, served: Served) -> None:
+    scene = scenes.held()
+    last = replace(scene.runners[-1], until=time.time() + 1439)
+    served.world.show(scene, runners=(*scene.runners[:-1], last))
+    eyes.open()
+    eyes.live()
+    assert "held for a person until " in eyes.text("[data-key=runner-15]")
+    assert " UTC, in 23 min" in eyes.text("[data-key=runner-15]")
+    kept = "kept: reason.txt, events.txt, screenshot.png, serial.log"
+    assert kept in eyes.text("[data-key=failed-8]")
+    soon = replace(last, until=time.time() + 62)
+    served.world.change(runners=(*served.world.now.runners[:-1], soon))
+    left = "[data-key=runner-15] .is-note time"
+    eyes.until(lambda: eyes.text(left).startswith("in 1 min"), "it ends soon")
+    eyes.until(lambda: eyes.text(left) == "in 57 s", "it goes on", 12)
+
+
 def test_ages_go_on(eyes: Eyes) -> None:
     eyes.open()
     eyes.live()
@@ -161,8 +178,9 @@ def test_every_link_is_reached_by_keyboard_and_is_seen_then(eyes: Eyes, served: 
 
 @BOTH
 @WIDTHS
-def test_axe_finds_nothing(eyes: Eyes, served: Served, width: int, scheme: str) -> None:
-    served.world.show(scenes.held())
+@pytest.mark.parametrize("scene", ["held", "failing"])
+def test_axe_finds_nothing(eyes: Eyes, served: Served, width: int, scheme: str, scene: str) -> None:
+    served.world.show(getattr(scenes, scene)())
     served.world.panel["bench"] = None
     eyes.look(width, scheme)
     eyes.open()

@@ -12,7 +12,7 @@ from tests.browser import scenes
 from tests.browser.eyes import Eyes
 from tests.browser.monitor import Served
 
-from scaler import Panel, Report, RunnerState
+from scaler import Kept, Panel, Report, RunnerState
 
 PAYLOADS = (
     '"><script>window.hit = 1; alert(1)</script>',
@@ -94,7 +94,29 @@ def test_d24_hostile_texts_do_nothing(eyes: Eyes, served: Served, payload: str, 
         labels=(payload,),
         url=url,
     )
-    runner = replace(calm.runners[0], reason=payload, name=f"{payload}.17@{payload}", job="78")
+    facts = {"paused": payload, "domain": payload, "pool": payload, "volumes": [payload]}
+    machine = replace(calm.builders[0], runner=17, facts=facts, room=payload)
+    runner = replace(
+        calm.runners[0],
+        reason=payload,
+        name=f"{payload}.17@{payload}",
+        job="78",
+        machine=machine,
+        state=RunnerState.HELD,
+        until=scenes.NOW + 600,
+        failed=True,
+        result=payload,
+    )
+    builder = replace(machine, runner=None, why=payload, facts={**facts, "role": payload})
+    room = replace(calm.rooms["libvirt"][0], refuses={"linux": payload, payload: payload})
+    image = Report(
+        plugin="libvirt",
+        profile="windows",
+        ok=False,
+        text=payload,
+        time=scenes.NOW,
+        facts={"images": [{"building": {"machine": payload, "began": payload}}]},
+    )
     running = replace(job, id="78", state="running")
     told = Report(plugin=payload, profile=payload, ok=False, text=payload, time=scenes.NOW)
     reason = {("linux", "77"): payload}
@@ -104,10 +126,14 @@ def test_d24_hostile_texts_do_nothing(eyes: Eyes, served: Served, payload: str, 
             "jobs": (job, running),
             "runners": (replace(runner, reason=payload + version),),
             "waiting": reason,
-            "reports": (*calm.reports, told),
-            "events": (replace(calm.events[0], text=payload, profile=payload),),
+            "reports": (*calm.reports, told, image),
+            "events": (replace(calm.events[0], text=payload, profile=payload, runner=99),),
+            "builders": (builder,),
+            "rooms": {payload: (room,)},
         }
 
+    kept = (Kept(name=payload, size=1, time=scenes.NOW),)
+    served.world.evidence.update({17: kept, 99: kept, "windows": kept})
     served.world.panel[payload] = Panel(title=payload, data={payload: payload}, html=payload)
     served.world.change(**dirty(" first"))
     eyes.open()
@@ -117,6 +143,8 @@ def test_d24_hostile_texts_do_nothing(eyes: Eyes, served: Served, payload: str, 
     eyes.until(lambda: f"{payload} second" in eyes.text("#runners"), "in an event as well")
     assert payload in eyes.text("#waiting")
     assert payload in eyes.text("#verdict")
+    for part in ("builders", "rooms", "failed", "profiles"):
+        assert payload in eyes.text(f"#{part}")
     time.sleep(0.3)
     assert eyes.run("return window.hit") is None
     inside = eyes.run(

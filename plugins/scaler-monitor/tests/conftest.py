@@ -14,7 +14,7 @@ import httpx
 import pytest
 import trio
 
-from scaler import Context, Guest, GuestUnknown, Profile, ProfileView, Report, View
+from scaler import Context, Guest, GuestUnknown, Kept, Profile, ProfileView, Report, View
 from scaler_monitor.plugin import Monitor
 from scaler_monitor.settings import Config
 
@@ -74,6 +74,10 @@ class World:
 
     def picture(self, _subject: int | str) -> None:
         """The core's side of `Context.picture`."""
+
+    def kept(self, _subject: int | str) -> tuple[Kept, ...]:
+        """The core's side of `Context.kept`: nothing was kept."""
+        return ()
 
     def guest(self, address: str, secret: str | None) -> Guest:
         """The core's side of `Context.guest`: nobody is known."""

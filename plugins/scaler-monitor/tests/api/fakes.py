@@ -16,6 +16,7 @@ from scaler import (
     Context,
     Guest,
     GuestUnknown,
+    Kept,
     Machine,
     Override,
     Picture,
@@ -98,6 +99,7 @@ class FakeCore:
     selection: Selection = field(default_factory=lambda: Selection(profile="linux"))
     guests: dict[tuple[str, str | None], FakeGuest] = field(default_factory=dict)
     pictures: dict[int | str, Picture] = field(default_factory=dict)
+    evidence: dict[int | str, tuple[Kept, ...]] = field(default_factory=dict)
     gate: trio.Event | None = None
     now: View = field(
         default_factory=lambda: View(
@@ -186,6 +188,9 @@ class FakeCore:
         if self.gate is not None:
             await self.gate.wait()
         return Picture(png=PNG, time=1000.0, etag="now")
+
+    def kept(self, subject: int | str) -> tuple[Kept, ...]:
+        return self.evidence.get(subject, ())
 
     def picture(self, subject: int | str) -> Picture | None:
         self._called("picture", subject)

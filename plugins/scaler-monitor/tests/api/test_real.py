@@ -65,7 +65,10 @@ class Toy:
     class ProfileConfig:
         """Nothing to set."""
 
+    last: Toy
+
     def __init__(self, context: Any) -> None:
+        type(self).last = self
         self.context = context
         self.runners: dict[str, Runner] = {}
         self.labels: dict[str, Reservation | None] = {}
@@ -252,6 +255,29 @@ async def test_pictures(tmp_path: Path) -> None:
         assert (await client.get("/runner/1/screenshot", headers=known)).status_code == 304
         assert (await client.get("/runner/77/screenshot/now")).status_code == 404
         assert (await client.get("/profile/linux/screenshot.png")).status_code == 404
+
+
+async def test_the_last_screen_of_an_image_that_could_not_be_made(tmp_path: Path) -> None:
+    """What was kept of a build that failed is shown, also after a restart, until one succeeds."""
+    async with scaler(tmp_path) as (running, client):
+        toy = Toy.last
+        assert await toy.context.keep("linux", "screenshot.png", PNG + b"the last screen")
+        assert await toy.context.keep("linux", "reason.txt", b"it gave up")
+        toy.context.report("image 2: it gave up", ok=False, profile="linux", images=[])
+        picture = await client.get("/profile/linux/screenshot.png")
+        assert picture.content == PNG + b"the last screen"
+        told = (await client.get("/dashboard.json")).json()
+        assert sorted(told["profiles"]["linux"]["kept"]) == ["reason.txt", "screenshot.png"]
+        page = (await client.get("/dashboard.html")).text
+        assert "image 2: it gave up" in page
+        assert 'src="profile/linux/screenshot.png?v=' in page
+        del running
+    async with scaler(tmp_path) as (_, client):
+        again = await client.get("/profile/linux/screenshot.png")
+        assert again.headers["ETag"] == picture.headers["ETag"]
+        await Toy.last.context.keep("linux", "screenshot.png", b"")
+        gone = await client.get("/profile/linux/screenshot.png")
+        assert (gone.status_code, gone.json()["error"]) == (404, "no-picture")
 
 
 async def test_what_happened_is_counted(tmp_path: Path) -> None:

@@ -67,6 +67,18 @@ async def test_none_yet(ask: Asker, path: str) -> None:
     assert (answer.status, answer.code) == (404, "no-picture")
 
 
+@pytest.mark.parametrize("number", ["9", "x", "99999999999999999999"])
+@pytest.mark.parametrize("end", ["", ".png"])
+async def test_whose_runner_is_not_there(ask: Asker, number: str, end: str) -> None:
+    answer = await ask("GET", f"/runner/{number}/screenshot{end}")
+    assert (answer.status, answer.code) == (404, "unknown-runner")
+
+
+async def test_a_profile_that_is_not_there(ask: Asker) -> None:
+    answer = await ask("GET", "/profile/nope/screenshot.png")
+    assert (answer.status, answer.code) == (404, "unknown-profile")
+
+
 @pytest.mark.parametrize(
     "name", ["nope", "..", "%2e%2e", "%00", "LINUX", "%2Fetc", "-1", "1_0", "0"]
 )

@@ -158,8 +158,34 @@ def test_a_runner_with_everything() -> None:
                     "since": 950.0,
                 },
             },
+            "state": "busy",
+            "reason": None,
+            "since": None,
+            "failed": False,
+            "result": None,
+            "until": None,
+            "facts": {},
         }
     ]
+
+
+def test_a_runner_that_is_held_and_one_that_stands_still() -> None:
+    machine = Machine(runner=1, id="m", facts={"domain": "linux.1", "paused": "no space", "x": {1}})
+    held = one(1, RunnerState.HELD, failed=True, result="failed", until=2000.0, since=990.0,
+               reason="its job ended: failed", machine=machine)  # fmt: skip
+    [shown] = dashboard(replace(EMPTY, runners=(held,)))["runners"]
+    del shown["id"], shown["screenshot_url"], shown["runner"]
+    assert shown == {
+        "state": "held",
+        "reason": "its job ended: failed",
+        "since": 990.0,
+        "failed": True,
+        "result": "failed",
+        "until": 2000.0,
+        "facts": {"domain": "linux.1", "paused": "no space", "x": [1]},
+    }
+    [bare] = dashboard(replace(EMPTY, runners=(replace(held, machine=None),)))["runners"]
+    assert bare["facts"] == {}
 
 
 def test_what_is_not_known_is_null() -> None:
@@ -271,9 +297,12 @@ def test_rooms_with_what_is_used() -> None:
         resources = {"memory": 4, "vcpus": 2}
         return one(number, state, provisioner="libvirt", room=room, resources=resources)
 
+    refuses = {"linux": "its image is being built", "nobody": "no profile"}
+    refusing = Room(name="vm2", refuses=refuses)
     runners = (takes(1, "vm1"), takes(2, "vm1"), takes(3, "vm9"), takes(4, "vm1", RunnerState.GONE))
-    rooms = {"libvirt": (Room(name="vm1", total={"memory": 16}), Room(name="vm2"))}
-    shown = dashboard(replace(EMPTY, runners=runners, rooms=rooms))
+    rooms = {"libvirt": (Room(name="vm1", total={"memory": 16}), refusing)}
+    profiles = {"linux": profile()}
+    shown = dashboard(replace(EMPTY, profiles=profiles, runners=runners, rooms=rooms))
     assert shown["rooms"] == [
         {
             "plugin": "libvirt",
@@ -281,8 +310,16 @@ def test_rooms_with_what_is_used() -> None:
             "state": "up",
             "total": {"memory": 16},
             "used": {"memory": 8, "vcpus": 4},
+            "refuses": {},
         },
-        {"plugin": "libvirt", "name": "vm2", "state": "up", "total": {}, "used": {}},
+        {
+            "plugin": "libvirt",
+            "name": "vm2",
+            "state": "up",
+            "total": {},
+            "used": {},
+            "refuses": {"linux": "its image is being built"},
+        },
     ]
 
 
@@ -307,8 +344,21 @@ def test_builders_overrides_and_the_age_of_images() -> None:
     [builder] = shown["builders"]
     assert builder["screenshot_url"] == "/profile/a%20b/screenshot"
     assert builder["ipv4_address"] == "10.0.0.1"
+    assert (builder["role"], builder["began"], builder["why"]) == (None, None, None)
     assert shown["reports"][0]["facts"]["image_age"] == 50.0
     json.dumps(shown)
+
+
+def test_builders_say_what_they_do_and_since_when() -> None:
+    images = [{"building": {"machine": "b", "began": 700.0}}, {"building": None}, 7]
+    view = replace(
+        EMPTY,
+        reports=(replace(report("libvirt", "linux"), facts={"images": images}),),
+        builders=(Machine(runner=None, id="b", profile="linux", facts={"role": "smoke"}),),
+    )
+    [builder] = dashboard(view)["builders"]
+    assert (builder["role"], builder["began"]) == ("smoke", 700.0)
+    assert builder["facts"] == {"role": "smoke"}
 
 
 def test_the_verdict_for_programs() -> None:

@@ -5,8 +5,17 @@ from typing import Any
 
 import pytest
 
-from scaler import Report
-from scaler_monitor.page.facts import asked, image_made, limits
+from scaler import Machine, Report
+from scaler_monitor.page.facts import (
+    asked,
+    began,
+    image_made,
+    image_reports,
+    limits,
+    paused,
+    place,
+    role,
+)
 
 from .views import WELL
 
@@ -37,6 +46,37 @@ def test_images() -> None:
         report(profile="", image_age=1),
     )
     assert image_made(replace(WELL, reports=reports)) == {"linux": 950.0}
+
+
+def test_what_is_told_of_images() -> None:
+    good, bad, plain = report("a", images=[]), report("b", image_age=1), report("c")
+    bad = replace(bad, ok=False)
+    reports = (plain, good, bad, report("d", "", images=[]), report("e", images=[]))
+    assert image_reports(replace(WELL, reports=reports)) == {"linux": bad}
+
+
+def test_since_when_images_are_being_made() -> None:
+    images = [{"building": {"machine": "m1", "began": 900.0}}, {"building": None}]
+    assert began(replace(WELL, reports=(report(images=images),))) == {"m1": 900.0}
+    for odd in (7, "x", [7], [{"building": 7}], [{"building": {"machine": "m", "began": "x"}}]):
+        assert began(replace(WELL, reports=(report(images=odd),))) == {}
+
+
+def test_machines() -> None:
+    def machine(**told: Any) -> Machine:
+        return Machine(runner=1, id="m", facts=told)
+
+    assert paused(None) == paused(machine()) == paused(machine(paused=False)) == ""
+    assert paused(machine(paused="someone paused it")) == "someone paused it"
+    assert paused(machine(paused=True)) == "it stands still"
+    assert role(machine(role="smoke")) == "smoke"
+    assert role(machine(role=7)) == ""
+    assert place(None) == place(machine(pool=7, volumes={})) == []
+    assert place(machine(domain="d", generation=1, volumes=["a", "b"], pool="p")) == [
+        ("domain", "d"),
+        ("pool", "p"),
+        ("volumes", "a, b"),
+    ]
 
 
 def test_limits_of_connections() -> None:

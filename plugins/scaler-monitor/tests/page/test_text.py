@@ -10,6 +10,7 @@ import trio
 
 from scaler import Profile, Report, Runner, RunnerState, View
 from scaler_monitor.page import dashboard
+from scaler_monitor.page.remains import Remains
 from scaler_monitor.page.text import APART, Text, Texts, encoded
 
 from .views import WELL, job, profile, view
@@ -74,9 +75,9 @@ async def test_many_who_ask_at_once_have_it_made_once(monkeypatch: pytest.Monkey
     made = []
     real = texts._make
 
-    def make(each: View) -> Text:
+    def make(each: View, remains: Remains | None) -> Text:
         made.append(each)
-        return real(each)
+        return real(each, remains)
 
     monkeypatch.setattr(texts, "_make", make)
     async with trio.open_nursery() as nursery:

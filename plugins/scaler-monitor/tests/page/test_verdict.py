@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from scaler import Job, Override, Report, Room, RoomState, View
+from scaler import Job, Machine, Override, Report, Room, RoomState, Runner, RunnerState, View
 from scaler_monitor.page.verdict import Level, judge, waiting
 
 from .views import NOW, WELL, job, profile, view
@@ -94,11 +94,50 @@ def test_what_somebody_wanted_is_a_note() -> None:
     override = Override(counts={"linux": 2}, targets={"linux": 5}, since=NOW, until=NOW + 3600)
     assert said(view(override=override)) == (
         "note",
-        "Nothing is broken, but: an override is active until 04:46:40 UTC: linux +2",
+        "Nothing is broken, but: an override is active until 04:46 UTC: linux +2",
     )
+    late = replace(override, until=NOW + 86400)
+    assert "until 1970-01-03 03:46 UTC: linux +2" in said(view(override=late))[1]
     assert said(view(stopping=True))[1].endswith("stopping: no new runners")
     kept = view(profile(idle=3, held=1))
     assert said(kept)[1].endswith("1 job failed, and its machine is kept for a look")
+
+
+def test_what_is_kept_says_until_when() -> None:
+    def held(number: int, until: float) -> Runner:
+        return Runner(id=number, name="n", profile="linux", state=RunnerState.HELD, until=until)
+
+    one = view(profile(idle=3, held=1), runners=(held(1, NOW + 780),))
+    text = (
+        "Nothing is broken, but: 1 job failed, and its machine is kept for a look until 03:59 UTC"
+    )
+    assert said(one) == ("note", text)
+    two = view(profile(idle=3, held=2), runners=(held(1, NOW + 780), held(2, NOW + 86_400)))
+    assert said(two)[1].endswith("their machines are kept for a look, the first until 03:59 UTC")
+
+
+def test_machines_that_stand_still_are_told() -> None:
+    def still(number: int) -> Runner:
+        machine = Machine(runner=number, id="m", facts={"paused": "someone paused it"})
+        name = f"linux.{number}@here"
+        return Runner(
+            id=number, name=name, profile="linux", state=RunnerState.BUSY, machine=machine
+        )
+
+    one = said(view(runners=(still(1),)))
+    assert one == ("note", "Nothing is broken, but: linux.1: someone paused it")
+    assert (
+        "linux.1 and 2 more: someone paused it"
+        in said(view(runners=tuple(map(still, (1, 2, 3)))))[1]
+    )
+
+
+def test_an_image_that_cannot_be_made_leads_to_its_profile() -> None:
+    told = Report(plugin="libvirt", profile="linux", ok=False, text="image 3: it gave up", time=NOW,
+                  facts={"images": []})  # fmt: skip
+    verdict = judge(view(reports=(*WELL.reports, told)), now=NOW)
+    assert verdict.text == "Not well: libvirt (linux): image 3: it gave up"
+    assert verdict.told[0].about == "profiles"
 
 
 def test_a_sentence_stays_one() -> None:

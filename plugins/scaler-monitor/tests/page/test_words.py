@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from scaler_monitor.page.words import amount, clock, count, shortened, span, stamp
+from scaler_monitor.page.words import amount, clock, coming, count, shortened, span, stamp, when
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,18 @@ def test_span(seconds: float, text: str) -> None:
 def test_moments() -> None:
     assert clock(100_000.0) == "03:46:40 UTC"
     assert stamp(100_000.0) == "1970-01-02T03:46:40Z"
+
+
+def test_a_moment_has_its_day_where_that_is_not_today() -> None:
+    assert when(100_000.0, 90_000.0) == "03:46 UTC"
+    assert when(100_000.0, 86_399.0) == "1970-01-02 03:46 UTC"
+    assert when(100_000.0, 180_000.0) == "1970-01-02 03:46 UTC"
+    assert when(math.nan, 5.0) == when(5.0, math.inf) == "?"
+
+
+def test_what_is_to_come() -> None:
+    assert coming(1000.0, 0.0) == "in 16 min"
+    assert coming(59.0, 0.0) == coming(0.0, 59.0) == "now"
 
 
 @pytest.mark.parametrize("time", [-1.0, math.inf, math.nan, 1e300])

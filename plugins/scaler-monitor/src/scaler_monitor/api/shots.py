@@ -52,7 +52,10 @@ def routes(site: Site) -> Blueprint:
         may_look()
         params.read(request.query_string, required={}, optional=ANEW)
         runner = params.runner_id(number)
-        return await _picture(None if runner is None else context.picture(runner))
+        picture = None if runner is None else context.picture(runner)
+        if picture is None and not machines.there(runner, site.recent_view()):
+            raise Failure(404, "unknown-runner", "there is no such runner")
+        return await _picture(picture)
 
     @blueprint.get("/runner/<number>/screenshot/now")
     async def now(number: str) -> Response:
@@ -80,15 +83,19 @@ class _Machines:
 
     def __init__(self) -> None:
         self._view: View | None = None
-        self._by_runner: dict[int, Machine] = {}
+        self._by_runner: dict[int | None, Machine | None] = {}
 
     def of(self, runner: int, view: View) -> Machine | None:
+        return self._in(view).get(runner)
+
+    def there(self, runner: int | None, view: View) -> bool:
+        return runner in self._in(view)
+
+    def _in(self, view: View) -> dict[int | None, Machine | None]:
         if view is not self._view:
             self._view = view
-            self._by_runner = {
-                each.id: each.machine for each in view.runners if each.machine is not None
-            }
-        return self._by_runner.get(runner)
+            self._by_runner = {each.id: each.machine for each in view.runners}
+        return self._by_runner
 
 
 async def _picture(picture: Picture | None) -> Response:
@@ -103,4 +110,4 @@ async def _picture(picture: Picture | None) -> Response:
 
 
 def _none() -> Failure:
-    return Failure(404, "no-picture", "there is no picture of it, or nothing that has this name")
+    return Failure(404, "no-picture", "there is no picture of it")

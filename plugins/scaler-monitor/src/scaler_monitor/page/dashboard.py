@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from scaler import RunnerState
 from scaler_monitor.page import facts, verdict
+from scaler_monitor.page.remains import Remains
 
 if TYPE_CHECKING:
     from scaler import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         Runner,
         View,
     )
+    from scaler_monitor.page.remains import Failed
 
 
 class Status(enum.StrEnum):
@@ -84,12 +86,15 @@ def problems(view: View) -> list[dict[str, Any]]:
     return found
 
 
-def around(view: View, runners: list[Any], *, base: str = "/") -> dict[str, Any]:
+def around(
+    view: View, runners: list[Any], remains: Remains | None = None, *, base: str = "/"
+) -> dict[str, Any]:
     """`/dashboard.json`, around its runners.
 
     Args:
         view: What there is.
         runners: As `listed` gives them, in whatever form.
+        remains: What is left of failures.
         base: Where this Monitor is reached from outside, with a `/` at its end.
     """
     statuses: dict[str, Counter[Status]] = {name: Counter() for name in view.profiles}
@@ -99,6 +104,8 @@ def around(view: View, runners: list[Any], *, base: str = "/") -> dict[str, Any]
     made = facts.image_made(view)
     ages = {name: max(0.0, view.time - time) for name, time in made.items()}
     judged = verdict.judge(view, now=view.time)
+    began = facts.began(view)
+    left = remains or Remains()
     return {
         "scaler": view.scaler,
         "version": view.version,
@@ -111,9 +118,10 @@ def around(view: View, runners: list[Any], *, base: str = "/") -> dict[str, Any]
             name: _counts(each.target, statuses[name], ages.get(name))
             for name, each in view.profiles.items()
         },
-        "profiles": {name: _profile(each) for name, each in view.profiles.items()},
+        "profiles": {name: _profile(each, left) for name, each in view.profiles.items()},
         "runners": runners,
-        "builders": [_builder(each, base) for each in view.builders],
+        "failed": [_failed(each) for each in left.failed],
+        "builders": [_builder(each, base, began.get(each.id)) for each in view.builders],
         "jobs": [
             {**_job(each), "waiting": view.waiting.get((each.profile, each.id))}
             for each in view.jobs
@@ -129,7 +137,18 @@ def listed(view: View, each: Runner, base: str = "/") -> dict[str, Any]:
     profile = view.profiles.get(each.profile)
     labels = profile.profile.labels if profile is not None else ()
     shown = runner(each, labels)
-    return {"id": each.id, "screenshot_url": f"{base}runner/{each.id}/screenshot", "runner": shown}
+    return {
+        "id": each.id,
+        "screenshot_url": f"{base}runner/{each.id}/screenshot",
+        "runner": shown,
+        "state": each.state,
+        "reason": each.reason or None,
+        "since": each.since or None,
+        "failed": each.failed,
+        "result": each.result or None,
+        "until": each.until,
+        "facts": _plain(each.machine.facts) if each.machine is not None else {},
+    }
 
 
 def runner(each: Runner, labels: Iterable[str] | None = None) -> dict[str, Any]:
@@ -170,6 +189,7 @@ def rooms(view: View) -> list[dict[str, Any]]:
             "state": each.state,
             "total": dict(each.total),
             "used": used.get((plugin, each.name), {}),
+            "refuses": {name: why for name, why in each.refuses.items() if name in view.profiles},
         }
         for plugin, found in view.rooms.items()
         for each in found
@@ -196,13 +216,25 @@ def _counts(target: int, statuses: Counter[Status], image_age: float | None) -> 
     }
 
 
-def _profile(each: ProfileView) -> dict[str, Any]:
+def _profile(each: ProfileView, remains: Remains) -> dict[str, Any]:
     return {
         "demand": each.demand,
         "target": each.target,
         "ceiling": each.ceiling,
         "states": dict(each.counts),
         "why": each.why or None,
+        "kept": list(remains.profiles.get(each.profile.name, ())),
+    }
+
+
+def _failed(each: Failed) -> dict[str, Any]:
+    return {
+        "id": each.id,
+        "name": each.name,
+        "profile": each.profile or None,
+        "time": each.time,
+        "why": each.why or None,
+        "kept": list(each.kept),
     }
 
 
@@ -243,13 +275,17 @@ def _override(override: Override | None) -> dict[str, Any] | None:
     }
 
 
-def _builder(machine: Machine, base: str) -> dict[str, Any]:
+def _builder(machine: Machine, base: str, began: float | None) -> dict[str, Any]:
     key = quote(machine.profile, "", errors="replace")
     return {
         "profile": machine.profile or None,
         "screenshot_url": f"{base}profile/{key}/screenshot",
         "guest_name": machine.id,
         "state": machine.state,
+        "why": machine.why or None,
+        "role": facts.role(machine) or None,
+        "began": began,
+        "facts": _plain(machine.facts),
         "ipv4_address": _ipv4(machine),
         "host": machine.room or None,
     }

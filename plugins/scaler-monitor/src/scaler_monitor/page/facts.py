@@ -2,8 +2,12 @@
 
 A plugin may report what it likes. These names are understood, and nothing happens where they are
 missing or of another type: `last_poll` and `last_look` (Unix seconds: when a source last asked),
-`image_age` (seconds, at the time of the report), and `rate_limits`, in the facts or in each of
-`connections`: `{resource: {limit, remaining, resets_at, reserve}}`.
+`image_age` (seconds, at the time of the report; for the report of one profile), `images` (of the
+same: a list, each with `building: {machine, began}` where one is being made), and `rate_limits`, in
+the facts or in each of `connections`: `{resource: {limit, remaining, resets_at, reserve}}`.
+
+And of machines' facts: `paused` (why it stands still), `role` (a builder's: `builder`, `smoke`),
+`domain`, `pool` and `volumes` (where a person finds it and its disk).
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scaler import Report, View
+    from scaler import Machine, Report, View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,52 @@ def image_made(view: View) -> dict[str, float]:
     return made
 
 
+def image_reports(view: View) -> dict[str, Report]:
+    """What is told of each profile's images, where anything is; what is wrong comes before."""
+    found: dict[str, Report] = {}
+    for report in view.reports:
+        if report.profile and not report.facts.keys().isdisjoint(("image_age", "images")):
+            before = found.get(report.profile)
+            if before is None or (before.ok and not report.ok):
+                found[report.profile] = report
+    return found
+
+
+def began(view: View) -> dict[str, float]:
+    """Since when the image has been in the making that each builder (its id) makes."""
+    found: dict[str, float] = {}
+    for report in view.reports:
+        images = report.facts.get("images")
+        for each in images if isinstance(images, list | tuple) else ():
+            building = each.get("building") if isinstance(each, Mapping) else None
+            if isinstance(building, Mapping):
+                time = _number(building.get("began"))
+                if time is not None:
+                    found[str(building.get("machine"))] = time
+    return found
+
+
+def paused(machine: Machine | None) -> str:
+    """Why a machine stands still; empty where it does not."""
+    told = None if machine is None else machine.facts.get("paused")
+    if isinstance(told, str):
+        return told
+    return "it stands still" if told is True else ""
+
+
+def role(machine: Machine) -> str:
+    """What a builder is for, in a word; empty where that is not told."""
+    return _words(machine.facts.get("role"))
+
+
+def place(machine: Machine | None) -> list[tuple[str, str]]:
+    """Where a person finds a machine and its disk: what it is, and its name there."""
+    if machine is None:
+        return []
+    found = [(name, _words(machine.facts.get(name))) for name in ("domain", "pool", "volumes")]
+    return [(name, text) for name, text in found if text]
+
+
 def limits(view: View) -> list[Limit]:
     """Every quota that a plugin tells of."""
     found = []
@@ -79,6 +129,12 @@ def _limits(of: str, facts: Any) -> Iterator[Limit]:
                 reserve=None if reserve is None else int(reserve),
                 resets=_number(each.get("resets_at")),
             )
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else ""
 
 
 def _number(value: Any) -> float | None:

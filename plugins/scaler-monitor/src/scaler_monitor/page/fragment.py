@@ -24,6 +24,7 @@ PARTS = (
     "profiles",
     "waiting",
     "runners",
+    "failed",
     "builders",
     "sources",
     "rooms",
@@ -71,8 +72,10 @@ class Pages:
         self._templates.globals.update(
             amount=words.amount,
             clock=words.clock,
+            coming=words.coming,
             shortened=words.shortened,
             stamp=words.stamp,
+            when=words.when,
         )
 
     def warm(self) -> None:

@@ -11,9 +11,11 @@ import trio
 
 from scaler import Unavailable
 from scaler_monitor.paced import Paced, timed
+from scaler_monitor.page import facts
 from scaler_monitor.page.assets import Assets
 from scaler_monitor.page.fragment import Fragment, Pages
 from scaler_monitor.page.history import EVERY, History
+from scaler_monitor.page.remains import Memory, Remains
 from scaler_monitor.page.scene import Beside, Shot, chosen
 from scaler_monitor.page.stream import Hub
 
@@ -39,6 +41,7 @@ class Live:
         self.pages = Pages(self.assets.version)
         self.hub = Hub(self._newest, self._changed, context.stopping)
         self._history = History()
+        self._memory = Memory(context.kept)
         self._one = trio.CapacityLimiter(1)
         self._paced = Paced(self._make)
         self._view: View | None = None
@@ -62,13 +65,21 @@ class Live:
         make = partial(self.pages.page, fragment, self._context.scaler)
         return await self._apart(make), fragment
 
+    def remains(self, view: View) -> Remains:
+        """What is left of failures."""
+        return self._memory.look(view)
+
     async def _make(self) -> tuple[Fragment, float]:
         """A fragment of what there is, and what it cost a thread, in seconds."""
         view = self._view = self._context.view()
         panels = await self._panels()
+        remains = self._memory.look(view)
         runners, choosing = await self._apart(partial(timed, partial(chosen, view)))
         beside = Beside(
-            panels=panels, shots=self._shots(view, runners), samples=self._history.samples()
+            panels=panels,
+            shots=self._shots(view, runners),
+            samples=self._history.samples(),
+            remains=remains,
         )
         make = partial(self.pages.fragment, view, runners, beside, now=time.time())
         made, making = await self._apart(partial(timed, make))
@@ -84,7 +95,9 @@ class Live:
         if self._context.config.screenshots_need_token:
             return {}  # the page has none to show
         subjects: list[int | str] = [each.id for each in runners if each.machine is not None]
-        subjects += [each.profile for each in view.builders]
+        profiles = [each.profile for each in view.builders]
+        profiles += [name for name, told in facts.image_reports(view).items() if not told.ok]
+        subjects += dict.fromkeys(profiles)
         found = ((subject, self._picture(subject)) for subject in subjects)
         return {
             subject: Shot(time=picture.time, version=picture.etag.strip('"'))
@@ -119,7 +132,9 @@ class Live:
     async def _sample(self) -> None:
         while True:
             with self._going_on("take a sample"):
-                self._history.sample(self._context.view())
+                view = self._context.view()
+                self._history.sample(view)
+                self._memory.look(view)
             await trio.sleep(EVERY)
 
     @contextmanager

@@ -42,7 +42,8 @@ def routes(site: Site) -> Blueprint:
     @blueprint.get("/dashboard.json")
     async def dashboard_json() -> Response:
         params.read(request.query_string, required={})
-        text = await texts.of(site.context.view())
+        view = site.context.view()
+        text = await texts.of(view, live.remains(view))
         if _known(text.etag):
             return _unchanged(text.etag)
         response = Response(text.content, content_type="application/json")

@@ -12,13 +12,14 @@ from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup
 
-from scaler import RunnerState
+from scaler import RoomState, RunnerState
 from scaler_monitor.page import cleaning, dashboard, facts, shapes, verdict
 from scaler_monitor.page.history import EVERY
+from scaler_monitor.page.remains import Remains
 from scaler_monitor.page.words import shortened
 
 if TYPE_CHECKING:
-    from scaler import Job, Machine, Panel, Report, Runner, View
+    from scaler import Event, Job, Machine, Panel, Report, Runner, View
     from scaler_monitor.page.history import Sample
 
 MOST_RUNNERS = 200
@@ -45,6 +46,10 @@ _FIRST = {  # those that somebody may have to look at; many idle ones are all al
 }
 
 
+_ROLES = {"builder": "being built", "smoke": "being tried", "probe": "the host is being tried"}
+_STATES = {RoomState.DRAINING: "takes nothing new", RoomState.DOWN: "cannot be reached"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shot:
     """A picture that there is of a machine: when it was taken, and what its address ends in."""
@@ -60,11 +65,13 @@ class Beside:
     Attributes:
         panels: Of plugins, by their names; None where one could not be made.
         shots: Of runners, by their ids, and of builders, by their profiles.
+        remains: What is left of failures.
     """
 
     panels: Mapping[str, Panel | None] = field(default_factory=lambda: _EMPTY)
     shots: Mapping[int | str, Shot] = field(default_factory=lambda: _EMPTY)
     samples: Mapping[str, Sequence[Sample]] = field(default_factory=lambda: _EMPTY)
+    remains: Remains = field(default_factory=Remains)
 
 
 def chosen(view: View) -> list[Runner]:
@@ -74,20 +81,21 @@ def chosen(view: View) -> list[Runner]:
     return heapq.nsmallest(MOST_RUNNERS, view.runners, key=_place)
 
 
-def _place(runner: Runner) -> tuple[int, float, int]:
-    return _FIRST[runner.state], runner.since, runner.id
+def _place(runner: Runner) -> tuple[bool, int, float, int]:
+    return not facts.paused(runner.machine), _FIRST[runner.state], runner.since, runner.id
 
 
 def scene(view: View, runners: Sequence[Runner], beside: Beside, *, now: float) -> dict[str, Any]:
     """Everything that the templates name."""
     judged = verdict.judge(view, now=now)
     jobs = verdict.waiting(view)
-    made = facts.image_made(view)
+    made, images, began = facts.image_made(view), facts.image_reports(view), facts.began(view)
     waits = dict.fromkeys(view.profiles, 0)
     for each in jobs:
         waits[each.job.profile] = waits.get(each.job.profile, 0) + 1
     links = _Links(view.jobs, runners)
     return {
+        "now": now,
         "scaler": view.scaler,
         "verdict": judged,
         "title": title(judged, view.scaler),
@@ -102,6 +110,9 @@ def scene(view: View, runners: Sequence[Runner], beside: Beside, *, now: float) 
                 "line": shapes.line(beside.samples.get(name, ()), EVERY),
                 "waits": waits[name],
                 "image": made.get(name),
+                "told": images.get(name),
+                **_screen(name, beside.shots),
+                "kept": beside.remains.profiles.get(name, ()),
             }
             for name, each in view.profiles.items()
         ],
@@ -113,14 +124,23 @@ def scene(view: View, runners: Sequence[Runner], beside: Beside, *, now: float) 
         "runners": [_runner(each, links, beside.shots) for each in runners],
         "more_runners": len(view.runners) - len(runners),
         "all_runners": len(view.runners),
-        "builders": [_builder(each, beside.shots) for each in view.builders],
+        "failed": beside.remains.failed,
+        "builders": [_builder(each, beside.shots, began) for each in view.builders],
         "sources": [
             {"report": each, "asked": facts.asked(each), "text": shortened(each.text)}
             for each in sorted(view.reports, key=_report_place)
         ],
-        "rooms": [{**each, "resources": _resources(each)} for each in dashboard.rooms(view)],
+        "rooms": [
+            {
+                **each,
+                "resources": _resources(each),
+                "says": _STATES.get(each["state"], ""),
+                "refusals": _refusals(each["refuses"]),
+            }
+            for each in dashboard.rooms(view)
+        ],
         "limits": facts.limits(view),
-        "events": list(view.events[-MOST_EVENTS:][::-1]),
+        "events": [_event(each, view.scaler) for each in view.events[-MOST_EVENTS:][::-1]],
         "panels": [_panel(name, panel) for name, panel in beside.panels.items()],
     }
 
@@ -170,19 +190,40 @@ def _runner(each: Runner, links: _Links, shots: Mapping[int | str, Shot]) -> dic
         "run": link(job.url) if job is not None else None,
         "room": (each.machine.room if each.machine is not None else "") or each.room,
         "address": each.machine.addresses[0] if each.machine and each.machine.addresses else "",
+        "paused": facts.paused(each.machine),
+        "place": facts.place(each.machine) if each.state is RunnerState.HELD else [],
         "shot": f"runner/{each.id}/screenshot.png?v={shot.version}" if shot else None,
         "shot_time": shot.time if shot else None,
     }
 
 
-def _builder(each: Machine, shots: Mapping[int | str, Shot]) -> dict[str, Any]:
-    shot = shots.get(each.profile)
-    key = quote(each.profile, "", errors="replace")
+def _builder(
+    each: Machine, shots: Mapping[int | str, Shot], began: Mapping[str, float]
+) -> dict[str, Any]:
+    role = facts.role(each)
     return {
         "machine": each,
+        "does": _ROLES.get(role, role) if each.state == "running" else "",
+        "began": began.get(each.id),
+        "paused": facts.paused(each),
+        **_screen(each.profile, shots),
+    }
+
+
+def _screen(profile: str, shots: Mapping[int | str, Shot]) -> dict[str, Any]:
+    """The last picture of what made, or makes, a profile's image."""
+    shot = shots.get(profile)
+    key = quote(profile, "", errors="replace")
+    return {
         "shot": f"profile/{key}/screenshot.png?v={shot.version}" if shot else None,
         "shot_time": shot.time if shot else None,
     }
+
+
+def _event(each: Event, scaler: str) -> dict[str, Any]:
+    who = each.profile if each.runner is None else f"{each.profile}.{each.runner}"
+    text = each.text.removeprefix(f"{who}@{scaler} ")  # it is said before it
+    return {"time": each.time, "who": who, "text": shortened(text)}
 
 
 def _report_place(report: Report) -> tuple[bool, str, str]:
@@ -199,6 +240,14 @@ def _resources(room: Mapping[str, Any]) -> list[dict[str, Any]]:
         width = round(shapes.WIDTH * share, 2)
         found.append({"name": name, "used": used, "total": total, "width": width, "share": share})
     return found
+
+
+def _refusals(refuses: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Why which profiles are not taken: those with the same reason stand together."""
+    found: dict[str, list[str]] = {}
+    for name, why in refuses.items():
+        found.setdefault(why, []).append(name)
+    return [(", ".join(names), why) for why, names in found.items()]
 
 
 def _panel(name: str, panel: Panel | None) -> dict[str, Any]:

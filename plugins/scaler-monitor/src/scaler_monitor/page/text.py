@@ -15,6 +15,7 @@ from scaler_monitor.page import dashboard
 
 if TYPE_CHECKING:
     from scaler import Runner, View
+    from scaler_monitor.page.remains import Remains
 
 APART = 500  # runners and jobs from which on a text is made in a thread
 
@@ -42,21 +43,28 @@ class Texts:
         self._text = Text(content=b"", etag="")
         self._runners: dict[int, tuple[Runner, Any, msgspec.Raw]] = {}
 
-    async def of(self, view: View) -> Text:
-        """The text of this view, or of one that came after it."""
+    async def of(self, view: View, remains: Remains | None = None) -> Text:
+        """The text of this view, or of one that came after it.
+
+        Args:
+            view: What there is.
+            remains: What is left of failures; it changes with the view.
+        """
         if view is self._view:
             return self._text
         async with self._lock:
             if self._view is not None and self._view.version >= view.version:
                 return self._text
             if len(view.runners) + len(view.jobs) < APART:
-                self._text = self._make(view)
+                self._text = self._make(view, remains)
             else:
-                self._text = await trio.to_thread.run_sync(self._make, view, limiter=self._one)
+                self._text = await trio.to_thread.run_sync(
+                    self._make, view, remains, limiter=self._one
+                )
             self._view = view
             return self._text
 
-    def _make(self, view: View) -> Text:
+    def _make(self, view: View, remains: Remains | None) -> Text:
         kept, self._runners = self._runners, {}
         entries = []
         for each in view.runners:
@@ -68,7 +76,7 @@ class Texts:
                 known = each, labels, raw
             self._runners[each.id] = known
             entries.append(known[2])
-        content = encoded(dashboard.around(view, entries, base=self._base))
+        content = encoded(dashboard.around(view, entries, remains, base=self._base))
         return Text(content=content, etag=hashlib.sha256(content).hexdigest()[:32])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scaler import RoomState, RunnerState
 from scaler_monitor.page import facts
-from scaler_monitor.page.words import clock, count, shortened, span
+from scaler_monitor.page.words import count, shortened, span, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +88,12 @@ def waiting(view: View) -> list[Waiting]:
 def judge(view: View, *, now: float) -> Verdict:
     """How the whole is, at this time (Unix seconds)."""
     jobs = waiting(view)
-    found = [*_plugins(view, now), *_jobs(view, jobs, now), *_profiles(view, jobs), *_rest(view)]
+    found = [
+        *_plugins(view, now),
+        *_jobs(view, jobs, now),
+        *_profiles(view, jobs),
+        *_rest(view, now),
+    ]
     bad = [each for each in found if each.level is Level.BAD]
     notes = [each for each in found if each.level is Level.NOTE]
     worst = bad or notes
@@ -115,11 +120,13 @@ def _calm(view: View, jobs: list[Waiting]) -> str:
 
 def _plugins(view: View, now: float) -> Iterator[Finding]:
     """What plugins report as wrong, and sources that say nothing."""
+    images = facts.image_reports(view)
     for report in view.reports:
         where = f"{report.plugin} ({report.profile})" if report.profile else report.plugin
         if not report.ok:
             text = f"{where}: {shortened(report.text, 200)}"
-            yield Finding(level=Level.BAD, text=text, about="sources")
+            about = "profiles" if images.get(report.profile) is report else "sources"
+            yield Finding(level=Level.BAD, text=text, about=about)
             continue
         asked = facts.asked(report)
         if asked is not None and now - asked > SILENCE and not view.stopping:
@@ -165,13 +172,13 @@ def _profiles(view: View, jobs: list[Waiting]) -> Iterator[Finding]:
             yield Finding(level=level, text=text, about="profiles")
 
 
-def _rest(view: View) -> Iterator[Finding]:
+def _rest(view: View, now: float) -> Iterator[Finding]:
     """What is as somebody wanted it, and what is kept for somebody."""
     if view.stopping:
         yield Finding(level=Level.NOTE, text="stopping: no new runners", about="profiles")
     if view.override is not None:
         added = ", ".join(f"{name} +{number}" for name, number in view.override.counts.items())
-        text = f"an override is active until {clock(view.override.until)}: {added}"
+        text = f"an override is active until {when(view.override.until, now)}: {added}"
         yield Finding(level=Level.NOTE, text=text, about="override")
     for plugin, rooms in view.rooms.items():
         for room in rooms:
@@ -181,11 +188,31 @@ def _rest(view: View) -> Iterator[Finding]:
             elif room.state is RoomState.DRAINING:
                 text = f"room {room.name} ({plugin}) takes nothing new"
                 yield Finding(level=Level.NOTE, text=text, about="rooms")
+    yield from _still(view)
+    yield from _held(view, now)
+
+
+def _still(view: View) -> Iterator[Finding]:
+    """Machines that stand still."""
+    found = [(each, why) for each in view.runners if (why := facts.paused(each.machine))]
+    if found:
+        runner, why = found[0]
+        who = runner.name.partition("@")[0]
+        who += f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+        yield Finding(level=Level.NOTE, text=f"{who}: {shortened(why, 200)}", about="runners")
+
+
+def _held(view: View, now: float) -> Iterator[Finding]:
+    """Machines that are kept for a person."""
     held = sum(each.counts.get(RunnerState.HELD, 0) for each in view.profiles.values())
-    if held:
-        kept = "its machine is" if held == 1 else "their machines are"
-        text = f"{count(held, 'job')} failed, and {kept} kept for a look"
-        yield Finding(level=Level.NOTE, text=text, about="runners")
+    if not held:
+        return
+    kept = "its machine is" if held == 1 else "their machines are"
+    text = f"{count(held, 'job')} failed, and {kept} kept for a look"
+    ends = [each.until for each in view.runners if each.until is not None]
+    if ends:
+        text += f"{' until' if held == 1 else ', the first until'} {when(min(ends), now)}"
+    yield Finding(level=Level.NOTE, text=text, about="runners")
 
 
 _OVER = frozenset({RunnerState.HELD, RunnerState.RETIRING, RunnerState.GONE})

@@ -24,6 +24,20 @@ def clock(time: float) -> str:
     return _moment(time).strftime("%H:%M:%S UTC") if _known(time) else "?"
 
 
+def when(time: float, now: float) -> str:
+    """A moment to the minute, with its day where that is not today."""
+    if not _known(time) or not _known(now):
+        return "?"
+    moment = _moment(time)
+    today = moment.date() == _moment(now).date()
+    return moment.strftime("%H:%M UTC" if today else "%Y-%m-%d %H:%M UTC")
+
+
+def coming(time: float, now: float) -> str:
+    """How long it is until then."""
+    return f"in {span(time - now)}" if time - now >= 60 else "now"
+
+
 def stamp(time: float) -> str:
     """A moment, for programs."""
     return _moment(time).strftime("%Y-%m-%dT%H:%M:%SZ") if _known(time) else ""
