@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from functools import partial
@@ -78,7 +77,8 @@ class Images:
             for name, host in hosts.items()
         }
         self._box = Box(context.folder / "images")
-        self._trouble = ""  # with the files, as told
+        self._failed = False  # whether something was wrong with files lately
+        self._told = False  # and that it was said
 
     # -- what the plugin asks
 
@@ -152,15 +152,18 @@ class Images:
             await trio.sleep(CALM)
 
     def _report(self, profile: str) -> list[dict[str, Any]]:
-        now, lines, rows, good = self._wall(), [], [], True
+        now, good = self._wall(), True
+        lines: list[str] = []
+        rows: list[dict[str, Any]] = []
         for host, worker in self._workers.items():
             state, waits = self._book.state(host, profile), self._waits(host, profile)
-            lines.append(f"{host}: {told.line(state, waits=waits, now=now)}")
             volumes = {number: worker.volume(profile, number) for number in model.known(state)}
-            rows.append(
-                told.row(host, state, self._recipes[profile], waits=waits, volumes=volumes, now=now)
+            row = told.row(
+                host, state, self._recipes[profile], waits=waits, volumes=volumes, now=now
             )
-            good = good and told.well(state)
+            rows.append(row)
+            lines.append(f"{host}: {row['text']}")
+            good = good and row["ok"]
         built = [row["live"]["built"] for row in rows if row["live"] is not None]
         age = {"image_age": max(0.0, now - min(built))} if built else {}
         self._context.report("; ".join(lines), ok=good, profile=profile, images=rows, **age)
@@ -174,18 +177,23 @@ class Images:
         cleared = -CLEARED
         try:
             while True:
+                self._failed = False
                 if lock is None:
+                    await self._file(self._box.make)
                     lock = await self._file(self._box.serve)
                 if trio.current_time() - cleared >= CLEARED:
                     cleared = trio.current_time()
                     await self._file(self._box.clear)
-                found = await self._file(self._box.wishes)
-                if found is not None:
-                    wishes, troubles = found
-                    for text in troubles:
-                        self._context.log.warning("%s", text)
-                    for wish in wishes:
-                        await self._carry_out(wish)
+                wishes, troubles = await self._file(self._box.wishes) or ([], [])
+                for text in troubles:
+                    self._context.log.warning("%s", text)
+                for wish in wishes:
+                    await self._carry_out(wish)
+                if not self._failed:
+                    self._told = False
+                elif lock is not None:  # somebody may have taken the folder away
+                    os.close(lock)
+                    lock = None
                 await trio.sleep(ASKED)
         finally:
             if lock is not None:
@@ -233,11 +241,13 @@ class Images:
         try:
             done = await self._in_thread(work)
         except OSError as error:
-            text = f"{error.filename or self._context.folder}: {error.strerror or error}"
-            if text != self._trouble:
-                self._trouble = text
-                self._context.log.log(
-                    logging.WARNING, "`scaler images` does not work as it should: %s", text
+            self._failed = True
+            if not self._told:
+                self._told = True
+                self._context.log.warning(
+                    "`scaler images` does not work as it should: %s: %s",
+                    error.filename or self._context.folder,
+                    error.strerror or error,
                 )
             return None
         return done
