@@ -143,9 +143,11 @@ def held() -> View:
         for number, name in enumerate(names)
     )
     why = "no room: vm1 lacks memory (2.0 GiB of 4.0 GiB); vm2 is draining"
+    windows = before.profiles["windows"]
     profiles = {
         **before.profiles,
         "linux": replace(before.profiles["linux"], demand=6, target=8, ceiling=4, why=why),
+        "windows": replace(windows, counts={**windows.counts, RunnerState.HELD: 1}),
     }
     vm1, _ = before.rooms["libvirt"]
     vm2 = Room(name="vm2", total={"memory": 32 * GIB, "vcpus": 8}, state=RoomState.DRAINING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -124,7 +125,7 @@ def test_what_is_held_says_how_long_it_still_is(eyes: Eyes, served: Served) -> N
     served.world.change(runners=(*served.world.now.runners[:-1], soon))
     left = "[data-key=runner-15] .is-note time"
     eyes.until(lambda: eyes.text(left).startswith("in 1 min"), "it ends soon")
-    eyes.until(lambda: eyes.text(left) == "in 57 s", "it goes on", 12)
+    eyes.until(lambda: re.fullmatch(r"in 5\d s", eyes.text(left)), "it goes on")
 
 
 def test_ages_go_on(eyes: Eyes) -> None:

@@ -89,6 +89,21 @@ def test_the_last_ones_are_remembered_the_last_first() -> None:
     assert [each.id for each in found] == list(range(99, 99 - MOST, -1))
 
 
+def test_a_view_is_looked_at_once() -> None:
+    cabinet = Cabinet()
+    asked: list[int | str] = []
+
+    def kept(subject: int | str) -> tuple[Kept, ...]:
+        asked.append(subject)
+        return cabinet.kept(subject)
+
+    memory, shown = Memory(kept), of(runner(7))
+    first = memory.look(shown)
+    assert asked == ["linux", 7]
+    assert memory.look(shown) is first
+    assert asked == ["linux", 7]
+
+
 def test_what_was_kept_of_profiles() -> None:
     cabinet = Cabinet()
     assert Memory(cabinet.kept).look(view()).profiles == {}

@@ -60,9 +60,17 @@ class Memory:
     def __init__(self, kept: Callable[[int | str], tuple[Kept, ...]]) -> None:
         self._kept = kept
         self._known: dict[int, Failed] = {}
+        self._view: View | None = None
+        self._remains = Remains()
 
     def look(self, view: View) -> Remains:
-        """See who has failed since the last look."""
+        """See who has failed since the last look; whatever is kept later makes another view."""
+        if view is not self._view:
+            self._remains = self._look(view)
+            self._view = view
+        return self._remains
+
+    def _look(self, view: View) -> Remains:
         there = {each.id for each in view.runners}
         for runner in view.runners:
             if not runner.failed:
