@@ -5,109 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
-from xml.sax.saxutils import escape
 
 import trio
+from tests.vm.byhand import BOOT, DISK, Door, directly, domain, run, until
 from tests.vm.lab import POOL, Hypervisor, stock
 
 from scaler_github.testing import Simulator
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
-
     from tests.vm.guestimage import GuestImage
 
 ROOT = Path(__file__).parent.parent.parent
-BOOT = 120.0  # seconds for a guest on a busy machine; alone it takes ten
-MAC = "52:54:00:aa:00:01"
-
-DOMAIN = """
-<domain type="qemu">
-  <name>guest</name><memory unit="MiB">128</memory><vcpu>1</vcpu>
-  <os><type arch="x86_64" machine="q35">hvm</type>{direct}</os>
-  <features><acpi/></features>
-  <devices>
-    {disk}
-    <interface type="network">
-      <mac address="{mac}"/><source network="default"/><model type="virtio"/>
-    </interface>
-    <serial type="pty"><log file="{pool}/guest.log" append="on"/></serial>
-    <memballoon model="none"/>
-  </devices>
-</domain>
-"""
-DIRECT = "<kernel>{pool}/vmlinuz</kernel><initrd>{pool}/initrd</initrd><cmdline>{cmdline}</cmdline>"
-DISK = """
-<disk type="file" device="disk">
-  <driver name="qemu" type="{format}"/><source file="{path}"/><target dev="vda" bus="virtio"/>
-</disk>
-"""
-
-
-class Door:
-    """Serves one script to whoever asks, and notes who did."""
-
-    def __init__(self, listening: socket.socket, script: str) -> None:
-        self.asked: list[tuple[str, str]] = []
-        asked = self.asked
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked.append((self.client_address[0], self.path))
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(script.encode())
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
-        self.server.socket.close()
-        self.server.socket = listening
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield
-        finally:
-            self.server.shutdown()
-            thread.join()
-            self.server.server_close()
-
-
-def until(what: Callable[[], object], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.05)
-
-
-def domain(*, direct: str = "", disk: str = "") -> str:
-    return DOMAIN.format(direct=direct, disk=disk, mac=MAC, pool=POOL)
-
-
-def directly(image: GuestImage, url: str) -> str:
-    return DIRECT.format(pool=POOL, cmdline=escape(f"{image.cmdline} scaler.url={url}"))
-
-
-def run(hypervisor: Hypervisor, xml: str) -> str:
-    """Run a guest to its end; what it said."""
-    log = hypervisor.pool / "guest.log"
-    with closing(hypervisor.open()) as connection:
-        connection.createXML(xml)
-        until(lambda: not connection.listAllDomains(), BOOT)
-        return log.read_text(errors="replace")
 
 
 def test_a_guest_boots_asks_for_its_script_and_powers_off(
