@@ -116,8 +116,9 @@ class Course:
             return True
         if uuid in self._ours:
             return await self._make(recipe, build, role, base, until)
-        # an earlier process may have made it, and what it did may be half done
-        if await self._host.running(uuid) or await self._host.tail(profile, uuid):
+        # an earlier process may have made it, or may have been killed before
+        there = uuid in {machine.id for machine in await self._host.left()}
+        if there or await self._host.tail(profile, uuid):
             self._made.add(uuid)
             return True
         await self._anew(recipe, build, "scaler ended while its machine was being made")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scaler_libvirt.images.model import Build
     from scaler_libvirt.images.site import Site
 
+MOMENT = 1.0  # seconds by which an event may come after a look
 SOON = 5.0  # seconds in which a host tells what it knows already
 PROOF = "registration"  # what a guest asks for when all before that has worked
 
@@ -52,7 +53,11 @@ async def watch(site: Site, profile: str, build: Build, until: float, *, proof: 
 
     async def end() -> None:
         try:
-            seen.ended = await site.host.ended(build.uuid)
+            ended = await site.host.ended(build.uuid)
+            if ended.clean is None:  # how, may be on its way
+                await trio.sleep(MOMENT)
+                ended = await site.host.ended(build.uuid)
+            seen.ended = ended
         except Unavailable as error:
             seen.error = error
         done.set()
