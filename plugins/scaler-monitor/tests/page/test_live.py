@@ -19,12 +19,10 @@ from quart import Quart
 
 from scaler import (
     Context,
-    Event,
     Kept,
     Machine,
     Panel,
     Picture,
-    Report,
     Runner,
     RunnerState,
     Unavailable,
@@ -37,7 +35,7 @@ from scaler_monitor.page.routes import POLICY
 from scaler_monitor.settings import Config
 from scaler_monitor.site import Door, Site
 
-from .views import NOW, profile, view
+from .views import profile, view
 
 
 class Core:
@@ -286,38 +284,6 @@ async def test_pictures_of_what_is_shown_are_asked_for(core: Core, live: Live) -
     assert sorted(map(str, core.asked)) == ["1", "2", "linux"]
     assert 'src="runner/1/screenshot.png?v=e1"' in fragment.html
     assert "runner/2/screenshot" not in fragment.html
-
-
-async def test_the_last_picture_of_an_image_that_failed_is_asked_for(
-    core: Core, live: Live
-) -> None:
-    core.pictures = {"linux": Picture(png=b"x", time=5.0, etag="e1")}
-    told = Report(plugin="l", profile="linux", ok=True, text="x", time=NOW, facts={"images": []})
-    core.change(reports=(*core.now.reports, told))
-    assert "profile/linux/screenshot" not in (await live.fragment()).html
-    assert core.asked == []
-    core.evidence["linux"] = (Kept(name="reason.txt", size=9, time=5.0),)
-    core.change(reports=(*core.now.reports, replace(told, ok=False)))
-    part = (await Live(live._context).fragment()).parts["profiles"]
-    assert 'src="profile/linux/screenshot.png?v=e1"' in part
-    assert "reason.txt" in part
-
-
-async def test_the_dashboard_for_programs_tells_what_was_kept(core: Core, served: Quart) -> None:
-    core.evidence = {
-        7: (Kept(name="reason.txt", size=9, time=5.0), Kept(name="serial.log", size=9, time=6.0)),
-        "linux": (Kept(name="screenshot.png", size=9, time=5.0),),
-    }
-    gone = Event(time=5.0, text="linux.7@here is retiring: its system crashed", profile="linux",
-                 runner=7)  # fmt: skip
-    core.change(events=(gone,))
-    client = served.test_client()
-    told = await (await client.get("/dashboard.json")).get_json()
-    assert told["failed"] == [
-        {"id": 7, "name": "linux.7", "profile": "linux", "time": 5.0, "why": "its system crashed",
-         "kept": ["reason.txt", "serial.log"]}
-    ]  # fmt: skip
-    assert told["profiles"]["linux"]["kept"] == ["screenshot.png"]
 
 
 async def test_where_pictures_need_a_token_the_page_has_none(core: Core, tmp_path: Path) -> None:
