@@ -63,7 +63,7 @@ async def killed_at(lab: Any, guests: Any, call: int, when: str, pause: float) -
         async with scaler.running() as images:
             assert images.base("vm1", "linux").image in host.volumes
             await scaler.until(lambda: scaler.state().live.number > 1, within=600)
-            await trio.sleep(200)
+            await trio.sleep(300)
             state = scaler.state()
             assert (state.building, state.failed) == (None, None)
             assert host.machines == {}, f"left over after {at}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EVERY = 60.0  # seconds between two looks
 TWICE = 25.0  # seconds between the two looks that say that an image is gone
 HANDED = 900.0  # seconds for which an image that was named to somebody is not deleted
-SETTLED = 120.0  # seconds after a start in which libvirt may still do what was asked of it before
+SETTLED = 200.0  # seconds after a start in which libvirt may still do what was asked of it before
 
 
 class Broom:
@@ -35,7 +35,7 @@ class Broom:
         self._profiles = list(profiles)
         self._handed: dict[str, float] = {}  # images, and when they were named last
         self._missing: dict[tuple[str, int], float] = {}  # what a look did not show, and since when
-        self._began = trio.current_time()
+        self._settled: float | None = None  # when images may be deleted
         self._looked = -math.inf
         self._kept: set[str] = set()  # what could not be deleted, and was told
 
@@ -54,6 +54,8 @@ class Broom:
             Unavailable: It cannot be looked at now; nothing more was done.
         """
         now = trio.current_time()
+        if self._settled is None:
+            self._settled = now + SETTLED
         if now - self._looked < (TWICE if self._missing else EVERY):
             return
         for machine in await self._site.host.left():
@@ -65,7 +67,7 @@ class Broom:
         self._handed = {name: at for name, at in self._handed.items() if now - at < HANDED}
         for profile, stamps in found.items():
             await self._lose(profile, stamps)
-            if now - self._began >= SETTLED:
+            if now >= self._settled:
                 for number in model.useless(self._site.state(profile), stamps):
                     await self._prune(profile, number)
         self._looked = now
