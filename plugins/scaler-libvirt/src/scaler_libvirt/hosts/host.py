@@ -19,6 +19,7 @@ from scaler_libvirt.hosts.link import open_link
 from scaler_libvirt.hosts.machines import Machines
 from scaler_libvirt.hosts.making import Making
 from scaler_libvirt.hosts.orders import Orders
+from scaler_libvirt.hosts.reasons import plain
 from scaler_libvirt.hosts.redact import cut
 from scaler_libvirt.hosts.remnants import Remnant, Sightings, remnants
 from scaler_libvirt.hosts.sender import Sender
@@ -248,7 +249,7 @@ class Host:
 
         Raises:
             NoRoom: libvirt says that the host has no memory or disk space for it, or something
-                that it needs is not there.
+                that it needs is not there, or that such a machine cannot be started.
             NameTakenError: Its name is another's domain.
             Unavailable: The host cannot be asked, or did not answer.
         """
@@ -291,6 +292,8 @@ class Host:
                 self.machines.saw(making.seen)
             else:
                 self._slots.free(making.uuid, time.monotonic())
+            if isinstance(making.error, (driver.Error, CannotBeMadeError)):
+                making.error = CannotBeMadeError(plain(making.error))  # others' still can
             if isinstance(making.error, (CannotBeMadeError, ValueError)):
                 self.suitability.spoilt(making.identity.profile, str(making.error))
             # (last: until now it is known as coming, from here on as running)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import libvirt
 
 if TYPE_CHECKING:
     from scaler_libvirt.hosts.life import Pause
+
+# a program that libvirt runs: its command line, then what it says, then where in a file it works
+_PROGRAM = re.compile(r"internal error: Child process \(.*?\) unexpected [a-z ]+ \d+: (?:\S+: )*")
 
 SHUT_DOWN = "shut down from within"
 UNSEEN = "it is gone from its host; nobody saw it end"
@@ -50,3 +54,9 @@ def why_paused(reason: int) -> Pause:
     if reason == libvirt.VIR_DOMAIN_PAUSED_IOERROR:
         return "space"
     return "person" if reason == libvirt.VIR_DOMAIN_PAUSED_USER else ""
+
+
+def plain(error: Exception) -> str:
+    """What an error of libvirt's says, in one line: no command line, and no piece of XML."""
+    lines = _PROGRAM.sub("", str(error)).strip().splitlines()
+    return lines[0].strip() if lines else "it does not say why"
