@@ -24,13 +24,13 @@ def names(connection: Any) -> set[str]:
 
 def make_as(someone: Any, identity: Identity, *, name: str | None = None) -> Any:
     """A domain that somebody else made, with a metadata element like ours."""
-    xml = build(identity, Shape(), kind="test", uuid=new_uuid())
+    xml = build(identity, Shape(kind="test"), uuid=new_uuid())
     if name is not None:
         xml = xml.replace(f"<name>{domain_name(identity.runner_name)}<", f"<name>{name}<")
     return someone.createXML(xml)
 
 
-def test_every_hook_is_one_of_scalers() -> None:
+async def test_every_hook_is_one_of_scalers() -> None:
     manager = pluggy.PluginManager(hooks.PROJECT)
     manager.add_hookspecs(hooks.Spec)
     manager.register(Libvirt(context_for(Listener())))

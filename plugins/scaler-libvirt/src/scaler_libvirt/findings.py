@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import libvirt
+import trio
 
 from scaler import Finding, Size, Unavailable
-from scaler_libvirt.hosts import driver
+from scaler_libvirt.hosts import disks, driver, probe
+from scaler_libvirt.hosts.base import CannotBeMadeError
+from scaler_libvirt.hosts.conditions import inspect
+from scaler_libvirt.hosts.files import read_file
+from scaler_libvirt.machine.guest import warnings_of
+from scaler_libvirt.machine.names import tag_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from scaler_libvirt.hosts.conditions import Wants
     from scaler_libvirt.hosts.connection import Connection
-    from scaler_libvirt.settings import HostSettings
+    from scaler_libvirt.settings import HostSettings, ProfileConfig
 
 _TEST = "TEST"  # remembers machines, and runs none: its numbers are made up
 _DRIVERS = ("QEMU", _TEST)
+_PATIENCE = 25.0  # seconds; all of a check has 30
+_FIRMWARE = 15.0
+_HOW = ("make ", "put ", "give ", "set ", "name ", "virsh ")  # how the words of a remedy begin
 
 
-async def check_host(host: HostSettings, connection: Connection) -> list[Finding]:
-    """Ask one host who it is, by a connection of its own; touch nothing."""
+async def check_host(
+    host: HostSettings,
+    connection: Connection,
+    *,
+    scaler: str = "",
+    wants: Mapping[str, Wants] = {},
+) -> list[Finding]:
+    """Ask one host who it is and what it has, by connections of its own; leave nothing there."""
     try:
-        facts = await connection.ask_facts()
+        facts = await connection.ask(driver.facts)
     except (driver.Error, Unavailable) as error:
         text = str(error).removeprefix(f"host {host.name}: ")
         return [
@@ -31,7 +51,133 @@ async def check_host(host: HostSettings, connection: Connection) -> list[Finding
                 fix=how_to_fix(host.uri, error),
             )
         ]
-    return findings(host, facts)
+    found = findings(host, facts)
+    parts: dict[str, list[Finding]] = {"kvm": [], "profiles": []}
+
+    async def part(name: str, ask: partial[list[Finding]]) -> None:
+        try:
+            parts[name] = await connection.ask(ask, deadline=_PATIENCE)
+        except (driver.Error, Unavailable) as error:
+            parts[name] = [
+                Finding(
+                    ok=False,
+                    text=f"host {host.name}: {error}",
+                    fix="see libvirt's log on that host",
+                    need="unseen",
+                )
+            ]
+
+    async with trio.open_nursery() as nursery:
+        if facts.driver.upper() == "QEMU" and host.acceleration == "auto":
+            nursery.start_soon(part, "kvm", partial(check_kvm, host=host, scaler=scaler))
+        if wants and facts.driver.upper() in _DRIVERS:
+            nursery.start_soon(part, "profiles", partial(check_profiles, host=host, wants=wants))
+    return [*found, *parts["kvm"], *parts["profiles"]]
+
+
+def check_kvm(connection: driver.Connection, host: HostSettings, scaler: str) -> list[Finding]:
+    """See whether KVM works, by booting. Blocks."""
+    verdict = probe.probe(connection, f"scaler-{tag_of(scaler)}-check", _FIRMWARE)
+    if verdict.works:
+        return [Finding(ok=True, text=f"host {host.name}: KVM works: {verdict.text}")]
+    return [
+        Finding(
+            ok=False,
+            text=f"host {host.name}: guests are emulated, many times slower: {verdict.text}",
+            fix="make /dev/kvm usable there (virtualization in the firmware, the module kvm_intel "
+            'or kvm_amd); or set acceleration = "none" where it is meant so',
+            need="useful",
+        )
+    ]
+
+
+def check_profiles(
+    connection: driver.Connection, host: HostSettings, wants: Mapping[str, Wants]
+) -> list[Finding]:
+    """See whether each profile's machines can be made there, and from what. Blocks."""
+    refusals = inspect(connection, host.pool_name, wants).refusals
+    found = [
+        _refused(host, [each for each in refusals if refusals[each] == why], why)
+        for why in dict.fromkeys(refusals.values())
+    ]
+    for profile, each in wants.items():
+        if profile not in refusals and each.base is not None:
+            found += _check_base(connection, host, profile, each)
+    if not refusals and wants:
+        names = ", ".join(wants)
+        found.insert(0, Finding(ok=True, text=f"host {host.name} has what it takes for {names}"))
+    return found
+
+
+def _refused(host: HostSettings, profiles: list[str], why: str) -> Finding:
+    text, _, how = why.rpartition(": ")
+    if not text or not how.startswith(_HOW):
+        text, how = why, f"correct [profiles.{profiles[0]}.libvirt], or what it names"
+    return Finding(
+        ok=False, text=f"host {host.name} takes nothing of {', '.join(profiles)}: {text}", fix=how
+    )
+
+
+def _check_base(
+    connection: driver.Connection, host: HostSettings, profile: str, wants: Wants
+) -> list[Finding]:
+    base = wants.base
+    if base is None or host.test_driver:
+        return []
+    try:
+        disk = disks.look(connection, host.pool_name, base)
+    except CannotBeMadeError as error:
+        return [_refused(host, [profile], str(error))]
+    if disk is None:
+        return [
+            Finding(
+                ok=False,
+                text=f"host {host.name}: {base.path} of {profile} lies in no storage pool, so "
+                "nobody can look at it from here",
+                fix="put it into a pool (virsh pool-define-as), or see for yourself that it is "
+                "there, and readable by libvirt",
+                need="unseen",
+            )
+        ]
+    if why := disks.wrong(disk, base):
+        return [_refused(host, [profile], why)]
+    text = f"host {host.name}: {disk.path} of {profile}, {Size(disk.size)}"
+    return [Finding(ok=True, text=text)]
+
+
+def check_guests(own: Mapping[str, ProfileConfig]) -> list[Finding]:
+    """What the profiles' settings and files say, wherever machines are made. Blocks."""
+    found: list[Finding] = []
+    for path in dict.fromkeys(each.guest_xml for each in own.values() if each.guest_xml):
+        found += _check_guest(path)
+    for profile, each in own.items():
+        if each.address in ("arp", "agent") and each.identify == "address":
+            found.append(
+                Finding(
+                    ok=False,
+                    text=f"profile {profile}: guests are known by an address that they tell "
+                    f'themselves (address = "{each.address}")',
+                    fix='set identify = "secret", or address = "fixed"',
+                    need="useful",
+                )
+            )
+    return found
+
+
+def _check_guest(path: Path) -> list[Finding]:
+    try:
+        warnings = warnings_of(read_file(path))
+    except ValueError as error:
+        return [Finding(ok=False, text=str(error), fix=f"correct {path}")]
+    return [
+        Finding(
+            ok=False,
+            text=f"{path}: {warning}",
+            fix="take it out, unless every job may have it",
+            need="useful",
+        )
+        for warning in warnings
+    ] or [Finding(ok=True, text=f"{path} can be completed")]
 
 
 def findings(host: HostSettings, facts: driver.Facts) -> list[Finding]:

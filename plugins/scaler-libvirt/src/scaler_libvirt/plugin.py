@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -20,7 +21,7 @@ from scaler import (
     hookimpl,
 )
 from scaler_libvirt import settings
-from scaler_libvirt.findings import check_host
+from scaler_libvirt.findings import check_guests, check_host
 from scaler_libvirt.hosts.base import NoImage
 from scaler_libvirt.hosts.builders import Builders
 from scaler_libvirt.hosts.connection import OpenLink, Pace
@@ -118,12 +119,18 @@ class Libvirt:
         found: dict[str, list[Finding]] = {}
 
         async def ask(host: Host) -> None:
-            found[host.name] = await check_host(host.settings, host.connection)
+            found[host.name] = await check_host(
+                host.settings,
+                host.connection,
+                scaler=self._context.scaler,
+                wants=host.suitability.wants,
+            )
 
         async with trio.open_nursery() as nursery:
             for host in self._hosts.values():
                 nursery.start_soon(ask, host)
-        return [finding for name in self._hosts for finding in found[name]]
+        guests = await trio.to_thread.run_sync(partial(check_guests, self._context.own))
+        return [*(finding for name in self._hosts for finding in found[name]), *guests]
 
     @hookimpl
     async def provision_runner(self, runner: Runner, registration: Registration) -> Machine:

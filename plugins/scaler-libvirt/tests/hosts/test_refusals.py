@@ -167,7 +167,7 @@ async def test_guests_are_known_by_their_addresses_on_one_host_only(serving: Any
         ("qemu:///system", "", ""),
     ],
 )
-def test_what_guests_reach_scaler_as_is_never_guessed_for_another_machine(
+async def test_what_guests_reach_scaler_as_is_never_guessed_for_another_machine(
     uri: str, url: str, why: str
 ) -> None:
     host = HostSettings(name="vm2", uri=uri, guest_url=url)
@@ -177,7 +177,7 @@ def test_what_guests_reach_scaler_as_is_never_guessed_for_another_machine(
     assert bool(wants.why_not) == bool(why)
 
 
-def test_what_a_profile_takes_is_taken_off_what_is_free() -> None:
+async def test_what_a_profile_takes_is_taken_off_what_is_free() -> None:
     host = replace(LOCAL, memory=Size(8 << 30), vcpus=4)
     plugin = plugin_with(Listener(), host=host)
     assert plugin._hosts["local"].free() == {"memory": 8 << 30, "vcpus": 4}

@@ -217,7 +217,7 @@ async def test_what_is_drained_keeps_what_it_has_and_says_so(
         await plugin.destroy_runner(one)
 
 
-def test_a_host_that_is_down_is_down_and_not_draining() -> None:
+async def test_a_host_that_is_down_is_down_and_not_draining() -> None:
     host = HostSettings(name="local", uri="test:///default", drain=True)
     plugin = plugin_with(Listener(), host=host)
     assert plugin._hosts["local"].room().state == "down"

@@ -17,7 +17,7 @@ import trio
 
 from scaler import Unavailable
 from scaler_libvirt.hosts import driver
-from scaler_libvirt.hosts.link import Link, LinkLostError, ask_facts, open_link
+from scaler_libvirt.hosts.link import Link, LinkLostError, ask, open_link
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -158,17 +158,21 @@ class Connection:
         self._wake.set()
         raise self._unavailable(f"no answer within {deadline:g} s")
 
-    async def ask_facts(self) -> driver.Facts:
-        """What the hypervisor says of itself, by a connection of its own.
+    async def ask(self, work: Callable[[driver.Connection], T], *, deadline: float = 0) -> T:
+        """Run one operation by a connection of its own, whether or not there is another.
+
+        Args:
+            work: The operation.
+            deadline: For it, in seconds; half of what opening a connection may take where 0.
 
         Raises:
             Unavailable: It does not answer.
-            libvirtError: Why there is no connection.
+            libvirtError: Why there is no connection, or what libvirt says of the operation.
         """
         try:
-            with trio.fail_after(self.pace.open / 2):
+            with trio.fail_after(deadline or self.pace.open / 2):
                 return await trio.to_thread.run_sync(
-                    ask_facts, self.uri, abandon_on_cancel=True, limiter=self._asking
+                    ask, self.uri, work, abandon_on_cancel=True, limiter=self._asking
                 )
         except trio.TooSlowError:
             raise self._unavailable("it does not answer") from None

@@ -226,12 +226,12 @@ def _keepalive(connection: driver.Connection, keepalive: tuple[int, int]) -> boo
     return True
 
 
-def ask_facts(uri: str) -> driver.Facts:
-    """Open a connection, ask the hypervisor who it is, and close it again."""
+def ask(uri: str, work: Callable[[driver.Connection], T]) -> T:
+    """Open a connection, run one operation in it, and close it again."""
     turn_event_loop()
     connection = libvirt.open(uri)
     try:
-        return driver.facts(connection)
+        return work(connection)
     finally:
         connection.close()
 

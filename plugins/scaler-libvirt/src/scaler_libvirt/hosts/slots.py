@@ -14,6 +14,7 @@ import math
 import threading
 import uuid as uuids
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from scaler_libvirt.hosts.networks import Entry
@@ -49,6 +50,7 @@ class Slot:
         return self.entry.ip
 
 
+@lru_cache(maxsize=4096)
 def entry_for(tag: str, network: str, address: str) -> Entry:
     """The slot of an address: the same one, whoever asks and whenever.
 

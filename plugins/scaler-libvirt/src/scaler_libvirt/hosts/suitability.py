@@ -43,6 +43,7 @@ class Suitability:
         busy: Whether machines are being made.
 
     Attributes:
+        wants: What each profile's machines need here.
         conditions: As last seen.
     """
 
@@ -59,7 +60,7 @@ class Suitability:
         self.conditions = Conditions()
         self._settings = settings
         self._ties = ties
-        self._wants = wants
+        self.wants = wants
         self._connection = connection
         self._acceleration = acceleration
         self._slots = slots
@@ -72,7 +73,7 @@ class Suitability:
         """By profile, why the host takes none of it now."""
         everyone = self._hopeless or ("" if self._acceleration.kind else FINDING_OUT)
         if everyone:
-            return dict.fromkeys(self._wants, everyone)
+            return dict.fromkeys(self.wants, everyone)
         spoilt = {profile: text for profile, (text, _) in self._spoilt.items()}
         return {**spoilt, **self.conditions.refusals}
 
@@ -126,7 +127,7 @@ class Suitability:
         now = time.monotonic()
         try:
             self.conditions = await self._connection.call(
-                partial(inspect, pool_name=self._settings.pool_name, wants=self._wants),
+                partial(inspect, pool_name=self._settings.pool_name, wants=self.wants),
                 deadline=DEADLINE,
             )
         except driver.Error as error:
@@ -145,9 +146,7 @@ class Suitability:
             most = sum(
                 max(profile.max_count, profile.target_count)
                 for key, profile in self._ties.profiles.items()
-                if key in self._wants
-                and self._wants[key].network == name
-                and self._wants[key].fixed
+                if key in self.wants and self.wants[key].network == name and self.wants[key].fixed
             )
             for entry in self._slots.missing(facts, most):
                 # whoever waits for a machine comes first

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scaler_libvirt.hosts.base import Base
 
 Pool: TypeAlias = Any  # libvirt-python ships no types
-_Volume: TypeAlias = Any
+Volume: TypeAlias = Any
 
 ASSUMED = 1 << 20  # bytes of a disk that libvirt's test driver, which looks at no base, is told of
 
@@ -110,7 +110,7 @@ def names(pool: Pool) -> list[str]:
     return [str(volume.name()) for volume in pool.listAllVolumes()]
 
 
-def find(pool: Pool, name: str) -> _Volume | None:
+def find(pool: Pool, name: str) -> Volume | None:
     """A volume; where libvirt knows none, the pool is read anew and asked once more."""
     found = _look_up(pool, name)
     if found is None:
@@ -318,7 +318,7 @@ def _text(element: ET.Element) -> str:
     return ET.tostring(element, encoding="unicode")
 
 
-def _create(pool: Pool, element: ET.Element) -> _Volume:
+def _create(pool: Pool, element: ET.Element) -> Volume:
     try:
         return _mapped(lambda: pool.createXML(_text(element), 0))
     except driver.Error as error:
@@ -329,7 +329,7 @@ def _create(pool: Pool, element: ET.Element) -> _Volume:
     return _mapped(lambda: pool.createXML(_text(element), 0))
 
 
-def _mapped(work: Callable[[], _Volume]) -> _Volume:
+def _mapped(work: Callable[[], Volume]) -> Volume:
     try:
         return work()
     except driver.Error as error:
@@ -338,7 +338,7 @@ def _mapped(work: Callable[[], _Volume]) -> _Volume:
         raise
 
 
-def _upload(connection: driver.Connection, volume: _Volume, content: bytes) -> None:
+def _upload(connection: driver.Connection, volume: Volume, content: bytes) -> None:
     stream = connection.newStream()
     sent = 0
 
@@ -368,7 +368,7 @@ def _keeps_no_content(connection: driver.Connection, error: BaseException) -> bo
     )
 
 
-def _look_up(pool: Pool, name: str) -> _Volume | None:
+def _look_up(pool: Pool, name: str) -> Volume | None:
     try:
         return pool.storageVolLookupByName(name)
     except driver.Error as error:
