@@ -25,7 +25,7 @@ from pythons import VERSIONS, find
 ROOT = Path(__file__).parent.parent
 TOX = Path(sys.executable).with_name("tox")
 DEFAULT = ("lint", "type", "docs", *(f"py{version.replace('.', '')}" for version in VERSIONS))
-KNOWN = (*DEFAULT, "faults", "crash", "browser", "fresh", "bench")
+KNOWN = (*DEFAULT, "faults", "crash", "browser", "vm", "fresh", "bench")
 # Laws are computed with the same examples everywhere: all of them on one Python, some on the others
 FEWER = {"HYPOTHESIS_PROFILE": "few"}
 PATIENCE = 900  # seconds for a tier, its environment included; a hung test must not hang CI

@@ -39,6 +39,8 @@ class Steps:
         self._retiring: set[int] = set()
         self._line: dict[int, float] = {}  # who is to be retired when there is time, since when
         self._tries: dict[int, int] = {}
+        # of whom no machine was asked for; of what a run before this one did nothing is known
+        self._bare: set[int] = set()
         self.retry_at: dict[int, float] = {}
         # how often a source was asked to unregister it: what a run before this one did is not known
         self._asked = {i: 1 for i in state.leaving if not state.rows[i].unregistered}
@@ -58,10 +60,12 @@ class Steps:
     def claim(self, runner_id: int) -> None:
         """This runner is about to be made, as soon as its row is durable."""
         self._making[runner_id] = trio.CancelScope()
+        self._bare.add(runner_id)
 
     def unclaim(self, runner_id: int) -> None:
         """It will not be made after all."""
         del self._making[runner_id]
+        self._bare.discard(runner_id)
 
     def make(self, runner_id: int) -> None:
         """Begin to register and provision a runner that was claimed and whose row is durable."""
@@ -148,6 +152,7 @@ class Steps:
             state.apply(runner_id, Retire(text, failed=True))
             return
         profile = state.profiles[row.runner.profile]
+        self._bare.discard(runner_id)
         machine = await state.hooks.route(
             row.runner.provisioner,
             profile.start_timeout,
@@ -214,7 +219,8 @@ class Steps:
         if not row.destroyed:
             await self._endings.keep(row)
             row = state.rows[runner_id]
-            await self._ask(row.runner.provisioner, SPEC.destroy_runner, row)
+            if row.runner.machine is not None or runner_id not in self._bare:
+                await self._ask(row.runner.provisioner, SPEC.destroy_runner, row)
             row = state.apply(runner_id, Destroyed()) or row
         if busy is not None:
             await self._note(row)
@@ -222,6 +228,7 @@ class Steps:
         await state.keep(row)
         self._tries.pop(runner_id, None)
         self._asked.pop(runner_id, None)
+        self._bare.discard(runner_id)
         state.drop(row)
 
     async def _ask(self, plugin: str, hook: Callable[..., Awaitable[None]], row: Row) -> None:

@@ -13,7 +13,7 @@ from scaler.errors import Outcome
 from scaler.hooks import SPEC
 from scaler.model.names import parse_runner_name
 from scaler.model.row import Provisioned, Retire, Row, Seen, Unlisted, Unseen
-from scaler.records import Machine, Registration, Room, RunnerState
+from scaler.records import Machine, Profile, Registration, Room, RunnerState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,6 +49,7 @@ class Survey:
         self._rooms_asked = trio.Event()
         self._rooms_lock = trio.Lock()
         self._complete = {"registrations": False, "machines": False}
+        self._registered: set[int] = set()  # the runners in the last list of registrations
         self._failing: dict[tuple[str, str], int] = {}  # how often in a row
         self._patient_until = state.clock.now() + STRAYS
 
@@ -127,6 +128,9 @@ class Survey:
         state = self._state
         began = state.clock.now()
         gathered = await state.hooks.gather(SPEC.list_registrations)
+        names = [each.name for listed in gathered.answers.values() for each in listed]
+        parsed = [parse_runner_name(name, state.scaler) for name in names]
+        self._registered = {each[1] for each in parsed if each}
         for plugin, listed in gathered.answers.items():
             await self._fold_registrations(plugin, listed, began)
         for plugin, listed in gathered.partial.items():
@@ -191,6 +195,8 @@ class Survey:
             if state.gone.get(runner_id, -math.inf) < began:
                 parsed = parse_runner_name(machine.runner_name, state.scaler)
                 profile = parsed[0] if parsed else machine.profile
+                if profile not in state.profiles and not self._is_orphan(runner_id):
+                    continue
                 row_found = self._adopt(profile, runner_id, provisioner=plugin, room=machine.room)
                 if row_found is not None:
                     state.apply(runner_id, Provisioned(machine, listed=True))
@@ -235,15 +241,10 @@ class Survey:
         if row is not None:  # its name says another profile than its row: leave it to people
             log.error("runner %d is known as %s, found again", runner_id, row.runner.name)
             return None
-        profile = state.profiles.get(profile_name)
-        if profile is None:
-            state.next_id = max(state.next_id, runner_id + 1)
-            log.warning(
-                "runner %d of profile %r was found, and no such profile is in the settings",
-                runner_id,
-                profile_name,
-            )
-            return None
+        # One whose profile is not in the settings any more is nobody's but ours all the same: it is
+        # taken over to be retired. What it may have on the other side, its row does not name; see
+        # `_is_orphan`.
+        profile = state.profiles.get(profile_name) or Profile(name=profile_name, source=source)
         provisioner = provisioner or next(iter(profile.provisioners), "")
         state.event(
             f"{profile_name}.{runner_id} was found without a row, and is taken over",
@@ -254,6 +255,15 @@ class Survey:
         row = state.new_row(profile, provisioner, room, runner_id)
         state.announce(row)
         return row
+
+    def _is_orphan(self, runner_id: int) -> bool:
+        """Whether the machine of a profile that is gone has no registration: it can have no job.
+
+        One that is registered is left alone until its registration has been taken over and is gone.
+        """
+        state = self._state
+        state.next_id = max(state.next_id, runner_id + 1)
+        return self._complete["registrations"] and runner_id not in self._registered
 
     def _settle_strays(self) -> None:
         """Retire what a crash left half-made, once complete lists show that it is.
