@@ -68,6 +68,7 @@ async def killed_at(lab: Any, guests: Any, call: int, when: str, pause: float) -
             assert (state.building, state.failed) == (None, None)
             assert host.machines == {}, f"left over after {at}"
             assert [image.number for image in state.older] == [1]
+            assert state.live.number == 2, f"a build was lost after {at}"
             assert set(host.volumes) == {host.image(1), host.image(state.live.number)}
             tried = {box.base.path for box in host.made if box.role == "smoke"}
             assert images.base("vm1", "linux").image in tried  # never one that nobody tried
