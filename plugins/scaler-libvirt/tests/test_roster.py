@@ -77,3 +77,13 @@ def test_the_memory_of_what_ended_is_bounded() -> None:
         roster.ended(f"u{number}", "destroyed")
     assert roster.why_ended("u0") is None
     assert roster.why_ended("u9999") == "destroyed"
+
+
+def test_a_look_that_began_before_an_end_does_not_unsay_why() -> None:
+    roster = Roster()
+    roster.saw(seen(1))
+    before = roster.uuids()
+    roster.ended("u1", "shut down from within")
+    assert roster.compare([], before) == ([], [])
+    assert roster.why_ended("u1") == "shut down from within"
+    assert roster.was("u1") == seen(1)

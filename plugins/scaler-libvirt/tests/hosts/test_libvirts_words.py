@@ -51,7 +51,7 @@ async def test_what_libvirt_refuses_costs_no_other_profile(
             patch.setattr(driver, "create", refused)
             for number in range(1, 6):  # a hook that fails so often is left alone, for everybody
                 one = runner(number)
-                with pytest.raises(NoRoom, match="Unknown CPU model x$"):
+                with pytest.raises(NoRoom, match=r"Unknown CPU model x$"):
                     await plugin.provision_runner(one, registration(one))
         (room,) = await plugin.capacity()
         assert dict(room.refuses) == {"linux": "internal error: Unknown CPU model x"}

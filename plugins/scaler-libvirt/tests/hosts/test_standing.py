@@ -221,3 +221,24 @@ async def test_a_host_that_is_down_is_down_and_not_draining() -> None:
     host = HostSettings(name="local", uri="test:///default", drain=True)
     plugin = plugin_with(Listener(), host=host)
     assert plugin._hosts["local"].room().state == "down"
+
+
+async def test_an_event_says_how_a_machine_ended_though_a_look_was_quicker(
+    someone: Any, serving: Any, runner: Any, registration: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener, one = Listener(), runner()
+    async with serving(plugin := plugin_with(listener)):
+        machine = await plugin.provision_runner(one, registration(one))
+        feed = plugin._hosts["local"]._feed
+        assert feed is not None
+        late: list[LifecycleEvent] = []
+        post = feed.post
+        monkeypatch.setattr(feed, "post", late.append)
+        someone.lookupByUUIDString(machine.id).shutdown()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(plugin.list_machines)
+            await trio.sleep(0.1)
+            for event in late:
+                post(event)
+        assert (await listener.stopped(machine.id)).why == "shut down from within"
+        await plugin.destroy_runner(one)

@@ -7,8 +7,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from scaler import Size
-from scaler_libvirt.hosts import assembly, networks, volumes
-from scaler_libvirt.hosts.base import Base, CannotBeMadeError, NetworkTroubleError, PoolTroubleError
+from scaler_libvirt.hosts import assembly, disks, networks, volumes
+from scaler_libvirt.hosts.base import (
+    Base,
+    BaseMissingError,
+    CannotBeMadeError,
+    NetworkTroubleError,
+    PoolTroubleError,
+)
 from scaler_libvirt.hosts.files import read_file
 from scaler_libvirt.machine.guest import resources_of
 
@@ -33,6 +39,7 @@ class Wants:
         size: Of their disks, in bytes; as large as the base where 0.
         network: That they are on; empty for none.
         fixed: Whether their addresses are fixed.
+        filter: libvirt's filter of theirs; empty for none.
         guest: The site's guest.xml; none where there is none.
         why_not: Why the settings alone keep them from this host; empty where they do not.
         url: Whether only the network's own address can tell how its guests reach scaler.
@@ -43,6 +50,7 @@ class Wants:
     size: int = 0
     network: str = ""
     fixed: bool = False
+    filter: str = ""
     guest: Path | None = None
     why_not: str = ""
     url: bool = False
@@ -104,8 +112,10 @@ def _check(
         raise CannotBeMadeError(
             "it is not known what guests reach scaler as there: set guest_url in [plugins.libvirt]"
         )
+    if wants.filter:
+        networks.see_filter(connection, wants.filter)
     if wants.guest is not None:
-        resources_of(read_file(wants.guest))
+        _see_guest(wants.guest)
     if isinstance(pool, PoolTroubleError):
         if wants.disks:
             raise pool
@@ -116,6 +126,23 @@ def _check(
     if wants.base is not None:
         base = assembly.base_of(connection, pool, wants.base, wants.size)
         volumes.is_there(connection, base)
+        _see_disk(connection, pool, base)
+
+
+def _see_guest(path: Path) -> None:
+    content = read_file(path)
+    try:
+        resources_of(content)
+    except ValueError as error:
+        raise CannotBeMadeError(f"{path}: {error}") from error
+
+
+def _see_disk(connection: driver.Connection, pool: volumes.Pool, base: Base) -> None:
+    if volumes.is_test_driver(connection):
+        return
+    disk = disks.look(connection, str(pool.name()), base)
+    if disk is not None and (why := disks.wrong(disk, base)):
+        raise BaseMissingError(why)
 
 
 def _has_space(pool: volumes.Pool) -> None:

@@ -1,4 +1,4 @@
-"""What a disk that machines are to stand on really is: for `scaler check`. Blocks."""
+"""What a disk that machines are to stand on really is. Blocks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import libvirt
 
 from scaler_libvirt.hosts import driver, volumes
+from scaler_libvirt.hosts.base import BaseMissingError
 
 if TYPE_CHECKING:
     from scaler_libvirt.hosts.base import Base
 
+_FOLDERS = (libvirt.VIR_STORAGE_VOL_DIR, libvirt.VIR_STORAGE_VOL_NETDIR)
 _QCOW2 = b"QFI\xfb"
 
 
@@ -35,7 +37,7 @@ def look(connection: driver.Connection, pool_name: str, base: Base) -> Disk | No
     """Look at a disk through libvirt's storage; None where it lies in no pool, so nobody can.
 
     Raises:
-        CannotBeMadeError: It is not there.
+        CannotBeMadeError: It is not there, or is nothing that machines can stand on.
     """
     path = base.path
     if "/" not in path:
@@ -46,7 +48,14 @@ def look(connection: driver.Connection, pool_name: str, base: Base) -> Disk | No
         if not volumes.is_gone(error):
             raise
         return None
-    return Disk(path=path, size=int(volume.info()[1]), holds=_holds(connection, volume))
+    kind, size, _ = volume.info()
+    if kind in _FOLDERS or not size:
+        what = "a folder" if kind in _FOLDERS else "an empty file"
+        raise BaseMissingError(
+            f"{path} is no disk: found {what}: put a disk there, or name another in "
+            "[profiles.X.libvirt]"
+        )
+    return Disk(path=path, size=int(size), holds=_holds(connection, volume))
 
 
 def _holds(connection: driver.Connection, volume: volumes.Volume) -> Literal["", "qcow2", "raw"]:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from scaler_libvirt.machine.shape import DomainType
     from scaler_libvirt.settings import HostSettings
 
+_HEARD = 0.5  # seconds for an event to come that says why a machine is not listed any more
 _LOG = 64 << 10  # bytes of a serial log's end
 
 
@@ -184,6 +185,7 @@ class Host:
         looked = await self.connection.call(
             partial(assembly.look, scaler=self.scaler, pool=self.pool), deadline=self.pace.look
         )
+        await self.machines.hear(before - {seen.uuid for seen in looked.domains}, _HEARD)
         self.machines.look(looked.domains, before)
         found = [
             self.machines.record(seen, stopped=None if seen.running else seen.why)

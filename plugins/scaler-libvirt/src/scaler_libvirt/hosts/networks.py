@@ -74,6 +74,23 @@ def open_network(connection: driver.Connection, name: str) -> Network:
     return network
 
 
+def see_filter(connection: driver.Connection, name: str) -> None:
+    """See that libvirt has this filter.
+
+    Raises:
+        NetworkTroubleError: It has not.
+    """
+    try:
+        connection.nwfilterLookupByName(name)
+    except driver.Error as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_NWFILTER:
+            raise
+        raise NetworkTroubleError(
+            f"there is no network filter {name!r}: make one (virsh nwfilter-define), or name "
+            "another as network_filter in [profiles.X.libvirt]"
+        ) from error
+
+
 def facts(network: Network) -> NetworkFacts:
     """What a network is, as it runs now."""
     return read_facts(str(network.XMLDesc()))

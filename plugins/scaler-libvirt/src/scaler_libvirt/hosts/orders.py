@@ -62,6 +62,10 @@ class Orders:
             size=int(own.disk_size or 0),
             network=network,
             fixed=own.address == "fixed",
+            # (a guest.xml may have a filter of its own)
+            filter=own.network_filter
+            if network and own.guest_xml is None and not self._host.test_driver
+            else "",
             guest=own.guest_xml,
             url=self._needs_url(own) and not (self._host.guest_url or self._guest_url),
             why_not=self._why_not(own),

@@ -89,8 +89,8 @@ class Roster:
         ended: list[tuple[Seen, str]] = []
         for uuid in sorted(before):
             there = by_uuid.get(uuid)
-            if there is not None and there.running:
-                continue
+            if uuid not in self._machines or (there is not None and there.running):
+                continue  # (an event came first, and knows better why)
             why = UNSEEN if there is None else there.why
             if (seen := self.ended(uuid, why)) is not None:
                 ended.append((seen, why))
