@@ -37,10 +37,17 @@ async def check_host(
     host: HostSettings,
     connection: Connection,
     *,
-    scaler: str = "",
-    wants: Mapping[str, Wants] = {},
+    scaler: str,
+    wants: Mapping[str, Wants],
 ) -> list[Finding]:
-    """Ask one host who it is and what it has, by connections of its own; leave nothing there."""
+    """Ask one host who it is and what it has, by connections of its own; leave nothing there.
+
+    Args:
+        host: Its settings.
+        connection: To it, open or not.
+        scaler: Whose name a guest that is booted there carries.
+        wants: What each profile's machines need of it.
+    """
     try:
         facts = await connection.ask(driver.facts)
     except (driver.Error, Unavailable) as error:
@@ -144,6 +151,20 @@ def _check_base(
         ]
     text = f"host {host.name}: {disk.path} of {profile}, {Size(disk.size)}"
     return [Finding(ok=True, text=text)]
+
+
+async def check_files(own: Mapping[str, ProfileConfig]) -> list[Finding]:
+    """`check_guests`, or that the files cannot be read: who hangs with them hangs alone."""
+    with trio.move_on_after(_PATIENCE):
+        return await trio.to_thread.run_sync(check_guests, own, abandon_on_cancel=True)
+    paths = dict.fromkeys(str(each.guest_xml) for each in own.values() if each.guest_xml)
+    return [
+        Finding(
+            ok=False,
+            text=f"{', '.join(paths)}: not read within {_PATIENCE:g} s",
+            fix="see that what these files lie on answers (a network file system?)",
+        )
+    ]
 
 
 def check_guests(own: Mapping[str, ProfileConfig]) -> list[Finding]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -11,6 +10,7 @@ import trio
 from scaler import (
     Context,
     Finding,
+    Incomplete,
     Machine,
     NoRoom,
     Registration,
@@ -21,7 +21,7 @@ from scaler import (
     hookimpl,
 )
 from scaler_libvirt import settings
-from scaler_libvirt.findings import check_guests, check_host
+from scaler_libvirt.findings import check_files, check_host
 from scaler_libvirt.hosts.base import NoImage
 from scaler_libvirt.hosts.builders import Builders
 from scaler_libvirt.hosts.connection import OpenLink, Pace
@@ -30,6 +30,7 @@ from scaler_libvirt.hosts.link import open_link
 from scaler_libvirt.hosts.orders import base_for
 from scaler_libvirt.hosts.ties import Ties
 from scaler_libvirt.images import Images
+from scaler_libvirt.machine.identity import digest
 from scaler_libvirt.work import Work
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Libvirt:
         async with trio.open_nursery() as nursery:
             for host in self._hosts.values():
                 nursery.start_soon(ask, host)
-        guests = await trio.to_thread.run_sync(partial(check_guests, self._context.own))
+            guests = await check_files(self._context.own)
         return [*(finding for name in self._hosts for finding in found[name]), *guests]
 
     @hookimpl
@@ -137,8 +138,15 @@ class Libvirt:
         """Make a transient domain in the runner's room, or answer the one that is there."""
         host = self._room(runner)
         config = "" if registration.config is None else registration.config.reveal()
+        config_sha256 = digest(config)
         with self._work:
-            return await host.provision(runner.id, lambda: self._order(host, runner, config))
+            return await host.provision(
+                runner.id,
+                lambda: self._order(host, runner, config),
+                lambda making: (
+                    (making.runner_name, making.config_sha256) == (runner.name, config_sha256)
+                ),
+            )
 
     def _order(self, host: Host, runner: Runner, config: str) -> Order:
         kind, arch = host.kind()
@@ -193,12 +201,22 @@ class Libvirt:
 
     @hookimpl
     async def list_machines(self) -> list[Machine]:
-        """All of ours on all hosts, or an error that names the hosts that did not answer."""
+        """All of ours on all hosts.
+
+        Raises:
+            Incomplete: Some hosts did not answer, which it names. What the others have is in it: an
+                event has told of those that run, but only a list tells of disks that are left.
+        """
         with self._work:
             done, failed = await _of_all(self._hosts.values(), Host.look)
+        for name, error in failed.items():
+            if isinstance(error, Incomplete):
+                done[name] = error.listed
+        machines = [machine for name in self._hosts for machine in done.get(name, ())]
         if failed:
-            raise _unknown(failed)
-        return [machine for name in self._hosts for machine in done[name]]
+            # the core calls none gone by a list with gaps, not even of a host that did answer
+            raise Incomplete(machines, str(_unknown(failed)))
+        return machines
 
     @hookimpl
     async def capacity(self) -> list[Room]:

@@ -27,7 +27,7 @@ from scaler_libvirt.machine.names import volume_names
 from scaler_libvirt.machine.shape import Disk, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from scaler_libvirt.hosts.base import Base
     from scaler_libvirt.hosts.order import Order
@@ -57,9 +57,14 @@ def look(connection: driver.Connection, scaler: str, pool: str) -> Looked:
     names: tuple[str, ...] | PoolTroubleError = ()
     if pool:
         try:
-            names = tuple(volumes.names(volumes.open_pool(connection, pool)))
+            there = _pool(connection, pool)
+            names = () if there is None else tuple(volumes.names(there))
         except PoolTroubleError as error:
             names = error
+        except driver.Error as error:  # it was stopped in this very moment, say
+            if lost(connection, error):
+                raise
+            names = PoolTroubleError(f"storage pool {pool!r} cannot be read: {error}")
     return Looked(names=names, domains=driver.list_ours(connection, scaler))
 
 
@@ -149,6 +154,21 @@ def remove(connection: driver.Connection, scaler: str, uuid: str, *, tag: str, p
     volumes.delete(there, doomed)
     if doomed:
         driver.destroy_one(connection, scaler, uuid)
+
+
+def tidy(connection: driver.Connection, *, pool: str, names: Sequence[str]) -> None:
+    """Delete volumes, as many of them as can be; raises what it said of the first that cannot."""
+    there = _pool(connection, pool)
+    first: driver.Error | None = None
+    for name in names if there is not None else ():
+        try:
+            volumes.delete(there, [name])
+        except driver.Error as error:
+            if lost(connection, error):
+                raise
+            first = first or error
+    if first is not None:
+        raise first
 
 
 def log_tail(

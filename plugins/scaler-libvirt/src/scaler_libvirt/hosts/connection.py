@@ -17,6 +17,7 @@ import trio
 
 from scaler import Unavailable
 from scaler_libvirt.hosts import driver
+from scaler_libvirt.hosts.base import CannotBeMadeError
 from scaler_libvirt.hosts.link import Link, LinkLostError, ask, open_link
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ class Connection:
             good = self._link is link
         except Unavailable as error:
             trouble = str(error).removeprefix(f"host {self.name}: ")
-        except driver.Error as error:
+        except (driver.Error, CannotBeMadeError) as error:
             trouble = str(error)
         else:
             trouble = "" if good else self._why_lost

@@ -11,6 +11,7 @@ import trio
 
 from scaler import Unavailable
 from scaler_libvirt.hosts import asking, driver
+from scaler_libvirt.hosts.base import CannotBeMadeError
 from scaler_libvirt.hosts.events import REBOOTED
 from scaler_libvirt.hosts.reasons import CRASHED, why_stopped
 
@@ -35,7 +36,7 @@ class Follower:
         ties: To the world above.
         machines: What is known.
         expected: Whether a machine is being made.
-        look: Looks at everything.
+        look: Looks at everything, without waiting for events: they wait for this task meanwhile.
         deadline: For a look at one machine, in seconds.
     """
 
@@ -72,7 +73,7 @@ class Follower:
             except Unavailable as error:
                 # the next connection begins with a look, and so does the next tick
                 log.debug("%s: %s is not looked at: %s", name, event.uuid, error)
-            except driver.Error as error:
+            except (driver.Error, CannotBeMadeError) as error:
                 log.warning("%s: looking at %s: %s", name, event.uuid, error)
 
     async def _step(self, event: LifecycleEvent) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from scaler import NoRoom, Room, RoomState, Unavailable
-from scaler_libvirt.hosts import assembly, driver, volumes
+from scaler import Incomplete, NoRoom, Room, RoomState, Unavailable
+from scaler_libvirt.hosts import assembly, driver
 from scaler_libvirt.hosts.acceleration import FINDING_OUT, Acceleration
 from scaler_libvirt.hosts.base import CannotBeMadeError, PoolTroubleError
 from scaler_libvirt.hosts.connection import Connection, OpenLink, Pace
@@ -20,8 +20,8 @@ from scaler_libvirt.hosts.machines import Machines
 from scaler_libvirt.hosts.making import Making
 from scaler_libvirt.hosts.orders import Orders
 from scaler_libvirt.hosts.reasons import plain
-from scaler_libvirt.hosts.redact import cut
 from scaler_libvirt.hosts.remnants import Remnant, Sightings, remnants
+from scaler_libvirt.hosts.seeing import LOG, Seeing
 from scaler_libvirt.hosts.sender import Sender
 from scaler_libvirt.hosts.slots import Slots
 from scaler_libvirt.hosts.suitability import Suitability
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from scaler import Machine
     from scaler_libvirt.hosts.order import Order
     from scaler_libvirt.hosts.ties import Ties
+    from scaler_libvirt.machine.identity import Identity
     from scaler_libvirt.machine.shape import DomainType
     from scaler_libvirt.settings import HostSettings
 
 _HEARD = 0.5  # seconds for an event to come that says why a machine is not listed any more
-_LOG = 64 << 10  # bytes of a serial log's end
 
 
 class Host:
@@ -98,7 +98,7 @@ class Host:
         self._left: dict[str, Remnant] = {}
         self._sender = Sender(self.connection, pace.create, self._landed)
         self._feed: Feed | None = None
-        self._pictures: dict[str, _Picture] = {}
+        self._seeing = Seeing(self.connection, ties.scaler, self.pool, self.machines.roster)
 
     def room(self) -> Room:
         """This host as the plan sees it."""
@@ -154,7 +154,7 @@ class Host:
             self._ties,
             self.machines,
             expected=lambda uuid: uuid in self._coming,
-            look=self.look,
+            look=self._look,
             deadline=self.pace.look,
         )
         async with trio.open_nursery() as nursery:
@@ -171,7 +171,7 @@ class Host:
         self._ties.changed()
 
     async def _arrive(self) -> None:
-        await self.look()
+        await self._look(_HEARD)
         await self.suitability.arrive()
 
     # -- looking
@@ -180,28 +180,46 @@ class Host:
         """All of our machines here; tells what is new or ended since the last look.
 
         Those of which only volumes are left are among them, as stopped.
+
+        Raises:
+            Incomplete: Volumes cannot be looked at now: those that came to be alone since the last
+                look are missing.
+        """
+        found, trouble = await self._look(_HEARD)
+        if trouble is not None:
+            text = f"of which machines only disks are left is not known: {trouble}"
+            raise Incomplete(found, f"host {self.name}: {text}") from trouble
+        return found
+
+    async def _look(self, hear: float = 0) -> tuple[list[Machine], PoolTroubleError | None]:
+        """Look; answer what there is, and why its volumes could not be looked at.
+
+        Args:
+            hear: Seconds for events to come. None where it is the task that takes them which asks.
         """
         before, coming = self.machines.roster.uuids(), frozenset(self._coming)
         looked = await self.connection.call(
             partial(assembly.look, scaler=self.scaler, pool=self.pool), deadline=self.pace.look
         )
-        await self.machines.hear(before - {seen.uuid for seen in looked.domains}, _HEARD)
+        if hear:
+            await self.machines.hear(before - {seen.uuid for seen in looked.domains}, hear)
         self.machines.look(looked.domains, before)
         found = [
             self.machines.record(seen, stopped=None if seen.running else seen.why)
             for seen in looked.domains
         ]
-        if isinstance(looked.names, PoolTroubleError):
-            return found  # (its volumes are not forgotten: see `destroy`)
-        alive = {*coming, *self._coming, *self.machines.roster.uuids()}
-        alive |= {seen.uuid for seen in looked.domains}
-        await self._count(remnants(looked.names, self.tag, alive))
+        trouble = looked.names if isinstance(looked.names, PoolTroubleError) else None
+        if not isinstance(looked.names, PoolTroubleError):
+            alive = {*coming, *self._coming, *self.machines.roster.uuids()}
+            alive |= {seen.uuid for seen in looked.domains}
+            await self._count(remnants(looked.names, self.tag, alive))
+        # (volumes that cannot be looked at are there all the same)
         shown = {machine.runner for machine in found}
         for remnant in self._left.values():
             if remnant.whose.runner is not None and remnant.whose.runner not in shown:
                 shown.add(remnant.whose.runner)
                 found.append(self.machines.remnant(remnant))
-        return found
+        return found, trouble
 
     async def _count(self, seen: dict[str, Remnant]) -> None:
         """Take in the remnants that were seen."""
@@ -214,7 +232,13 @@ class Host:
         self._left = {remnant.whose.uuid: remnant for remnant in sure if remnant.worth}
         litter = [name for remnant in sure if not remnant.worth for name in remnant.names]
         if litter:
-            await self.connection.call(partial(_delete, pool=self.pool, names=litter), deadline=60)
+            try:
+                await self.connection.call(
+                    partial(assembly.tidy, pool=self.pool, names=litter), deadline=self.pace.look
+                )
+            except (Unavailable, driver.Error, PoolTroubleError) as error:
+                # nobody needs them gone: a look is worth more
+                self._ties.log.info("host %s: %s stay: %s", self.name, ", ".join(litter), error)
 
     def builders_left(self) -> list[Machine]:
         """Machines that make or try images, of which only volumes were left at the last look."""
@@ -231,23 +255,32 @@ class Host:
 
         Raises:
             Unavailable: There is no connection.
-            NoRoom: It is not known yet.
+            NoRoom: It is not known yet, or no machines are made on such a hypervisor.
         """
         facts = self.connection.facts
         if self._feed is None or facts is None:
             raise self.unavailable(self.connection.trouble)
         if self.acceleration.kind is None:
-            self.acceleration.given(facts)  # (says so where no machines are made here)
+            try:
+                self.acceleration.given(facts)
+            except ValueError as error:
+                raise NoRoom(f"host {self.name}: {error}") from error
         if self.acceleration.kind is None:
             raise NoRoom(f"host {self.name}: {FINDING_OUT}")
         return self.acceleration.kind, facts.arch
 
-    async def provision(self, key: int | str, order: Callable[[], Order]) -> Machine:
+    async def provision(
+        self,
+        key: int | str,
+        order: Callable[[], Order],
+        same: Callable[[Identity], bool] = lambda _: True,
+    ) -> Machine:
         """Make a machine, once: asked again, the same one is answered.
 
         Args:
             key: Its runner's id, or its UUID where it has none.
             order: Writes the order, where none is being carried out.
+            same: Whether the machine that is being made for this key already is the one wanted.
 
         Raises:
             NoRoom: libvirt says that the host has no memory or disk space for it, or something
@@ -255,17 +288,17 @@ class Host:
             NameTakenError: Its name is another's domain.
             Unavailable: The host cannot be asked, or did not answer.
         """
-        wanted = order()
         making = self._makings.get(key)
         if making is None:
+            wanted = order()
             making = self._makings[key] = Making(
                 wanted.identity, wanted.uuid, partial(assembly.make, order=wanted)
             )
             self._coming.add(wanted.uuid)
             self._sender.put(making)
-        elif not making.identity.same_runner(wanted.identity):
+        elif not same(making.identity):
             raise driver.NameTakenError(
-                f"{wanted.identity.runner_name!r} is being made with another config already"
+                f"{making.identity.runner_name!r} is being made with another config already"
             )
         try:
             with trio.move_on_after(self.pace.create):
@@ -344,7 +377,7 @@ class Host:
         }
         return count > 0
 
-    async def tail(self, runner: int | None, uuid: str, limit: int = _LOG) -> bytes:
+    async def tail(self, runner: int | None, uuid: str, limit: int = LOG) -> bytes:
         """The end of a machine's serial log, without what it was given in secret.
 
         Args:
@@ -355,59 +388,12 @@ class Host:
         Raises:
             Unavailable: The host cannot be asked.
         """
-        if not self.pool:
-            return b""
-        try:
-            text = await self.connection.call(
-                partial(
-                    assembly.log_tail,
-                    tag=self.tag,
-                    pool=self.pool,
-                    runner=runner,
-                    uuid=uuid,
-                    limit=limit,
-                ),
-                deadline=self.pace.look,
-            )
-        except PoolTroubleError as error:
-            raise self.unavailable(str(error)) from error
-        roster = self.machines.roster
-        seen = roster.get(uuid) or roster.was(uuid)
-        digests = () if seen is None else (seen.identity.key_sha256, seen.identity.config_sha256)
-        return cut(text, digests)
+        return await self._seeing.tail(runner, uuid, limit)
 
     async def screenshot(self, uuid: str) -> bytes | None:
         """A PNG, or None where the machine is gone. All who ask meanwhile share one."""
-        picture = self._pictures.get(uuid)
-        if picture is not None:
-            await picture.taken.wait()
-            if picture.png is not None:
-                return picture.png
-        picture = self._pictures[uuid] = _Picture()
-        try:
-            picture.png = await self.connection.call(
-                partial(driver.screenshot, uuid=uuid, scaler=self.scaler),
-                deadline=self.pace.screenshot,
-                lane="pictures",
-            )
-            return picture.png
-        finally:
-            if self._pictures.get(uuid) is picture:
-                del self._pictures[uuid]
-            picture.taken.set()
+        return await self._seeing.screenshot(uuid)
 
     def unavailable(self, text: str) -> Unavailable:
         """What to raise where it cannot be asked."""
         return Unavailable(f"host {self.name}: {text}")
-
-
-class _Picture:
-    """A screenshot that is being taken."""
-
-    def __init__(self) -> None:
-        self.taken = trio.Event()
-        self.png: bytes | None = None
-
-
-def _delete(connection: driver.Connection, pool: str, names: Sequence[str]) -> None:
-    volumes.delete(volumes.open_pool(connection, pool), names)

@@ -67,9 +67,11 @@ class Machines:
         self.standstills = Standstills()
 
     def saw(self, seen: Seen) -> None:
-        """A machine runs."""
+        """A machine runs, or did until a moment ago."""
         if self.roster.saw(seen):
             self._began(seen)
+        elif not self.roster.knows(seen.uuid):  # its end was told before it was known to be there
+            self._slots.free(seen.uuid, time.monotonic())
 
     def look(self, listing: Sequence[Seen], before: frozenset[str]) -> None:
         """Take in a complete look; see `Roster.compare`."""

@@ -1,4 +1,7 @@
-"""From settings to an order: what a profile's machines are made of on one host. Pure."""
+"""From settings to an order: what a profile's machines are made of on one host.
+
+Asks nobody, but each machine has a key and a UUID that were drawn and the time of its order.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,11 @@ class Roster:
 
     def saw(self, seen: Seen) -> bool:
         """A machine runs. Answers whether that is new."""
-        if seen.uuid in self._machines or seen.uuid in self._ended:
+        if seen.uuid in self._machines:
+            return False
+        if seen.uuid in self._ended:  # before it was known: now it is known what it was
+            why, was = self._ended[seen.uuid]
+            self._ended[seen.uuid] = (why, was or seen)
             return False
         self._machines[seen.uuid] = seen
         if seen.identity.runner is not None:
