@@ -87,3 +87,12 @@ def test_a_look_that_began_before_an_end_does_not_unsay_why() -> None:
     assert roster.compare([], before) == ([], [])
     assert roster.why_ended("u1") == "shut down from within"
     assert roster.was("u1") == seen(1)
+
+
+def test_what_ended_before_it_was_seen_is_known_once_it_is() -> None:
+    roster = Roster()
+    roster.ended("u1", "destroyed")
+    assert roster.was("u1") is None
+    assert not roster.saw(seen(1))
+    assert (roster.was("u1"), roster.why_ended("u1")) == (seen(1), "destroyed")
+    assert not roster.knows("u1")

@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from scaler_libvirt.hosts import life
+from scaler_libvirt.hosts.builders import Builders
 from scaler_libvirt.hosts.events import REBOOTED, LifecycleEvent
 from scaler_libvirt.settings import HostSettings, ProfileConfig
 from scaler_libvirt.testing import Listener
@@ -241,4 +242,8 @@ async def test_an_event_says_how_a_machine_ended_though_a_look_was_quicker(
             for event in late:
                 post(event)
         assert (await listener.stopped(machine.id)).why == "shut down from within"
+        host = plugin._hosts["local"]
+        assert host.machines.roster.why_ended(machine.id) == "shut down from within"
+        with trio.fail_after(5):
+            assert (await Builders(host, {}, {}).ended(machine.id)).clean
         await plugin.destroy_runner(one)

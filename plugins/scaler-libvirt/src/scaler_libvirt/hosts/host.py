@@ -195,7 +195,7 @@ class Host:
         """Look; answer what there is, and why its volumes could not be looked at.
 
         Args:
-            hear: Seconds for events to come. None where it is the task that takes them which asks.
+            hear: Seconds for events to come; 0 where the task asks that takes them.
         """
         before, coming = self.machines.roster.uuids(), frozenset(self._coming)
         looked = await self.connection.call(
