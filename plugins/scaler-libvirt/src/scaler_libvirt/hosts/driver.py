@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 else:
     Error = libvirt.libvirtError
 
+_OFF = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
 _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_NO_DOMAIN_METADATA)
 # "Cannot recv data", "client socket is closed"; what a hypervisor says never comes from RPC
 _BROKEN_WIRE = (libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_INTERNAL_ERROR)
@@ -240,9 +241,11 @@ def screenshot(connection: Connection, uuid: str, scaler: str) -> bytes | None:
         kind = str(domain.screenshot(stream, 0))
         stream.recvAll(take, None)
         stream.finish()
-    except BaseException:
+    except BaseException as error:
         with suppress(Error):
             stream.abort()
+        if isinstance(error, Error) and error.get_error_code() in _OFF:
+            return None  # a moment ago it was there
         raise
     picture = b"".join(parts)
     if not picture.startswith(b"\x89PNG\r\n\x1a\n"):
