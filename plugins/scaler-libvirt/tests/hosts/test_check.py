@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from scaler import Size
+from scaler_libvirt import findings, hosts
 from scaler_libvirt.findings import check_guests
-from scaler_libvirt.hosts import disks
+from scaler_libvirt.hosts import base, disks, volumes
 from scaler_libvirt.hosts.base import Base
 from scaler_libvirt.settings import ProfileConfig
 from scaler_libvirt.testing import Listener
 from scaler_libvirt.testing_disks import OWN, plugin_with
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 GUEST = """<domain type='kvm'><name>x</name><memory unit='MiB'>512</memory><devices>{}
 <interface type='network'><source network='default'/></interface>
@@ -96,3 +99,25 @@ def test_an_address_that_guests_tell_themselves_is_named() -> None:
     (found,) = check_guests({"linux": own, "other": OWN})
     assert (found.ok, found.need) == (False, "useful")
     assert "linux" in found.text
+
+
+def test_every_remedy_in_what_a_host_refuses_a_profile_for_is_known_as_one() -> None:
+    texts = [text for path in Path(hosts.__path__[0]).glob("*.py") for text in refusals_in(path)]
+    last = [text.rpartition(": ")[2] for text in texts if ": " in text]
+    remedies = [part for part in last if not part.startswith(("found ", "{}"))]
+    assert len(remedies) > 5
+    assert [part for part in remedies if not part.startswith(findings._HOW)] == []
+
+
+def refusals_in(path: Path) -> Iterator[str]:
+    """The texts of errors of this kind that a file makes, "{}" for what is filled in."""
+    for call in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(call, ast.Call) or not call.args:
+            continue
+        name = ast.unparse(call.func).rpartition(".")[2]
+        kind = getattr(base, name, None) or getattr(volumes, name, None)
+        if isinstance(kind, type) and issubclass(kind, base.CannotBeMadeError):
+            yield "".join(
+                str(part.value) if isinstance(part, ast.Constant) else "{}"
+                for part in getattr(call.args[0], "values", [call.args[0]])
+            )

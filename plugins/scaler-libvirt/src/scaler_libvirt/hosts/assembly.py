@@ -256,7 +256,10 @@ def _network(connection: driver.Connection, order: Order, network: Network) -> N
         if slot.entered or networks.add_host(found, slot.entry):
             return replace(network, mac=slot.entry.mac, address=slot.address)
         order.slots.refuse(order.uuid, slot.address, now)
-    raise NetworkTroubleError(f"network {network.name!r}: every address that was tried is taken")
+    raise NetworkTroubleError(
+        f"every address of network {network.name!r} that was tried is another's: give its DHCP "
+        'server a larger range, or set address = "lease"'
+    )
 
 
 def _undo(connection: driver.Connection, order: Order) -> None:
