@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import libvirt
 import pytest
 
-from scaler_libvirt.hosts import networks, volumes
+from scaler_libvirt.hosts import networks
 from scaler_libvirt.hosts.orders import Orders
 from scaler_libvirt.testing_disks import POOL
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 @pytest.fixture
-def pool(someone: Any) -> Any:
-    """The test driver's pool."""
-    return volumes.open_pool(someone, POOL)
+def pool(someone: Any) -> Iterator[Any]:
+    """The test driver's pool; active again afterwards, for who comes next in this process."""
+    found = someone.storagePoolLookupByName(POOL)
+    yield found
+    if not found.isActive():
+        found.create()
 
 
 @pytest.fixture
