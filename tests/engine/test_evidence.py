@@ -286,3 +286,12 @@ async def test_c39_a_disk_that_hangs_is_waited_for_once(
             while not await context.keep("linux", "serial.log", b"again"):  # noqa: ASYNC110
                 await trio.sleep(0.05)
         assert await context.evidence("linux", "serial.log") == b"again"
+
+
+def test_what_is_odd_costs_nothing_else(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    for shelf in ("runner-1", "runner-2"):
+        files.write(shelf, "serial.log", b"x", 5.0)
+    (tmp_path / "runner-1" / PART).mkdir()  # what nobody can unlink
+    wanted = Kept(name="serial.log", size=1, time=5.0)
+    assert sorted(files.found(), key=str) == [("runner-1", wanted), ("runner-2", wanted)]

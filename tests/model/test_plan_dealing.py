@@ -43,6 +43,13 @@ def quiet(
     )
 
 
+def test_a_ranking_without_some_rooms_does_not_count_them() -> None:
+    rooms = [Free("one", Room(name=name, total={"memory": 100})) for name in "ab"]
+    whole = Ranking("one", rooms, {"memory": 1})
+    whole.take(most=4)  # (counts what fits in both)
+    assert whole.without({"a"}, ()).take(most=1000, sharers=5) == (rooms[1], 10)
+
+
 def a_profile(number: int, *, memory: int = 1, max_count: int = 10_000) -> Profile:
     return Profile(
         name=f"p{number}",

@@ -12,7 +12,6 @@ from scaler.evidence.index import ITEM, is_name, is_shelf
 from scaler.records import Kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 PART = ".part"  # what is being written has no other name until it is whole
@@ -30,19 +29,22 @@ class Files:
 
     def found(self) -> list[tuple[str, Kept]]:
         """Everything that is there; what was being written at a crash is removed."""
-        return list(self._found()) if self.folder.is_dir() else []
-
-    def _found(self) -> Iterator[tuple[str, Kept]]:
+        found: list[tuple[str, Kept]] = []
+        if not self.folder.is_dir():
+            return found
         for shelf in os.scandir(self.folder):
             if not is_shelf(shelf.name) or not shelf.is_dir(follow_symlinks=False):
                 continue
-            for item in os.scandir(shelf.path):
-                if item.name == PART:
-                    os.unlink(item.path)
-                    continue
-                facts = item.stat(follow_symlinks=False)
-                if is_name(item.name) and stat.S_ISREG(facts.st_mode):
-                    yield shelf.name, Kept(name=item.name, size=facts.st_size, time=facts.st_mtime)
+            for item in _items(shelf.path):
+                with contextlib.suppress(OSError):  # what one item is costs no other
+                    if item.name == PART:
+                        os.unlink(item.path)
+                        continue
+                    facts = item.stat(follow_symlinks=False)
+                    if is_name(item.name) and stat.S_ISREG(facts.st_mode):
+                        kept = Kept(name=item.name, size=facts.st_size, time=facts.st_mtime)
+                        found.append((shelf.name, kept))
+        return found
 
     def write(self, shelf: str, name: str, data: bytes, time: float) -> None:
         """Keep an item, whole or not at all."""
@@ -79,3 +81,12 @@ class Files:
         (place / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             place.rmdir()
+
+
+def _items(folder: str) -> list[os.DirEntry[str]]:
+    """What lies in a folder; nothing where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []

@@ -100,6 +100,7 @@ class Ranking:
         stay = {id(free) for free in other.rooms}
         other._order = [each for each in self._order if id(self._all[each[2]]) in stay]
         heapq.heapify(other._order)
+        other._plenty = None  # it was counted with the rooms that refuse
         return other
 
     def take(self, most: int = 1, sharers: int = 1) -> tuple[Free, int] | None:
