@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import libvirt
 import pytest
 import trio
 
-from scaler import NoRoom, Size
+from scaler import NoRoom, Size, Unavailable
 from scaler_libvirt.hosts import assembly, driver, volumes
-from scaler_libvirt.hosts.base import Base, PoolTroubleError
+from scaler_libvirt.hosts.base import Base
 from scaler_libvirt.hosts.builders import Builders
+from scaler_libvirt.images import Images
 from scaler_libvirt.machine.identity import new_uuid
 from scaler_libvirt.machine.names import image_name, tag_of
 from scaler_libvirt.settings import ProfileConfig
@@ -27,6 +29,16 @@ SOURCE = Base(path="/images/source.qcow2", format="qcow2")
 IMAGE = image_name(tag_of("here"), "linux", 1)
 OWN = ProfileConfig(base_image="/images/base.qcow2")
 HOST = replace(LOCAL, memory=Size(8 << 30))
+
+
+@pytest.fixture(autouse=True)
+def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The building of images itself would sweep what is made here."""
+
+    async def run(self: Images, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+
+    monkeypatch.setattr(Images, "run", run)
 
 
 def of(plugin: Libvirt) -> tuple[Host, Builders]:
@@ -121,10 +133,40 @@ async def test_only_images_of_ours_are_deleted_or_made(pool: Any, serving: Any) 
 
 async def test_a_pool_that_cannot_be_looked_into_has_not_no_images(pool: Any, serving: Any) -> None:
     async with serving(plugin := plugin_with(Listener())):
+        _, builders = of(plugin)
         pool.destroy()
-        with pytest.raises(PoolTroubleError):
-            await of(plugin)[1].images()
-        pool.create()
+        try:
+            for ask in (
+                builders.images,
+                builders.left,
+                partial(builders.remove, "linux", new_uuid()),
+            ):
+                with pytest.raises(Unavailable, match="is not active"):
+                    await ask()
+        finally:
+            pool.create()
+
+
+async def test_what_libvirt_answers_amiss_is_no_answer(
+    serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def odd(*_: Any, **__: Any) -> None:
+        raise libvirt.libvirtError("internal error: it is odd")
+
+    async with serving(plugin := plugin_with(Listener())):
+        _, builders = of(plugin)
+        with monkeypatch.context() as patch:
+            patch.setattr(driver, "look_up", odd)
+            patch.setattr(assembly, "look", odd)
+            patch.setattr(volumes, "refresh", odd)
+            for ask in (
+                builders.images,
+                builders.left,
+                partial(builders.running, new_uuid()),
+                partial(builders.ended, new_uuid()),
+            ):
+                with pytest.raises(Unavailable, match=r"host local: .*it is odd"):
+                    await ask()
 
 
 async def test_c39_a_copy_that_does_not_fit_leaves_nothing(

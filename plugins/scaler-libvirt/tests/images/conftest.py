@@ -117,6 +117,8 @@ class FakeHost:
         self.calls.append("ended")
         if self.before("ended"):
             await trio.sleep_forever()
+        if "ended" in self.refuse:
+            raise self.refuse["ended"]
         box = self.machines.get(uuid)
         if box is None:
             return SimpleNamespace(why="it is gone", clean=None)
@@ -294,6 +296,7 @@ class Scaler:
         self.core = core
         self.hosts = {host.name: host for host in hosts}
         self.images: Images
+        self.in_thread: Callable[..., Any] = inline
 
     def clock(self) -> float:
         return EPOCH + trio.current_time()
@@ -307,7 +310,7 @@ class Scaler:
             self.core,  # type: ignore[arg-type]
             self.hosts,
             wall=self.clock,
-            in_thread=inline,
+            in_thread=self.in_thread,
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(self.images.run)

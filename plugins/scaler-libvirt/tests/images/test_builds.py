@@ -57,7 +57,8 @@ async def test_other_profiles_are_no_business_of_it(
         await trio.sleep(HOUR)
         assert images.refusal("vm1", "plain") == ""
         assert images.reserved("vm1") == {}
-    assert lab.host.calls == []
+    # only looked at, for what a scaler with other settings may have left, and not for long
+    assert lab.host.calls == ["left", "images"] * 5
     assert core.reports == {}
     assert not list(core.folder.iterdir())
 

@@ -81,7 +81,7 @@ def served(box: Box, answer: Answer | None) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-        os.close(lock)
+        lock.close()
 
 
 def test_a_table_of_what_there_is(

@@ -132,7 +132,11 @@ def test_who_serves_is_known_and_there_is_one(box: Box) -> None:
     assert box.served()
     with pytest.raises(BlockingIOError):
         box.serve()
-    os.close(lock)
+    lock.close()
+    assert not box.served()
+    lock = box.serve()
+    assert box.served()
+    del lock  # as that of a thread that nobody waited for
     assert not box.served()
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from scaler import NoRoom
 from scaler_libvirt.hosts import assembly, driver, volumes
+from scaler_libvirt.hosts.base import CannotBeMadeError
+from scaler_libvirt.hosts.reasons import plain
 from scaler_libvirt.machine.names import parse_image, volume_names
 from scaler_libvirt.settings import ProfileConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from scaler import Machine, Profile
     from scaler_libvirt.hosts.base import Base
@@ -49,6 +52,10 @@ class ImageVolume:
 
 class Builders:
     """See the module. Whatever cannot be asked now raises Unavailable: nothing is known then.
+
+    That is also so where libvirt answers a question with an error, or the pool is not there. What
+    is to be done to one machine or image (`remove`, `flatten`, `in_use`, `delete_image`, and
+    `tail`, where a file cannot be read) raises what libvirt says of it: it stops nothing else.
 
     Args:
         host: The host.
@@ -129,9 +136,7 @@ class Builders:
         host = self._host
         roster = host.machines.roster
         if not roster.knows(uuid) and roster.why_ended(uuid) is None:
-            seen = await host.connection.call(
-                partial(driver.look_up, uuid=uuid, scaler=host.scaler), deadline=host.pace.look
-            )
+            seen = await self._look_up(uuid)
             if seen is not None and seen.running:
                 host.machines.saw(seen)
             elif not roster.knows(uuid):
@@ -140,15 +145,20 @@ class Builders:
 
     async def running(self, uuid: str) -> bool:
         """Whether it is there and runs (or is paused)."""
-        host = self._host
-        seen = await host.connection.call(
-            partial(driver.look_up, uuid=uuid, scaler=host.scaler), deadline=host.pace.look
-        )
+        seen = await self._look_up(uuid)
         return seen is not None and seen.running
+
+    async def _look_up(self, uuid: str) -> driver.Seen | None:
+        host = self._host
+        with self._asked():
+            return await host.connection.call(
+                partial(driver.look_up, uuid=uuid, scaler=host.scaler), deadline=host.pace.look
+            )
 
     async def tail(self, profile: str, uuid: str, limit: int = 65536) -> bytes:
         """The end of what it wrote to its serial port, until it is removed."""
-        return await self._host.tail(None, uuid, limit)
+        with self._asked((CannotBeMadeError,)):
+            return await self._host.tail(None, uuid, limit)
 
     async def screenshot(self, uuid: str) -> bytes | None:
         """Its screen as a PNG; None where it is gone."""
@@ -157,16 +167,17 @@ class Builders:
     async def remove(self, profile: str, uuid: str) -> None:
         """Leave nothing of it. Right also where there is nothing (any more)."""
         host = self._host
-        await self._call(
-            partial(assembly.remove, scaler=host.scaler, uuid=uuid, tag=host.tag, pool=host.pool),
-            deadline=host.pace.destroy,
-        )
+        work = partial(assembly.remove, scaler=host.scaler, uuid=uuid, tag=host.tag, pool=host.pool)
+        with self._asked((CannotBeMadeError,)):
+            await self._call(work, deadline=host.pace.destroy)
 
     async def left(self) -> tuple[Machine, ...]:
         """All machines of that kind: those that run, and those of which only a disk is left."""
-        found = await self._host.look()
+        with self._asked():
+            found = await self._host.look()
         running = [machine for machine in found if machine.runner is None]
-        return (*running, *self._host.builders_left())
+        left = (*running, *self._host.builders_left())
+        return tuple(machine for machine in left if machine.facts.get("role") != "probe")
 
     async def flatten(self, profile: str, uuid: str, name: str) -> None:
         """Copy a machine's disk, with all that it stands on, into a volume of its own.
@@ -189,15 +200,14 @@ class Builders:
             raise NoRoom(f"host {host.name}: {error}") from error
 
     async def images(self) -> tuple[ImageVolume, ...]:
-        """This scaler's images that are there.
-
-        Raises:
-            PoolTroubleError: The pool cannot be looked into.
-        """
+        """This scaler's images that are there; none where there is no pool to look into."""
         host = self._host
-        return await self._call(
-            partial(_images, pool_name=host.pool, tag=host.tag), deadline=host.pace.look
-        )
+        if not host.pool:
+            return ()
+        with self._asked():
+            return await self._call(
+                partial(_images, pool_name=host.pool, tag=host.tag), deadline=host.pace.look
+            )
 
     async def in_use(self, name: str) -> bool:
         """Whether a disk, or a machine of ours, stands on this image."""
@@ -226,6 +236,16 @@ class Builders:
     def _see_image(self, name: str) -> None:
         if parse_image(name, self._host.tag) is None:
             raise ValueError(f"{name!r} is no image of this scaler")
+
+    @contextmanager
+    def _asked(
+        self, errors: tuple[type[Exception], ...] = (CannotBeMadeError, driver.Error)
+    ) -> Iterator[None]:
+        """An answer that says nothing of what was asked is none."""
+        try:
+            yield
+        except errors as error:
+            raise self._host.unavailable(plain(error)) from error
 
     async def _call(self, work: Callable[[driver.Connection], T], *, deadline: float) -> T:
         # a lane of its own: a copy must not stand in a runner's way

@@ -12,8 +12,10 @@ from scaler import Unavailable
 from scaler_libvirt.images import model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from scaler import Machine
+    from scaler_libvirt.images.hosts import ImageVolume
     from scaler_libvirt.images.site import Site
 
 EVERY = 60.0  # seconds between two looks
@@ -28,6 +30,11 @@ class Broom:
     Args:
         site: Where.
         profiles: Whose images are looked at; those of others are left alone.
+
+    Attributes:
+        strays: Of others: by profile, the names of their volumes.
+        clean: Whether no machine was left at a look that saw all that a scaler before may have
+            asked for.
     """
 
     def __init__(self, site: Site, profiles: Iterable[str]) -> None:
@@ -38,6 +45,8 @@ class Broom:
         self._settled: float | None = None  # when images may be deleted
         self._looked = -math.inf
         self._kept: set[str] = set()  # what could not be deleted, and was told
+        self.strays: dict[str, list[str]] = {}
+        self.clean = False
 
     def hand(self, volume: str) -> None:
         """Somebody is going to make a machine on it."""
@@ -58,12 +67,17 @@ class Broom:
             self._settled = now + SETTLED
         if now - self._looked < (TWICE if self._missing else EVERY):
             return
-        for machine in await self._site.host.left():
-            await self._site.host.remove(machine.profile, machine.id)
+        machines = await self._site.host.left()
+        for machine in machines:
+            await self._remove(machine)
         found: dict[str, dict[int, str]] = {profile: {} for profile in self._profiles}
-        for each in await self._site.host.images():
+        strays: dict[str, list[str]] = {}
+        for each in await self._images():
             if each.profile in found:
                 found[each.profile][each.number] = each.stamp
+            else:
+                strays.setdefault(each.profile, []).append(each.name)
+        self._tell(strays)
         self._handed = {name: at for name, at in self._handed.items() if now - at < HANDED}
         for profile, stamps in found.items():
             await self._lose(profile, stamps)
@@ -71,6 +85,48 @@ class Broom:
                 for number in model.useless(self._site.state(profile), stamps):
                     await self._prune(profile, number)
         self._looked = now
+        self.clean = now >= self._settled and not machines
+
+    async def _images(self) -> Sequence[ImageVolume]:
+        try:
+            return await self._site.host.images()
+        except Unavailable:
+            if self._profiles:
+                raise
+            return ()  # nothing rests on it
+
+    async def _remove(self, machine: Machine) -> None:
+        """Leave nothing of a machine; one that cannot be removed keeps nobody from building."""
+        try:
+            await self._site.host.remove(machine.profile, machine.id)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if machine.id not in self._kept:
+                self._kept.add(machine.id)
+                self._site.context.log.warning(
+                    "%s: what is left of machine %s, which built or tried an image of %s, cannot be"
+                    " removed: %s",
+                    self._site.name,
+                    machine.id,
+                    machine.profile,
+                    error,
+                )
+
+    def _tell(self, strays: dict[str, list[str]]) -> None:
+        """Tell of images that nobody will ever use or delete."""
+        if strays == self.strays:
+            return
+        self.strays = strays
+        for profile, names in strays.items():
+            self._site.context.log.warning(
+                "%s: the settings build no image of %r (any more), and these are left: %s; where"
+                " they are not wanted, delete them with `virsh vol-delete`",
+                self._site.name,
+                profile,
+                ", ".join(names),
+            )
+        self._site.changed()
 
     async def _lose(self, profile: str, stamps: dict[int, str]) -> None:
         """Give up images that were written to, and those that two looks do not show.

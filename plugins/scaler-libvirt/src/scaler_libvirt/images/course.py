@@ -96,7 +96,13 @@ class Course:
         elif seen.asked:
             await self._passed(recipe, build)
         elif seen.ended is not None:
-            log = await self._host.tail(profile, uuid)
+            try:
+                log = await self._host.tail(profile, uuid)
+            except Unavailable:
+                raise
+            except Exception as error:  # it would be asked without end
+                await self._failed(recipe, build, f"its serial log cannot be read: {error}")
+                return
             verdict = judge(role, seen.ended.clean, seen.ended.why, log, build.nonce)
             await self._judged(recipe, build, verdict)
         elif await self._host.running(uuid):
@@ -118,11 +124,19 @@ class Course:
             return await self._make(recipe, build, role, base, until)
         # an earlier process may have made it, or may have been killed before
         there = uuid in {machine.id for machine in await self._host.left()}
-        if there or await self._host.tail(profile, uuid):
+        if there or await self._has_log(profile, uuid):
             self._made.add(uuid)
             return True
         await self._anew(recipe, build, "scaler ended while its machine was being made")
         return False
+
+    async def _has_log(self, profile: str, uuid: str) -> bool:
+        try:
+            return bool(await self._host.tail(profile, uuid))
+        except Unavailable:
+            raise
+        except Exception:  # one that cannot be read is there
+            return True
 
     async def _anew(self, recipe: Recipe, build: Build, why: str) -> None:
         """Another machine does this stage from its beginning, but not for ever."""

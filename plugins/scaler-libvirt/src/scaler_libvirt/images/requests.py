@@ -58,6 +58,22 @@ class NoWishError(ValueError):
     """A file is no wish; the text says why."""
 
 
+class Held:
+    """An open file. It closes with the last who knows it: a thread may not be waited for."""
+
+    def __init__(self, file: int) -> None:
+        self._file: int | None = file
+
+    def close(self) -> None:
+        """Close it; a second time is well."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Box:
     """The folder that the command and the service share.
 
@@ -84,8 +100,8 @@ class Box:
 
     # -- the service's side
 
-    def serve(self) -> int:
-        """Be known as the one who reads it, until the file is closed that this answers.
+    def serve(self) -> Held:
+        """Be known as the one who reads it, until what this answers is closed, or forgotten.
 
         Raises:
             OSError: Another does already, or the folder cannot be used.
@@ -96,7 +112,7 @@ class Box:
         except BaseException:
             os.close(lock)
             raise
-        return lock
+        return Held(lock)
 
     def wishes(self) -> tuple[list[Wish], list[str]]:
         """What is wanted, the oldest first; and what to say of files that are no wishes, once.

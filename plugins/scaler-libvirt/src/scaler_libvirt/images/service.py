@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,9 +24,10 @@ if TYPE_CHECKING:
     from scaler_libvirt.hosts.base import Base
     from scaler_libvirt.images.hosts import BuilderHost
     from scaler_libvirt.images.model import State
-    from scaler_libvirt.images.requests import Wish
+    from scaler_libvirt.images.requests import Held, Wish
     from scaler_libvirt.settings import Config, ProfileConfig
 
+PATIENCE = 5.0  # seconds that a file may take
 ASKED = 2.0  # seconds between two looks for what people want
 CALM = 0.2  # seconds in which changes are gathered
 CLEARED = 600.0  # seconds between two looks for answers that nobody fetched
@@ -110,15 +110,16 @@ class Images:
             self._workers[host].poke()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Look after them all until cancelled; `started` when what was written down is read."""
-        if not self._recipes:
-            task_status.started()
-            return
+        """Look after them all until cancelled; `started` when what was written down is read.
+
+        Where no image is built it is over as soon as no machine is left that once built some.
+        """
         await self._book.open()
-        await self._file(self._box.make)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._tell)
-            nursery.start_soon(self._listen)
+            if self._recipes:
+                await self._file(self._box.make)
+                nursery.start_soon(self._tell)
+                nursery.start_soon(self._listen)
             for name, worker in self._workers.items():
                 nursery.start_soon(worker.run, name=f"images on {name}")
             task_status.started()
@@ -147,6 +148,11 @@ class Images:
                 before = offer
                 self._context.capacity_changed()
             rows = [row for profile in self._recipes for row in self._report(profile)]
+            rows += [
+                told.stray(host, profile, names)
+                for host, worker in self._workers.items()
+                for profile, names in worker.strays.items()
+            ]
             await self._file(partial(self._box.show, {"time": self._wall(), "images": rows}))
             await self._news.wait()
             await trio.sleep(CALM)
@@ -173,7 +179,7 @@ class Images:
 
     async def _listen(self) -> None:
         """Carry out what people want, now and for as long as this runs."""
-        lock: int | None = None
+        lock: Held | None = None
         cleared = -CLEARED
         try:
             while True:
@@ -192,12 +198,12 @@ class Images:
                 if not self._failed:
                     self._told = False
                 elif lock is not None:  # somebody may have taken the folder away
-                    os.close(lock)
+                    lock.close()
                     lock = None
                 await trio.sleep(ASKED)
         finally:
             if lock is not None:
-                os.close(lock)
+                lock.close()
 
     async def _carry_out(self, wish: Wish) -> None:
         """Do what is wanted, once; what cannot be written down now is read again."""
@@ -239,18 +245,19 @@ class Images:
     async def _file(self, work: Callable[[], Any]) -> Any:
         """Do something with files in a thread; None, and one line in the log, where it fails."""
         try:
-            done = await self._in_thread(work)
-        except OSError as error:
+            with trio.fail_after(PATIENCE):
+                return await self._in_thread(work)
+        except (OSError, trio.TooSlowError) as error:
             self._failed = True
             if not self._told:
                 self._told = True
+                where, why = self._context.folder, f"no answer within {PATIENCE:g} s"
+                if isinstance(error, OSError):
+                    where, why = error.filename or where, error.strerror or str(error)
                 self._context.log.warning(
-                    "`scaler images` does not work as it should: %s: %s",
-                    error.filename or self._context.folder,
-                    error.strerror or error,
+                    "`scaler images` does not work as it should: %s: %s", where, why
                 )
             return None
-        return done
 
 
 def _take(step: Callable[[State, str], State], state: State, *, wish: str) -> State:

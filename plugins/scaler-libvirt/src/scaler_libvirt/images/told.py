@@ -9,7 +9,7 @@ from scaler_libvirt.images import model
 from scaler_libvirt.images.model import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from scaler_libvirt.images.model import Image, State
     from scaler_libvirt.images.recipe import Recipe
@@ -64,6 +64,17 @@ def row(
         "waits": waits,
         "ok": well(state),
         "text": line(state, waits=waits, now=now),
+    }
+
+
+def stray(host: str, profile: str, volumes: Sequence[str]) -> dict[str, Any]:
+    """For programs: images of a profile that has none built any more."""
+    return {
+        "host": host,
+        "profile": profile,
+        "volumes": list(volumes),
+        "ok": True,
+        "text": f"not built any more; left in the pool: {', '.join(volumes)}",
     }
 
 

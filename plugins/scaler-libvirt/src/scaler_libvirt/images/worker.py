@@ -66,6 +66,11 @@ class Worker:
         """What an image is called on the host."""
         return self._site.volume(profile, number)
 
+    @property
+    def strays(self) -> Mapping[str, list[str]]:
+        """Images of profiles that have no recipe (any more): the names of their volumes."""
+        return self._broom.strays
+
     def reserved(self) -> Mapping[str, int]:
         """What a build takes of the host, or waits for and comes before runners."""
         for profile, state in self._site.book.of(self._site.name).items():
@@ -74,13 +79,19 @@ class Worker:
         return self.decision.claims
 
     async def run(self) -> None:
-        """Go on until cancelled."""
-        while True:
+        """Go on until cancelled; without recipes, until nothing of an earlier scaler is left."""
+        while self._recipes or not self._broom.clean:
             self._poke = trio.Event()
             try:
                 pause = await self._turn()
             except Unavailable as error:
                 self._say(str(error))
+                pause = AGAIN
+            except Exception as error:  # the other hosts, and their runners, go on
+                text = f"something unforeseen: {error}"
+                if text != self.trouble:
+                    self._site.context.log.exception("images on %s: %s", self._site.name, text)
+                self._say(text)
                 pause = AGAIN
             with trio.move_on_after(pause):
                 await self._poke.wait()
