@@ -99,7 +99,7 @@ async def test_what_only_a_making_shows_is_a_refusal_for_a_while(
     serving: Any, runner: Any, registration: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(suitability, "EVERY", 0.1)
-    monkeypatch.setattr(suitability, "SPOILT", 0.5)
+    monkeypatch.setattr(suitability, "SPOILT", 2.0)
     listener, one = Listener(), runner()
 
     def missing(*_: Any) -> str:
@@ -111,7 +111,7 @@ async def test_what_only_a_making_shows_is_a_refusal_for_a_while(
             with pytest.raises(NoRoom, match="cannot be used: no such file"):
                 await plugin.provision_runner(one, registration(one))
         assert "cannot be used" in (await refusals(plugin))["linux"]
-        await listener.reported(ok=True, within=5)
+        await listener.reported(ok=True, within=10)
         assert await refusals(plugin) == {}
 
 
