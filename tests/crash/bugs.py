@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from scaler_github.queue.listener import Listener
 from scaler_github.queue.runners import Runners
 from scaler_libvirt.hosts import driver, orders
-from scaler_libvirt.machine import domain
+from scaler_libvirt.machine.identity import digest, new_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ def _remake_same_id() -> None:
     create: Any = driver.create
 
     def wrong(connection: Any, xml: str, name: str, uuid: str, identity: Any) -> Any:
-        other = domain.new_uuid()
+        other = new_uuid()
         again = xml.replace(f"<name>{name}", f"<name>{name}-2").replace(uuid, other)
         create(connection, again, f"{name}-2", other, identity)
         return create(connection, xml, name, uuid, identity)
@@ -64,7 +64,7 @@ def _remake_same_id() -> None:
 
 def _give_another_config() -> None:
     """The machine is made with a config that was not issued to its runner."""
-    _set(orders, "digest", lambda config: domain.digest(f"{config} of another"))
+    _set(orders, "digest", lambda config: digest(f"{config} of another"))
 
 
 def _replace_on_adoption() -> None:

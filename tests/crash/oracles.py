@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from scaler_libvirt.machine.domain import Identity
+    from scaler_libvirt.machine.identity import Identity
 
 
 @dataclass(frozen=True, kw_only=True)

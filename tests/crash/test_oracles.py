@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.crash.oracles import Left, Oracles, Outcome
 
-from scaler_libvirt.machine.domain import Identity
+from scaler_libvirt.machine.identity import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,9 @@ import trio
 
 from scaler import NoRoom, Unavailable, hooks
 from scaler_libvirt.hosts import driver
-from scaler_libvirt.machine.domain import Identity, Shape, build, digest, domain_name, new_uuid
+from scaler_libvirt.machine.domain import build
+from scaler_libvirt.machine.identity import Identity, digest, domain_name, new_uuid
+from scaler_libvirt.machine.shape import Shape
 from scaler_libvirt.plugin import Libvirt
 from scaler_libvirt.testing import Listener, context_for
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from scaler_libvirt.hosts.driver import Seen
 from scaler_libvirt.hosts.roster import Roster
-from scaler_libvirt.machine.domain import Identity
+from scaler_libvirt.machine.identity import Identity
 
 
 def seen(number: int) -> Seen:

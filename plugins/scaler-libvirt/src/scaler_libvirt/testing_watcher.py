@@ -18,7 +18,7 @@ import trio
 from scaler_libvirt.hosts import driver
 from scaler_libvirt.hosts.events import Feed, LifecycleEvent, turn_event_loop
 from scaler_libvirt.hosts.reasons import why_stopped
-from scaler_libvirt.machine.domain import Identity, identity_of
+from scaler_libvirt.machine.identity import Identity, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

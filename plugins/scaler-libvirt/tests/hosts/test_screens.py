@@ -8,7 +8,7 @@ import libvirt
 import pytest
 
 from scaler_libvirt.hosts import driver
-from scaler_libvirt.machine.domain import Identity
+from scaler_libvirt.machine.identity import Identity
 
 
 class Going:

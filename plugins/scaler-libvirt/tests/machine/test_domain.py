@@ -132,12 +132,6 @@ def test_a_disk_is_what_was_said_and_its_content_is_not_guessed() -> None:
     assert one(base, "backingStore").attrib == {}  # nothing below: nobody looks for more
 
 
-def test_a_disk_to_be_thrown_away_leaves_its_base_alone() -> None:
-    disk = one(tree(Shape(disk=Disk(path="/a & b.img", format="raw", throwaway=True))), ".//disk")
-    assert one(disk, "transient").get("shareBacking") == "yes"
-    assert one(disk, "source").get("file") == "/a & b.img"
-
-
 def test_only_a_builders_disk_is_waited_for() -> None:
     runner = one(tree(replace(FULL, seed="")), "devices/disk/driver")
     builder = one(tree(replace(FULL, seed=""), role="builder"), "devices/disk/driver")

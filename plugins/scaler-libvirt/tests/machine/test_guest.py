@@ -199,17 +199,19 @@ def test_the_first_empty_cdrom_takes_the_seed() -> None:
     assert one(cdroms[1], "source").attrib == {}
 
 
-def test_d17_the_first_interface_is_guarded_and_no_two_machines_share_an_address() -> None:
+def test_d17_every_interface_is_guarded_and_no_two_machines_share_an_address() -> None:
     both = "".join(
         f"<interface type='network'><mac address='52:54:00:00:00:0{n}'/><source network='n{n}'/>"
         "</interface>"
         for n in (1, 2)
     )
     first, second = done(guest(both)).findall("devices/interface")
+    assert one(second, "filterref").get("filter") == NETWORK.filter
+    assert second.find("filterref/parameter") is None  # the address is the first one's
+    assert one(second, "port").get("isolated") == "yes"
     assert one(first, "mac").get("address") == NETWORK.mac
     assert first.find("filterref") is not None
     assert one(second, "mac").get("address") not in (NETWORK.mac, "52:54:00:00:00:02")
-    assert second.find("filterref") is None
     text = build(OURS, replace(SHAPE, guest=guest(both)), uuid=UUID.replace("0d9c", "1111"))
     other = ET.fromstring(text).findall("devices/interface/mac")[1]
     assert other.get("address") != one(second, "mac").get("address")

@@ -145,6 +145,7 @@ def test_d27_no_secret_stands_where_cloud_init_keeps_it() -> None:
     assert b"c0nfig" not in told["scaler.env"]
     assert "k3y" not in repr(seed(key="k3y", config="c0nfig"))
     assert "c0nfig" not in repr(seed(key="k3y", config="c0nfig"))
+    assert "n0nce" not in repr(seed(nonce="n0nce"))
 
 
 def test_the_sites_own_user_data_has_the_rest_beside_it() -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scaler_libvirt.hosts import driver
-    from scaler_libvirt.machine.domain import Identity
+    from scaler_libvirt.machine.identity import Identity
 
 
 class Making:

@@ -6,6 +6,7 @@ profile's resources say, and what a machine's life needs: it ends when it powers
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from scaler_libvirt.machine import devices
@@ -174,6 +175,8 @@ def _interfaces(parts: ET.Element, network: Network, uuid: str) -> None:
         if number:
             if mac is not None:
                 mac.set("address", mac_of(f"{uuid}/{number}"))
+            if interface.get("type") in FILTERED:  # (the address is the first one's)
+                devices.guard(interface, replace(network, address="", learn_by_dhcp=False))
             continue
         if mac is None:
             mac = add(interface, "mac")

@@ -76,7 +76,7 @@ def fill_disk(disk: ET.Element, what: Disk, *, keep: bool) -> None:
     driver = disk.find("driver")
     if driver is None:
         driver = add(disk, "driver", discard="unmap")
-        if not (keep or what.throwaway):
+        if not keep:
             driver.set("cache", "unsafe")
     driver.set("name", "qemu")
     # named, never guessed from the content: a guest could write a header that lies
@@ -88,8 +88,6 @@ def fill_disk(disk: ET.Element, what: Disk, *, keep: bool) -> None:
         source = add(base, "source", file=what.base)
         add(source, "seclabel", model="dac", relabel="no")
         add(base, "backingStore")
-    if what.throwaway:
-        add(disk, "transient", shareBacking="yes")
 
 
 def seed_disk(devices: ET.Element, path: str, *, dev: str, bus: str) -> ET.Element:

@@ -6,35 +6,16 @@ All XML is built and read by ElementTree: no text of anybody's is ever pasted in
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from scaler_libvirt.machine import devices
 from scaler_libvirt.machine.completing import complete
 from scaler_libvirt.machine.elements import GIB, add, checked
-from scaler_libvirt.machine.identity import (
-    NAMESPACE,
-    Identity,
-    digest,
-    domain_name,
-    identity_element,
-    identity_of,
-    new_uuid,
-    read_identity,
-)
-from scaler_libvirt.machine.shape import Disk, DomainType, Shape, format_of
+from scaler_libvirt.machine.identity import domain_name, identity_element
 
-__all__ = [
-    "NAMESPACE",
-    "DomainType",
-    "Identity",
-    "Shape",
-    "build",
-    "digest",
-    "domain_name",
-    "identity_of",
-    "new_uuid",
-    "read_identity",
-]
+if TYPE_CHECKING:
+    from scaler_libvirt.machine.identity import Identity
+    from scaler_libvirt.machine.shape import Shape
 
 _EVERYTHING = "maximum"  # libvirt's word for all that can be emulated
 _MODES = {
@@ -45,33 +26,18 @@ _MODES = {
 }
 
 
-def build(
-    identity: Identity,
-    shape: Shape,
-    *,
-    uuid: str,
-    kind: DomainType | None = None,
-    x86: bool | None = None,
-) -> str:
+def build(identity: Identity, shape: Shape, *, uuid: str) -> str:
     """The XML of a machine, for `createXML`.
 
     Args:
         identity: Whose it is.
         shape: What it is made of.
         uuid: From `new_uuid`.
-        kind, x86: In place of what the shape says, where given.
 
     Raises:
         GuestError: The site's guest.xml is not one that machines can be made of.
         ValueError: Something holds a character that XML cannot.
     """
-    if kind is not None:
-        shape = replace(shape, kind=kind)
-    if x86 is not None:
-        shape = replace(shape, arch="x86_64" if x86 else "")
-    if shape.base_image and shape.disk is None and shape.kind != "test":
-        base = Disk(path=shape.base_image, format=format_of(shape.base_image), throwaway=True)
-        shape = replace(shape, disk=base)
     if shape.guest is not None:
         domain = complete(shape.guest, identity, shape, uuid=uuid)
     else:

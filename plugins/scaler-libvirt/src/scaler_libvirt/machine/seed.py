@@ -57,7 +57,7 @@ class Seed:
     runner: int | None = None
     url: str = ""
     key: str = field(default="", repr=False)
-    nonce: str = ""
+    nonce: str = field(default="", repr=False)
     hold: bool = False
     user_data: bytes | None = field(default=None, repr=False)
     config: str | None = field(default=None, repr=False)

@@ -23,8 +23,6 @@ class Disk:
         path: On the hypervisor.
         format: What it holds. Named, never guessed from the content: a guest could write a header
             that lies.
-        throwaway: Whether what the machine writes goes elsewhere and ends with it, so that
-            `path` may be anybody's base.
         base, base_format: The image that `path` stands on, which stands on nothing itself and may
             be read by all: its owner stays. Where empty, libvirt looks for it, and hands it to
             the user that QEMU runs as.
@@ -32,7 +30,6 @@ class Disk:
 
     path: str
     format: DiskFormat = "qcow2"
-    throwaway: bool = False
     base: str = ""
     base_format: DiskFormat = "qcow2"
 
@@ -84,7 +81,6 @@ class Shape:
         kernel, initrd, kernel_args: Booted directly, without a boot loader, where given.
         guest: The site's own guest.xml, which the machine is made from in place of what is
             built in; none where there is none.
-        base_image: Until disks are made: a base whose writes are thrown away with the machine.
     """
 
     memory: int = 0
@@ -105,7 +101,6 @@ class Shape:
     initrd: str = ""
     kernel_args: str = ""
     guest: bytes | None = None
-    base_image: str = ""
 
     @property
     def x86(self) -> bool:
