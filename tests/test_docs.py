@@ -230,7 +230,7 @@ def shown(text: str, command: str) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("name", ["", *COMMANDS, "demo"])
+@pytest.mark.parametrize("name", ["", *COMMANDS, "demo", "images"])
 def test_help_is_as_the_reference_shows_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = [name] if name else []
     assert main([*words, "--help"]) == 0
