@@ -16,7 +16,6 @@ from scaler_libvirt.hosts.base import CannotBeMadeError
 from scaler_libvirt.hosts.conditions import inspect
 from scaler_libvirt.hosts.files import read_file
 from scaler_libvirt.machine.guest import warnings_of
-from scaler_libvirt.machine.names import tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +84,10 @@ async def check_host(
 
 def check_kvm(connection: driver.Connection, host: HostSettings, scaler: str) -> list[Finding]:
     """See whether KVM works, by booting. Blocks."""
-    verdict = probe.probe(connection, f"scaler-{tag_of(scaler)}-check", _FIRMWARE)
+    try:
+        verdict = probe.probe(connection, scaler, host.pool_name, _FIRMWARE)
+    except (CannotBeMadeError, driver.NoSpaceError) as error:
+        verdict = probe.Verdict(works=False, text=f"it could not be tried: {error}")
     if verdict.works:
         return [Finding(ok=True, text=f"host {host.name}: KVM works: {verdict.text}")]
     return [

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from scaler_libvirt.hosts.networks import Entry, NetworkFacts
-from scaler_libvirt.hosts.slots import REST, Slots, entry_for
+from scaler_libvirt.hosts.slots import MOST, REST, Slots, entry_for
 
 TAG = "0123456789"
 
@@ -128,13 +131,58 @@ def test_no_address_is_ever_two_machines_or_somebody_elses(
         assert now - freed.get(address, -REST) >= REST
 
 
-@given(entered=st.lists(addresses, unique=True), most=st.integers(0, 20))
+@given(
+    entered=st.lists(addresses, unique=True),
+    leased=st.lists(addresses, unique=True),
+    most=st.integers(0, 20),
+)
 def test_as_many_as_are_wanted_are_entered_beforehand_and_never_more_than_there_are(
-    entered: list[str], most: int
+    entered: list[str], leased: list[str], most: int
 ) -> None:
     found = network(*(mine(address) for address in entered))
-    missing = Slots(TAG).missing(found, most)
+    leases = {f"52:54:00:00:01:{number:02d}": each for number, each in enumerate(leased)}
+    missing = Slots(TAG).missing(found, leases, most)
     assert len({entry.ip for entry in missing} | set(entered)) == len(missing) + len(entered)
     assert all(2 <= int(entry.ip.rpartition(".")[2]) <= 9 for entry in missing)
-    inside = sum(2 <= int(address.rpartition(".")[2]) <= 9 for address in entered)
-    assert len(missing) == min(max(0, most - len(entered)), 8 - inside)
+    assert not {entry.ip for entry in missing} & set(leased)
+    inside = {f"10.0.0.{number}" for number in range(2, 10)}
+    room = len(inside - set(entered) - set(leased))
+    assert len(missing) == min(max(0, most - len(entered)), room)
+
+
+def wide(*entries: Entry) -> NetworkFacts:
+    return replace(network(*entries), address="10.0.0.1", ranges=(("10.0.0.2", "10.0.255.254"),))
+
+
+def test_a_network_gets_no_more_than_so_many_entries_however_large_it_is() -> None:
+    slots = Slots(TAG)
+    missing = slots.missing(wide(), {}, 100_000)
+    assert len(missing) == MOST
+    found = wide(*missing)
+    assert slots.missing(found, {}, 100_000) == ()
+    taken = [slots.take(str(number), found, {}, 0) for number in range(MOST)]
+    assert all(slot is not None and slot.entered for slot in taken)
+    assert slots.take("one more", found, {}, 0) is None
+
+
+def test_nobody_waits_for_a_long_list_of_hosts() -> None:
+    slots = Slots(TAG)
+    others = [
+        Entry(mac=f"52:54:00:00:{number >> 8:02x}:{number & 255:02x}", ip=ip, name="x")
+        for number in range(20_000)
+        if (ip := f"10.0.{1 + number // 250}.{number % 250}")
+    ]
+    found = wide(*others)
+    held: list[float] = []
+
+    class Lock:
+        def __enter__(self) -> None:
+            held.append(-time.thread_time())
+
+        def __exit__(self, *_: object) -> None:
+            held[-1] += time.thread_time()
+
+    slots._lock = Lock()  # type: ignore[assignment]
+    for number in range(5):
+        assert slots.take(str(number), found, {}, 0) is not None
+    assert min(held) < 0.005

@@ -18,6 +18,7 @@ _SOURCES = {
     "arp": libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP,
     "agent": libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT,
 }
+AGENTS = 10  # that are asked in one go: a job can have each of them take all of its time
 _PATIENCE = 1  # seconds that an agent, which is the guest's, may take to answer
 
 
@@ -28,6 +29,29 @@ class Question:
     uuid: str
     mac: str
     source: Source
+
+
+class Turns:
+    """Who is asked in the next go: everyone whom the host knows, and of the agents some in turn."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, int] = {}  # by UUID, in which go its agent was asked last
+        self._goes = 0
+
+    def next(self, questions: Iterable[Question]) -> tuple[Question, ...]:
+        """Those of the questions that are to be asked now."""
+        self._goes += 1
+        everyone = tuple(questions)
+        others = [each for each in everyone if each.source != "agent"]
+        agents = sorted(
+            (each for each in everyone if each.source == "agent"),
+            key=lambda each: self._asked.get(each.uuid, 0),
+        )
+        there = {each.uuid for each in agents}
+        self._asked = {uuid: go for uuid, go in self._asked.items() if uuid in there}
+        chosen = agents[:AGENTS]
+        self._asked |= {each.uuid: self._goes for each in chosen}
+        return (*others, *chosen)
 
 
 def addresses(

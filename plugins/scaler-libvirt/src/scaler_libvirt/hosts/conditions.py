@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from scaler import Size
-from scaler_libvirt.hosts import assembly, disks, networks, volumes
+from scaler_libvirt.hosts import assembly, disks, driver, networks, volumes
 from scaler_libvirt.hosts.base import (
     Base,
     BaseMissingError,
@@ -16,15 +16,17 @@ from scaler_libvirt.hosts.base import (
     PoolTroubleError,
 )
 from scaler_libvirt.hosts.files import read_file
+from scaler_libvirt.hosts.link import lost
+from scaler_libvirt.hosts.reasons import plain
 from scaler_libvirt.machine.guest import resources_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from scaler_libvirt.hosts import driver
     from scaler_libvirt.hosts.networks import NetworkFacts
 
+NOT_LOOKED = "it has not been looked at yet"
 LEAST_FREE = 1 << 30
 LEAST_SHARE = 0.05  # of the pool's size
 
@@ -41,6 +43,8 @@ class Wants:
         fixed: Whether their addresses are fixed.
         filter: libvirt's filter of theirs; empty for none.
         guest: The site's guest.xml; none where there is none.
+        uncounted: What is limited on the host, and not counted for the profile's machines: its
+            guest.xml may not take any of it.
         why_not: Why the settings alone keep them from this host; empty where they do not.
         url: Whether only the network's own address can tell how its guests reach scaler.
     """
@@ -52,8 +56,14 @@ class Wants:
     fixed: bool = False
     filter: str = ""
     guest: Path | None = None
+    uncounted: frozenset[str] = frozenset()
     why_not: str = ""
     url: bool = False
+
+    @property
+    def anything(self) -> bool:
+        """Whether they need something that has to be looked at."""
+        return bool(self.disks or self.network or self.filter or self.guest or self.why_not)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,16 +73,24 @@ class Conditions:
     Attributes:
         refusals: By profile, why its machines cannot be made here.
         networks: Those that are there, by name.
+        looked: Whether it was looked at all.
     """
 
     refusals: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     networks: Mapping[str, NetworkFacts] = field(default_factory=lambda: MappingProxyType({}))
+    looked: bool = False
 
 
 def inspect(
     connection: driver.Connection, pool_name: str, wants: Mapping[str, Wants]
 ) -> Conditions:
-    """Look at all that the profiles need. Blocks: one operation for a worker thread."""
+    """Look at all that the profiles need. Blocks: one operation for a worker thread.
+
+    What libvirt cannot tell keeps the profile from the host that needs it, and no other.
+
+    Raises:
+        libvirtError: The connection is lost.
+    """
     pool = _pool(connection, pool_name) if any(each.disks for each in wants.values()) else None
     found: dict[str, NetworkFacts | NetworkTroubleError] = {
         name: _network(connection, name)
@@ -84,12 +102,21 @@ def inspect(
             _check(connection, each, pool, found.get(each.network))
         except (CannotBeMadeError, ValueError) as error:
             refusals[profile] = str(error)
+        except driver.Error as error:
+            refusals[profile] = f"what its machines need {_unseen(connection, error)}"
     return Conditions(
         refusals=refusals,
         networks={
             name: each for name, each in found.items() if not isinstance(each, NetworkTroubleError)
         },
+        looked=True,
     )
+
+
+def _unseen(connection: driver.Connection, error: driver.Error) -> str:
+    if lost(connection, error):
+        raise error
+    return f"cannot be looked at ({plain(error)})"
 
 
 def _check(
@@ -115,7 +142,7 @@ def _check(
     if wants.filter:
         networks.see_filter(connection, wants.filter)
     if wants.guest is not None:
-        _see_guest(wants.guest)
+        _see_guest(wants.guest, wants.uncounted)
     if isinstance(pool, PoolTroubleError):
         if wants.disks:
             raise pool
@@ -129,12 +156,22 @@ def _check(
         _see_disk(connection, pool, base)
 
 
-def _see_guest(path: Path) -> None:
+def _see_guest(path: Path, uncounted: frozenset[str]) -> None:
     content = read_file(path)
     try:
-        resources_of(content)
+        taken = resources_of(content)
     except ValueError as error:
         raise CannotBeMadeError(f"{path}: {error}") from error
+    missing = {name: amount for name, amount in taken.items() if amount and name in uncounted}
+    if missing:
+        wanted = ", ".join(
+            f'{name} = "{Size(amount)}"' if name == "memory" else f"{name} = {amount}"
+            for name, amount in missing.items()
+        )
+        raise CannotBeMadeError(
+            f"{path} takes {', '.join(missing)} of the host, which is limited there and not "
+            f"counted: set {wanted} in the profile's resources"
+        )
 
 
 def _see_disk(connection: driver.Connection, pool: volumes.Pool, base: Base) -> None:
@@ -157,9 +194,11 @@ def _has_space(pool: volumes.Pool) -> None:
 def _pool(connection: driver.Connection, name: str) -> volumes.Pool | PoolTroubleError:
     try:
         pool = volumes.open_pool(connection, name)
+        volumes.refresh(pool)
     except PoolTroubleError as error:
         return error
-    volumes.refresh(pool)
+    except driver.Error as error:
+        return PoolTroubleError(f"storage pool {name!r} {_unseen(connection, error)}")
     return pool
 
 
@@ -168,3 +207,5 @@ def _network(connection: driver.Connection, name: str) -> NetworkFacts | Network
         return networks.facts(networks.open_network(connection, name))
     except NetworkTroubleError as error:
         return error
+    except driver.Error as error:
+        return NetworkTroubleError(f"network {name!r} {_unseen(connection, error)}")

@@ -273,7 +273,7 @@ def is_no_space(error: Error) -> bool:
 
 def _look(domain: _Domain, scaler: str) -> Seen | None:
     identity = _identity(domain, scaler)
-    if identity is None:
+    if identity is None or identity.role == "probe":  # (who started it ends it)
         return None
     try:
         state, reason = domain.state()

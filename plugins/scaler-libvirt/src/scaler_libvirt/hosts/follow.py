@@ -121,21 +121,19 @@ class Follower:
 
     async def learn(self) -> None:
         """Ask for the addresses that nobody fixed, until they are known."""
-        pause = _SOON
+        pause, turns = _SOON, asking.Turns()
         while True:
             await trio.sleep(pause)
-            asked = {
-                seen.uuid: asking.Question(
-                    uuid=seen.uuid, mac=seen.identity.mac, source=self._source(seen)
-                )
+            asked = turns.next(
+                asking.Question(uuid=seen.uuid, mac=seen.identity.mac, source=self._source(seen))
                 for seen in self._machines.nameless()
-            }
+            )
             pause = min(_LATE, pause * 1.5) if asked else _SOON
             if not asked:
                 continue
             try:
                 found = await self._connection.call(
-                    partial(asking.addresses, questions=tuple(asked.values())), deadline=_DEADLINE
+                    partial(asking.addresses, questions=asked), deadline=_DEADLINE
                 )
             except (Unavailable, driver.Error) as error:
                 self._ties.log.debug("%s: no addresses: %s", self._connection.name, error)

@@ -1,6 +1,7 @@
 """Takes secrets out of what guests wrote. Pure.
 
-What a machine was given is not kept anywhere in clear; its SHA-256 is, and finds it again.
+What a machine was given is not kept anywhere in clear; its SHA-256 is, and finds it again. A guest
+chose the words, so the time that each of them takes is in proportion to its length, whatever it is.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 CUT = b"[cut out]"
+KEY = 32  # characters of a machine's key: see machine.identity.new_key
 SHORTEST = 20  # characters of a secret: shorter ones are not handed out
 LONG = 200  # characters of base64 in a row that are a config, or part of one, whosoever
 
@@ -23,7 +25,8 @@ _BLOCK = re.compile(
     % {b"word": _WORD, b"shortest": SHORTEST}
 )
 _BREAK = re.compile(rb"\r?\n")
-_SEPARATOR = re.compile(rb"[=/]")
+# a key stands alone or between separators, of which it has none itself
+_KEY = re.compile(rb"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{%d}(?![A-Za-z0-9_-])" % KEY)
 
 
 def cut(text: bytes, digests: Collection[str]) -> bytes:
@@ -33,36 +36,34 @@ def cut(text: bytes, digests: Collection[str]) -> bytes:
         text: Anything.
         digests: Of secrets that it may hold: SHA-256 as hex. Empty ones are nobody's.
     """
-    wanted = {digest for digest in digests if digest}
+    wanted = frozenset(digest for digest in digests if digest)
 
     def replace(found: re.Match[bytes]) -> bytes:
         block = found[0]
         joined = _BREAK.sub(b"", block)
         if len(joined) > LONG:
             return CUT
-        for secret in _candidates(joined):
-            if hashlib.sha256(secret).hexdigest() in wanted:
-                return (
-                    joined.replace(secret, CUT) if joined != block else block.replace(secret, CUT)
-                )
-        return _cut_lines(block, wanted)
+        clean = _cut_word(joined, wanted)
+        if joined == block or clean != joined:
+            return clean
+        for line in _BREAK.split(block):
+            block = block.replace(line, _cut_word(line, wanted))
+        return block
 
     return _BLOCK.sub(replace, text)
 
 
-def _cut_lines(block: bytes, wanted: Collection[str]) -> bytes:
-    for line in _BREAK.split(block):
-        for secret in _candidates(line):
-            if hashlib.sha256(secret).hexdigest() in wanted:
-                block = block.replace(secret, CUT)
-    return block
+def _cut_word(word: bytes, wanted: Collection[str]) -> bytes:
+    for secret in _candidates(word):
+        if hashlib.sha256(secret).hexdigest() in wanted:
+            word = word.replace(secret, CUT)
+    return word
 
 
 def _candidates(word: bytes) -> Iterator[bytes]:
-    """The parts of a word that may be a secret: all of it, or what stands round a separator."""
-    starts = [0, *(found.end() for found in _SEPARATOR.finditer(word))]
-    for start in starts:
-        if len(word) - start >= SHORTEST:
-            yield word[start:]
-            yield word[start:].rstrip(b"=")
-            yield _SEPARATOR.split(word[start:], maxsplit=1)[0]
+    """The parts of a word that may be a secret: what may be a key, and all of it as a config."""
+    yield from _KEY.findall(word)
+    for whole in (word, word.partition(b"=")[2]):  # (NAME=config)
+        if len(whole) >= SHORTEST:
+            yield whole
+            yield whole.rstrip(b"=")

@@ -15,6 +15,7 @@ import threading
 import uuid as uuids
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from scaler_libvirt.hosts.networks import Entry
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from scaler_libvirt.hosts.networks import NetworkFacts
 
+MOST = 256  # of a network's entries are ours: each costs libvirt a line of the network and time
 REST = 60.0  # seconds for which a freed slot is left alone: someone may still mean the one before
 
 _Address = ipaddress.IPv4Address
@@ -87,37 +89,31 @@ class Slots:
             leases: By MAC, the address that the network's DHCP server has given out.
             now: In seconds, on a clock that never goes back.
         """
-        entries = {entry.ip: entry for entry in network.entries}
-        leased: dict[str, set[str]] = {}
-        for mac, address in leases.items():
-            leased.setdefault(address, set()).add(mac)
+        usable = self._usable(network, leases)
         with self._lock:
-            for address in self._candidates(uuid, network, now):
-                if address == network.address:
-                    continue
-                mine = entry_for(self._tag, network.uuid, address)
-                there = entries.get(address)
-                if there not in (None, mine) or leased.get(address, {mine.mac}) != {mine.mac}:
-                    continue
+            for address in self._in_turn(uuid, usable, now):
                 self._held[address] = uuid
-                return Slot(entry=mine, entered=there is not None)
+                return Slot(
+                    entry=entry_for(self._tag, network.uuid, address),
+                    entered=address in usable.entered,
+                )
         return None
 
-    def missing(self, network: NetworkFacts, most: int) -> list[Entry]:
-        """The entries that a network lacks to have this many of ours, where there is room."""
-        entries = {entry.ip for entry in network.entries}
-        ours = sum(
-            entry == entry_for(self._tag, network.uuid, entry.ip) for entry in network.entries
+    def missing(
+        self, network: NetworkFacts, leases: Mapping[str, str], most: int
+    ) -> tuple[Entry, ...]:
+        """The entries that a network lacks to have this many of ours, where there is room.
+
+        Args:
+            network: As it is now.
+            leases: By MAC, the address that the network's DHCP server has given out.
+            most: As many as are wanted; there are never more than `MOST`.
+        """
+        lacking = max(0, min(most, MOST) - len(self._ours(network)))
+        return tuple(
+            entry_for(self._tag, network.uuid, address)
+            for address in islice(self._new(network, leases), lacking)
         )
-        found: list[Entry] = []
-        for first, last in network.ranges:
-            for number in range(int(_Address(first)), int(_Address(last)) + 1):
-                if ours + len(found) >= most:
-                    return found
-                address = str(_Address(number))
-                if address not in entries and address != network.address:
-                    found.append(entry_for(self._tag, network.uuid, address))
-        return found
 
     def refuse(self, uuid: str, address: str, now: float) -> None:
         """The slot turned out to be another's: for a while it is not dealt."""
@@ -138,23 +134,78 @@ class Slots:
                 del self._held[address]
                 self._freed[address] = now
 
-    def _candidates(self, uuid: str, network: NetworkFacts, now: float) -> Iterator[str]:
-        yield from [each for each, holder in self._held.items() if holder == uuid]
-        spans = [(_Address(first), _Address(last)) for first, last in network.ranges]
-
-        def fits(address: str) -> bool:
-            free = address not in self._held and now - self._freed.get(address, -math.inf) >= (
-                self._rest
-            )
-            return free and any(first <= _Address(address) <= last for first, last in spans)
-
-        ours = [
+    def _usable(self, network: NetworkFacts, leases: Mapping[str, str]) -> _Usable:
+        """Without the lock: this takes as long as the network's list of hosts is."""
+        ours = self._ours(network)
+        leased = _by_address(leases)
+        mine = [entry for entry in ours if leased.get(entry.ip, {entry.mac}) == {entry.mac}]
+        spans = _spans(network)
+        inside = [
             entry.ip
-            for entry in network.entries
-            if entry == entry_for(self._tag, network.uuid, entry.ip) and fits(entry.ip)
+            for entry in mine
+            if any(first <= int(_Address(entry.ip)) <= last for first, last in spans)
         ]
-        yield from sorted(ours, key=lambda each: self._freed.get(each, -math.inf))
-        for first, last in spans:
-            for number in range(int(first), int(last) + 1):
-                if fits(str(_Address(number))):
-                    yield str(_Address(number))
+        # (twice as many: some may be in another thread's hands at this moment)
+        new = islice(self._new(network, leases), 2 * MOST if len(ours) < MOST else 0)
+        return _Usable(
+            entered=frozenset(entry.ip for entry in mine if entry.ip != network.address),
+            dealt=tuple(address for address in inside if address != network.address),
+            new=tuple(new),
+        )
+
+    def _ours(self, network: NetworkFacts) -> list[Entry]:
+        return [
+            entry
+            for entry in network.entries
+            if entry == entry_for(self._tag, network.uuid, entry.ip)
+        ]
+
+    def _new(self, network: NetworkFacts, leases: Mapping[str, str]) -> Iterator[str]:
+        """Addresses that nobody has, in order."""
+        entered = {entry.ip for entry in network.entries}
+        leased = _by_address(leases)
+        for first, last in _spans(network):
+            for number in range(first, last + 1):
+                address = str(_Address(number))
+                if address in entered or address == network.address:
+                    continue
+                if address in leased:
+                    mac = entry_for(self._tag, network.uuid, address).mac
+                    if leased[address] != {mac}:
+                        continue
+                yield address
+
+    def _in_turn(self, uuid: str, usable: _Usable, now: float) -> Iterator[str]:
+        known = {*usable.entered, *usable.new}
+        yield from [each for each, holder in self._held.items() if holder == uuid and each in known]
+        dealt = sorted(usable.dealt, key=lambda each: self._freed.get(each, -math.inf))
+        for address in (*dealt, *usable.new):
+            rested = now - self._freed.get(address, -math.inf) >= self._rest
+            if rested and address not in self._held:
+                yield address
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Usable:
+    """The addresses of a network that may be ours.
+
+    Attributes:
+        entered: Those that stand in its list of hosts.
+        dealt: Of these, the ones that new machines may get.
+        new: The first that do not stand there.
+    """
+
+    entered: frozenset[str]
+    dealt: tuple[str, ...]
+    new: tuple[str, ...]
+
+
+def _spans(network: NetworkFacts) -> list[tuple[int, int]]:
+    return [(int(_Address(first)), int(_Address(last))) for first, last in network.ranges]
+
+
+def _by_address(leases: Mapping[str, str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for mac, address in leases.items():
+        found.setdefault(address, set()).add(mac)
+    return found
