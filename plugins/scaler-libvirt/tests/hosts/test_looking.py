@@ -244,7 +244,8 @@ def test_slots_are_entered_one_by_one_and_those_of_others_passed_over(
     someone: Any, network: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slots = Slots("0123456789")
-    real, refused = networks.add_host, []
+    real = networks.add_host
+    refused: list[networks.Entry] = []
 
     def add(network: Network, entry: networks.Entry) -> bool:
         if not refused:
