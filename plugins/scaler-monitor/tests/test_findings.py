@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from scaler import SecretSource
 from scaler_monitor.findings import findings
 from scaler_monitor.settings import Config, StaticFolder
@@ -49,3 +51,24 @@ def test_all_is_well(tmp_path: Path) -> None:
         f"/deps is {tmp_path}",
     ]
     assert not (tmp_path / "socket").exists()
+
+
+@pytest.mark.parametrize(
+    ("listen", "guest_listen", "guests", "wrong"),
+    [
+        (("127.0.0.1:8000", "[::1]:8000"), (), ("linux", "bench"), True),
+        (("localhost:8000",), (), ("linux",), True),
+        (("unix:/run/s",), (), ("linux",), True),
+        (("127.0.0.1:8000",), ("192.168.122.1:8000",), ("linux",), False),
+        (("192.168.122.1:8000",), (), ("linux",), False),
+        (("127.0.0.1:8000",), (), (), False),
+    ],
+)
+def test_guests_that_nothing_listens_for(
+    listen: tuple[str, ...], guest_listen: tuple[str, ...], guests: tuple[str, ...], wrong: bool
+) -> None:
+    config = Config(listen=listen, guest_listen=guest_listen)
+    texts = [each.text for each in findings(config, guests) if "listens for" in each.text]
+    assert bool(texts) is wrong
+    if wrong:
+        assert ", ".join(sorted(guests)) in texts[0]

@@ -75,7 +75,7 @@ async def check_host(
             ]
 
     async with trio.open_nursery() as nursery:
-        if facts.driver.upper() == "QEMU" and host.acceleration == "auto":
+        if facts.driver.upper() == "QEMU" and host.acceleration != "none":
             nursery.start_soon(part, "kvm", partial(check_kvm, host=host, scaler=scaler))
         if wants and facts.driver.upper() in _DRIVERS:
             nursery.start_soon(part, "profiles", partial(check_profiles, host=host, wants=wants))
@@ -90,12 +90,24 @@ def check_kvm(connection: driver.Connection, host: HostSettings, scaler: str) ->
         verdict = probe.Verdict(works=False, text=f"it could not be tried: {error}")
     if verdict.works:
         return [Finding(ok=True, text=f"host {host.name}: KVM works: {verdict.text}")]
+    usable = (
+        "make /dev/kvm usable there (virtualization in the firmware, the module kvm_intel or "
+        "kvm_amd); or set acceleration = "
+    )
+    if host.acceleration == "kvm":
+        return [
+            Finding(
+                ok=False,
+                text=f'host {host.name}: acceleration = "kvm", but no guest runs so: '
+                f"{verdict.text}",
+                fix=f'{usable}"auto"',
+            )
+        ]
     return [
         Finding(
             ok=False,
             text=f"host {host.name}: guests are emulated, many times slower: {verdict.text}",
-            fix="make /dev/kvm usable there (virtualization in the firmware, the module kvm_intel "
-            'or kvm_amd); or set acceleration = "none" where it is meant so',
+            fix=f'{usable}"none" where it is meant so',
             need="useful",
         )
     ]
@@ -125,6 +137,7 @@ def _refused(host: HostSettings, profiles: list[str], why: str) -> Finding:
     text, _, how = why.rpartition(": ")
     if not text or not how.startswith(_HOW):
         text, how = why, f"correct [profiles.{profiles[0]}.libvirt], or what it names"
+    how = how.replace("[profiles.X.", f"[profiles.{profiles[0]}.")
     return Finding(
         ok=False, text=f"host {host.name} takes nothing of {', '.join(profiles)}: {text}", fix=how
     )
@@ -198,7 +211,9 @@ def _check_guest(path: Path) -> list[Finding]:
         Finding(
             ok=False,
             text=f"{path}: {warning}",
-            fix="take it out, unless every job may have it",
+            fix="add an <interface type='network'>, or set jit_delivery = \"seed\""
+            if "has no <interface>" in warning
+            else "take it out, unless every job may have it",
             need="useful",
         )
         for warning in warnings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,15 +12,23 @@ from scaler_monitor.serving import certificate
 from scaler_monitor.settings import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from scaler_monitor.settings import Config, StaticFolder
 
 _EVERYWHERE = ("0.0.0.0", "::")
 
 
-def findings(config: Config) -> list[Finding]:
-    """Whether they are there and fit to be used; it reads files, and waits for them."""
+def findings(config: Config, guests: Collection[str] = ()) -> list[Finding]:
+    """Whether they are there and fit to be used; it reads files, and waits for them.
+
+    Args:
+        config: The settings.
+        guests: The profiles whose guests fetch a boot script.
+    """
     return [
         _token(config),
+        *_guests(config, guests),
         *(_folder(served, folder) for served, folder in config.static.items()),
         *_tls(config),
         *_sockets(config),
@@ -36,6 +45,30 @@ def _token(config: Config) -> Finding:
         text="no token is set: nobody can take a runner or override a target",
         fix='token = { env = "MONITOR_API_TOKEN" }, which openssl rand -hex 32 makes',
     )
+
+
+def _guests(config: Config, guests: Collection[str]) -> list[Finding]:
+    """Whether guests can reach anything."""
+    hosts = [each[0] for each in map(parse, config.listen) if isinstance(each, tuple)]
+    if config.guest_listen or not guests or not all(map(_is_loopback, hosts)):
+        return []
+    return [
+        Finding(
+            ok=False,
+            need="useful",
+            text=f"nothing listens for guests, and {', '.join(sorted(guests))} has a boot_script "
+            "that they fetch",
+            fix='guest_listen = ["192.168.122.1:8000"], the address of the guests\' network; not '
+            "needed where all is in their seed",
+        )
+    ]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _folder(served: str, folder: StaticFolder) -> Finding:

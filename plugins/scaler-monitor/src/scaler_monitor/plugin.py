@@ -102,7 +102,9 @@ class Monitor:
     @hookimpl
     async def check(self) -> list[Finding]:
         """Whether its files are there and fit to be used, and what is better not left as it is."""
-        return await trio.to_thread.run_sync(findings, self._context.config)
+        profiles = self._context.profiles.values()
+        guests = [each.name for each in profiles if each.boot_script and each.max_count]
+        return await trio.to_thread.run_sync(findings, self._context.config, guests)
 
     def _tell(self, troubles: Sequence[str]) -> None:
         """Its line on the dashboard."""
