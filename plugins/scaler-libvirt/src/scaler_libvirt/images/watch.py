@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from scaler import Unavailable
-
 if TYPE_CHECKING:
     from scaler_libvirt.images.hosts import Ended
     from scaler_libvirt.images.model import Build
@@ -33,7 +31,7 @@ class Seen:
     ended: Ended | None = None
     asked: bool = False
     dropped: bool = False
-    error: Unavailable | None = None
+    error: Exception | None = None
 
 
 async def watch(site: Site, profile: str, build: Build, until: float, *, proof: bool) -> Seen:
@@ -58,7 +56,7 @@ async def watch(site: Site, profile: str, build: Build, until: float, *, proof: 
                 await trio.sleep(MOMENT)
                 ended = await site.host.ended(build.uuid)
             seen.ended = ended
-        except Unavailable as error:
+        except Exception as error:
             seen.error = error
         done.set()
 

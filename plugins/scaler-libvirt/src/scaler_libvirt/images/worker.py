@@ -46,6 +46,7 @@ class Worker:
         self._recipes = recipes
         self._course = Course(site, self._say)
         self._broom = Broom(site, recipes)
+        self._odd = ""  # the last unforeseen one, which was logged
         self._poke = trio.Event()
         self._since: dict[str, float] = {}  # since when each profile's build waits for room
 
@@ -89,7 +90,8 @@ class Worker:
                 pause = AGAIN
             except Exception as error:  # the other hosts, and their runners, go on
                 text = f"something unforeseen: {error}"
-                if text != self.trouble:
+                if text != self._odd:
+                    self._odd = text
                     self._site.context.log.exception("images on %s: %s", self._site.name, text)
                 self._say(text)
                 pause = AGAIN
