@@ -97,11 +97,10 @@ async def test_the_machine_of_a_failed_job_is_held_and_a_seed_brings_the_config(
 async def closed(here: Site, job: Job) -> None:
     """The config of a runner that has it by its seed is to be had nowhere else."""
     uuid = here.machine_of(job)
+    await here.until(lambda: f"{job.runner_name} is online" in here.log_of(uuid))
     status, body = await here.ask(f"/github-jitconfig?key={here.key_of(uuid)}")
     assert (status, b"already" in body) == (410, True)
-    said = here.log_of(uuid)
-    assert "HTTP/1.1 410" in said
-    assert f"{job.runner_name} is online" in said
+    assert "HTTP/1.1 410" in here.log_of(uuid)
 
 
 async def judged_failed(here: Site, job: Job) -> None:

@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 
     from scaler_github.testing import Job
 
-MACHINES = 3
+MACHINES = 2
 OTHER = 8080  # where guests think the door is
 TEXT = """
-from provision_runner to GET /boot, of {count} machines one after another (seconds)
-  by scaler                     {by_scaler}
-  the same domain made by hand  {by_hand}
-  scaler's part, at the least   {part:.2f}
-  until the domain starts       {made}
+of {count} machines, one after another, in seconds:
+  from provision_runner to GET /boot   {by_scaler}
+  until the domain is there            {made}
+  from createXML by hand to GET /boot  {by_hand}
+  until the domain is there            {created}
+scaler adds, by the quickest of each: {part:.2f} until the domain is there, {whole:.2f} until /boot
 """
 
 
@@ -54,6 +55,7 @@ async def test_from_provision_runner_to_the_boot_script(
     by_scaler: list[float] = []
     by_hand: list[float] = []
     made: list[float] = []
+    created: list[float] = []
     profile = Profile(name="linux", script=HELD + MINIMAL, libvirt=DIRECT)
     with relay:
         async with site(hypervisor, tmp_path, profile, host=url) as here:
@@ -75,6 +77,7 @@ async def test_from_provision_runner_to_the_boot_script(
                 asked.clear()
                 began = time.time()
                 name = await trio.to_thread.run_sync(partial(create, hypervisor, xml))
+                created.append(time.time() - began)
                 await here.until(lambda: asked)
                 by_hand.append(asked[0] - began)
                 await trio.to_thread.run_sync(partial(destroy, hypervisor, name))
@@ -84,8 +87,10 @@ async def test_from_provision_runner_to_the_boot_script(
         count=MACHINES,
         by_scaler=shown(by_scaler),
         by_hand=shown(by_hand),
-        part=min(by_scaler) - min(by_hand),
         made=shown(made),
+        created=shown(created),
+        part=min(made) - min(created),
+        whole=min(by_scaler) - min(by_hand),
     )
     with capsys.disabled():
         print(text)
