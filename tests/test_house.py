@@ -152,7 +152,7 @@ def test_a_tier_that_nobody_knows_is_told_with_those_there_are(
     assert tool("test").main() == 1
     assert capsys.readouterr().out == (
         "TIERS: found py310, wanted some of lint, type, docs, py311, py312, py313, faults, crash, "
-        "browser, fresh, bench\n"
+        "browser, vm, fresh, bench\n"
     )
 
 
