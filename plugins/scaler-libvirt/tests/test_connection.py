@@ -103,7 +103,9 @@ async def test_a_probe_that_hangs_spoils_neither_connecting_nor_the_next_probe(
         slow.set()
 
     monkeypatch.setattr(Link, "probe", hang_first)
-    plugin = Libvirt(context_for(listener), pace=QUICK)
+    # (only what hangs is to be too slow, also on a busy machine)
+    pace = Pace(open=5, probe=1, look=1, first_pause=0.01, longest_pause=0.02, close=0.2)
+    plugin = Libvirt(context_for(listener), pace=pace)
     try:
         async with serving(plugin):
             await be_too_slow()
