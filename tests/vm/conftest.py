@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +23,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def image(pytestconfig: pytest.Config) -> GuestImage:
-    """The minimal guest; what Debian has of it is fetched once for a checkout."""
+    """The minimal guest; what Debian has of it is fetched once for a checkout and a worker."""
     assert pytestconfig.cache is not None
-    return build(pytestconfig.cache.mkdir("guest"))
+    return build(
+        pytestconfig.cache.mkdir(f"guest-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}")
+    )
 
 
 @pytest.fixture
