@@ -25,9 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def image(pytestconfig: pytest.Config) -> GuestImage:
     """The minimal guest; what Debian has of it is fetched once for a checkout and a worker."""
     assert pytestconfig.cache is not None
-    return build(
-        pytestconfig.cache.mkdir(f"guest-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}")
-    )
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    return build(pytestconfig.cache.mkdir(f"guest-{worker}"))
 
 
 @pytest.fixture
