@@ -11,12 +11,13 @@ from scaler import Size, Unavailable
 from scaler_libvirt.findings import findings, how_to_fix
 from scaler_libvirt.hosts.driver import Facts
 from scaler_libvirt.settings import HostSettings
+from scaler_libvirt.testing import libvirt_error
 
 FACTS = Facts(driver="QEMU", version="9.0.0", hostname="h", arch="x86_64", memory=16 << 30, cpus=8)
 
 
 def failure(code: int, text: str) -> Exception:
-    error: Any = libvirt.libvirtError(text)
+    error: Any = libvirt_error(text)
     error.err = (code, libvirt.VIR_FROM_RPC, text, 2, "", "", "", -1, -1)
     assert isinstance(error, Exception)
     return error

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import libvirt
 import trio
 
 from scaler import Context, Machine, Profile, Runner, View
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 LIBVIRTD = shutil.which("libvirtd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 NO_LIBVIRTD = "" if LIBVIRTD else "libvirtd is not installed (Debian: apt install libvirt-daemon)"
+
+
+def libvirt_error(text: str) -> Any:
+    """libvirt's error with this text, and not with what this thread was told last."""
+    libvirt.virResetLastError()
+    return libvirt.libvirtError(text)
 
 
 class PrivateLibvirtd:

@@ -18,7 +18,7 @@ from scaler_libvirt.images import Images
 from scaler_libvirt.machine.identity import new_uuid
 from scaler_libvirt.machine.names import image_name, tag_of
 from scaler_libvirt.settings import ProfileConfig
-from scaler_libvirt.testing import Listener
+from scaler_libvirt.testing import Listener, libvirt_error
 from scaler_libvirt.testing_disks import LOCAL, left_in, plugin_with
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ async def test_what_libvirt_answers_amiss_is_no_answer(
     serving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def odd(*_: Any, **__: Any) -> None:
-        raise libvirt.libvirtError("internal error: it is odd")
+        raise libvirt_error("internal error: it is odd")
 
     async with serving(plugin := plugin_with(Listener())):
         _, builders = of(plugin)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import libvirt
 import pytest
 import trio
 
 from scaler_libvirt.hosts import driver, networks, volumes
-from scaler_libvirt.testing import Listener
+from scaler_libvirt.testing import Listener, libvirt_error
 from scaler_libvirt.testing_disks import after_each_call, left_in, plugin_with
 
 
@@ -169,7 +168,7 @@ async def test_a_second_machine_of_a_runner_leaves_nothing_of_the_first(
             raise ConnectionError("lost")
 
         def in_vain(*_: Any) -> None:
-            raise libvirt.libvirtError("no")
+            raise libvirt_error("no")
 
         with (
             after_each_call(monkeypatch, volumes, "create_overlay", lost),

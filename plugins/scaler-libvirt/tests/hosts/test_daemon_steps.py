@@ -14,7 +14,7 @@ import trio
 from scaler import Unavailable
 from scaler_libvirt.hosts import driver, networks, volumes
 from scaler_libvirt.hosts.connection import Pace
-from scaler_libvirt.testing import Listener, PrivateLibvirtd
+from scaler_libvirt.testing import Listener, PrivateLibvirtd, libvirt_error
 from scaler_libvirt.testing_disks import LOCAL, left_in, plugin_with
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ async def test_c36_after_a_lost_connection_nothing_is_undone_under_a_machine_tha
     def lossy(connection: Any, **more: Any) -> Any:
         seen = create(connection, **more)
         if lose.pop():
-            error: Any = libvirt.libvirtError("x")
+            error: Any = libvirt_error("x")
             error.err = (
                 libvirt.VIR_ERR_SYSTEM_ERROR,
                 libvirt.VIR_FROM_RPC,

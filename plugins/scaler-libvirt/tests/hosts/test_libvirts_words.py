@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import libvirt
 import pytest
 
 from scaler import NoRoom
 from scaler_libvirt.hosts import driver
 from scaler_libvirt.hosts.reasons import plain
 from scaler_libvirt.settings import ProfileConfig
-from scaler_libvirt.testing import Listener
+from scaler_libvirt.testing import Listener, libvirt_error
 from scaler_libvirt.testing_disks import plugin_with
 
 PROGRAM = (
@@ -35,7 +34,7 @@ PIECE = (
     ids=["program", "piece of XML", "one line", "nothing"],
 )
 def test_it_is_one_line(text: str, told: str) -> None:
-    assert plain(libvirt.libvirtError(text)) == told
+    assert plain(libvirt_error(text)) == told
 
 
 async def test_what_libvirt_refuses_costs_no_other_profile(
@@ -44,7 +43,7 @@ async def test_what_libvirt_refuses_costs_no_other_profile(
     plugin = plugin_with(Listener(), bare=ProfileConfig())
 
     def refused(*_: Any, **__: Any) -> None:
-        raise libvirt.libvirtError("internal error: Unknown CPU model x\n<cpu/>")
+        raise libvirt_error("internal error: Unknown CPU model x\n<cpu/>")
 
     async with serving(plugin):
         with monkeypatch.context() as patch:

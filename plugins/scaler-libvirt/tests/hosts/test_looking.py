@@ -18,6 +18,7 @@ from scaler_libvirt.hosts.conditions import NOT_LOOKED, Conditions, Wants, inspe
 from scaler_libvirt.hosts.slots import Slots
 from scaler_libvirt.hosts.suitability import EVERY, SPOILT, Suitability, enter_one
 from scaler_libvirt.settings import HostSettings
+from scaler_libvirt.testing import libvirt_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +33,7 @@ GUEST = """<domain type='kvm'><name>x</name><memory unit='GiB'>16</memory><vcpu>
 
 
 def says_no(code: int = libvirt.VIR_ERR_NO_SUPPORT) -> libvirt.libvirtError:
-    error = libvirt.libvirtError("this function is not supported")
+    error = libvirt_error("this function is not supported")
     error.err = (code, libvirt.VIR_FROM_NWFILTER, "this function is not supported", 2) + ("",) * 5
     return error
 

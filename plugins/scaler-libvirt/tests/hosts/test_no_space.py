@@ -9,12 +9,12 @@ import pytest
 
 from scaler import NoRoom
 from scaler_libvirt.hosts import volumes
-from scaler_libvirt.testing import Listener
+from scaler_libvirt.testing import Listener, libvirt_error
 from scaler_libvirt.testing_disks import left_in, plugin_with
 
 
 def no_space(*_: Any, **__: Any) -> None:
-    error = libvirt.libvirtError("x")
+    error = libvirt_error("x")
     text = "cannot write data to file: No space left on device"
     error.err = (
         libvirt.VIR_ERR_SYSTEM_ERROR,

@@ -17,6 +17,7 @@ from scaler_libvirt.hosts.remnants import remnants
 from scaler_libvirt.machine.identity import identity_of
 from scaler_libvirt.machine.names import tag_of
 from scaler_libvirt.settings import HostSettings
+from scaler_libvirt.testing import libvirt_error
 
 FACTS = Facts(driver="QEMU", version="9.0.0", hostname="h", arch="x86_64", memory=1, cpus=1)
 WITH_KVM = """<capabilities><host><uuid>u</uuid></host>
@@ -149,7 +150,7 @@ class Other:
 
 
 def error_with(code: int) -> libvirt.libvirtError:
-    error = libvirt.libvirtError("it says no")
+    error = libvirt_error("it says no")
     error.err = (code, 0, "it says no", 2, "", "", "", 0, 0)
     return error
 

@@ -9,6 +9,7 @@ import pytest
 
 from scaler_libvirt.hosts import driver
 from scaler_libvirt.machine.identity import Identity
+from scaler_libvirt.testing import libvirt_error
 
 
 class Going:
@@ -27,7 +28,7 @@ class Going:
 
     def screenshot(self, stream: object, screen: int) -> str:
         del stream, screen
-        error = libvirt.libvirtError("it is so")
+        error = libvirt_error("it is so")
         error.err = (self.code, libvirt.VIR_FROM_QEMU, "it is so", 2, "", None, None, 0, 0)
         raise error
 

@@ -23,7 +23,7 @@ from scaler_libvirt.machine.identity import new_uuid
 from scaler_libvirt.machine.names import tag_of, volume_names
 from scaler_libvirt.plugin import Libvirt
 from scaler_libvirt.settings import HostSettings, ProfileConfig
-from scaler_libvirt.testing import Listener, context_for
+from scaler_libvirt.testing import Listener, context_for, libvirt_error
 from scaler_libvirt.testing_disks import LOCAL, OWN, QUICK, plugin_with
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ NOBODY = HostSettings(name="down", uri="test+unix:///default?socket=/nonexistent
 
 
 def refusal() -> libvirt.libvirtError:
-    return libvirt.libvirtError("cannot unlink file: Permission denied")
+    return libvirt_error("cannot unlink file: Permission denied")
 
 
 def litter(pool: Any) -> str:
@@ -206,7 +206,7 @@ async def test_who_takes_events_does_not_wait_for_events(
         feed.missed += 1
         feed.post(LifecycleEvent(new_uuid(), REBOOTED, 0))
         assert "nobody saw it end" in (await listener.stopped(machine.id)).why
-        assert waited == []
+        assert not any(waited)  # (other looks, which miss nothing, may come at any time)
         await plugin.destroy_runner(one)
 
 

@@ -10,6 +10,7 @@ import pytest
 from scaler_libvirt.hosts import disks, networks, volumes
 from scaler_libvirt.hosts.base import Base, BaseMissingError, NetworkTroubleError
 from scaler_libvirt.hosts.conditions import Wants, inspect
+from scaler_libvirt.testing import libvirt_error
 
 PATH = "/images/base.raw"
 
@@ -24,7 +25,7 @@ class Volume:
         return [self.kind, self.size, 0]
 
     def download(self, *_: object) -> None:
-        raise libvirt.libvirtError("not for you")
+        raise libvirt_error("not for you")
 
 
 class Hypervisor:
@@ -69,7 +70,7 @@ def test_what_cannot_be_read_is_taken_for_what_its_name_says(kind: int) -> None:
 def test_a_filter_that_nobody_has_is_named() -> None:
     class Filters:
         def nwfilterLookupByName(self, name: str) -> None:  # noqa: N802 - libvirt's
-            error = libvirt.libvirtError("Network filter not found")
+            error = libvirt_error("Network filter not found")
             error.err = (libvirt.VIR_ERR_NO_NWFILTER, 0, str(error), 0, "", None, None, 0, 0)
             raise error
 
