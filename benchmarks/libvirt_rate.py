@@ -126,7 +126,7 @@ async def worst_lag(seconds: float) -> float:
                 await plugin.provision_runner(
                     one, Registration(name=one.name, config=Secret("config"))
                 )
-            except Unavailable:
+            except Unavailable:  # as it must be while libvirt hangs: what counts is the loop
                 await trio.sleep(0.05)
 
         async with trio.open_nursery() as nursery:

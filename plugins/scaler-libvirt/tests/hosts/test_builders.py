@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from scaler import NoRoom, Size, Unavailable
 from scaler_libvirt.hosts import assembly, driver, volumes
 from scaler_libvirt.hosts.base import Base
 from scaler_libvirt.hosts.builders import Builders
+from scaler_libvirt.hosts.redact import CUT
 from scaler_libvirt.images import Images
 from scaler_libvirt.machine.identity import new_uuid
 from scaler_libvirt.machine.names import image_name, tag_of
@@ -221,11 +223,11 @@ async def test_machines_are_made_while_a_copy_takes_long(
 async def test_what_a_builder_wrote_is_told_without_its_secrets(
     serving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uuid, asked = new_uuid(), []
+    uuid, asked, key, other = new_uuid(), [], b"A" * 32, b"B" * 32
 
     def tail(connection: Any, **more: Any) -> bytes:
         asked.append(more)
-        return b"scaler: failed: no\nSCALER_KEY=" + b"A" * 32
+        return b"scaler: failed: no\nSCALER_KEY=" + key + b"\n" + other
 
     monkeypatch.setattr(assembly, "log_tail", tail)
     async with serving(plugin := plugin_with(Listener())):
@@ -233,9 +235,9 @@ async def test_what_a_builder_wrote_is_told_without_its_secrets(
         await builders.make("linux", "builder", uuid, SOURCE)
         seen = host.machines.roster.get(uuid)
         assert seen is not None
-        assert (
-            await builders.tail("linux", uuid, 100)
-            == b"scaler: failed: no\nSCALER_KEY=" + b"A" * 32
-        )
+        keyed = replace(seen.identity, key_sha256=hashlib.sha256(key).hexdigest())
+        monkeypatch.setitem(host.machines.roster._machines, uuid, replace(seen, identity=keyed))
+        told = await builders.tail("linux", uuid, 100)
+        assert told == b"scaler: failed: no\nSCALER_KEY=" + CUT + b"\n" + other
         assert asked[0]["limit"] == 100
         await builders.remove("linux", uuid)

@@ -84,7 +84,7 @@ async def test_a_place_for_it_that_hangs_holds_nobody_up_for_long(
     listener = Listener()
 
     async def hangs(*_: Any) -> bool:
-        await trio.sleep(3600)
+        await trio.sleep(3600)  # for ever: it is cancelled after 0.2 s, or the test fails
         return False
 
     monkeypatch.setattr(listener, "keep", hangs)

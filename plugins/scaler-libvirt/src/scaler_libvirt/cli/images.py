@@ -39,7 +39,7 @@ def command(argv: list[str]) -> int:
         if args.action in (None, "list"):
             return _list(place, args)
         return _wish(place, args)
-    except OSError as error:
+    except OSError as error:  # told in one line, with its cure: a traceback helps nobody here
         raise FatalError(
             f"{error.filename or place.folder}: {error.strerror or error}; run this as the user"
             " that scaler runs as, or as root"
@@ -182,6 +182,7 @@ def _when(moment: Any) -> str:
     try:
         return time.strftime("at %Y-%m-%d %H:%M", time.localtime(float(moment)))
     except (TypeError, ValueError, OverflowError, OSError):
+        # the file may be damaged: what it says of the images is worth telling all the same
         return "at some time"
 
 
@@ -255,7 +256,7 @@ def _say(*lines: str) -> None:
     try:
         print(*lines, sep="\n", flush=True)
     except BrokenPipeError:
-        raise
+        raise  # whoever read has enough (`| head`): `scaler` ends quietly then
     except OSError as error:
         raise FatalError(f"the output cannot be written: {error.strerror}") from None
 
