@@ -25,6 +25,8 @@ from scaler_github.testing import Simulator
 from scaler_github.testing.__main__ import build_parser
 from scaler_github.testing.control import Control
 
+pytestmark = pytest.mark.once
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -26,8 +26,10 @@ ROOT = Path(__file__).parent.parent
 TOX = Path(sys.executable).with_name("tox")
 DEFAULT = ("lint", "type", "docs", *(f"py{version.replace('.', '')}" for version in VERSIONS))
 KNOWN = (*DEFAULT, "faults", "crash", "browser", "vm", "fresh", "bench")
-# Laws are computed with the same examples everywhere: all of them on one Python, some on the others
+# All tests on the first Python that is here. On the others fewer examples of each law, and not the
+# tests that are marked `once`: pytest's last line counts them as deselected.
 FEWER = {"HYPOTHESIS_PROFILE": "few"}
+NOT_ONCE = ["--", "-m", "not once"]
 PATIENCE = 900  # seconds for a tier, its environment included; a hung test must not hang CI
 
 # "3 failed, 120 passed, 2 skipped in 12.34s (0:00:12)", with or without a frame of "="
@@ -64,7 +66,7 @@ def main() -> int:
 
 
 def run_tier(tier: str, *, required: bool, fewer: bool = False) -> Result:
-    """Run one environment of tox, its output passed on as it comes; `fewer` examples of laws."""
+    """Run one environment of tox, its output passed on as it comes; `fewer` tests: see FEWER."""
     command = [str(TOX), "run", "-e", tier]
     if is_python := re.fullmatch(r"py3(\d+)", tier):
         found = find(f"3.{is_python[1]}")
@@ -77,6 +79,8 @@ def run_tier(tier: str, *, required: bool, fewer: bool = False) -> Result:
         command += ["--skip-missing-interpreters", "false"]
     if stale(tier):
         command.append("--recreate")
+    if fewer:
+        command += NOT_ONCE
     say(f"{tier}: {' '.join(['tox', *command[1:]])}")
     started = time.monotonic()
     code, counts = run(command, (FEWER if fewer else {}) | os.environ)

@@ -9,6 +9,8 @@ import trio
 
 from scaler import hookimpl
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     "fault",

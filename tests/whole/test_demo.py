@@ -21,6 +21,8 @@ from scaler_github.demo.command import command
 from scaler_github.demo.record import Record
 from scaler_github.demo.table import render
 
+pytestmark = pytest.mark.once
+
 NASTY = "\x1b[31m\x07\x9b\u2028\u202e[/red]"
 COMMAND = [sys.executable, "-m", "scaler", "demo"]
 

@@ -17,6 +17,8 @@ from scaler_libvirt.hosts.connection import Pace
 from scaler_libvirt.testing import Listener, PrivateLibvirtd, libvirt_error
 from scaler_libvirt.testing_disks import LOCAL, left_in, plugin_with
 
+pytestmark = pytest.mark.once
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 

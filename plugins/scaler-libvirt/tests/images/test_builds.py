@@ -11,6 +11,8 @@ from scaler import NoRoom, Unavailable
 from scaler_libvirt.hosts.base import BaseMissingError, NoImage
 from scaler_libvirt.settings import ProfileConfig
 
+pytestmark = pytest.mark.once
+
 HOUR = 3600.0
 AGE = HOUR  # at which an image is built anew, here
 

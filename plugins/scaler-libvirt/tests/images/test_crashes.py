@@ -13,6 +13,8 @@ from scaler_libvirt.images import model
 from scaler_libvirt.images.model import Image, State
 from scaler_libvirt.images.saved import to_json
 
+pytestmark = pytest.mark.once
+
 
 class Axe:
     """Kills the scaler at the so-many-th call that it makes."""

@@ -16,6 +16,8 @@ from scaler_libvirt.images import model
 from scaler_libvirt.images.model import Build, Failure, Fresh, Image, Stage, State
 from scaler_libvirt.images.saved import from_json, to_json
 
+pytestmark = pytest.mark.once
+
 UUIDS = [f"00000000-0000-4000-8000-{number:012x}" for number in range(1, 4)]
 KEEP = 2
 

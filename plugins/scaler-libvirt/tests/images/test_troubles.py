@@ -14,6 +14,8 @@ from scaler_libvirt.images import service
 
 from .conftest import inline
 
+pytestmark = pytest.mark.once
+
 HOUR = 3600.0
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 if TYPE_CHECKING:
     from tests.machine.conftest import Guest
 

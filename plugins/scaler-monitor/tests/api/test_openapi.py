@@ -16,6 +16,8 @@ from scaler_monitor.settings import Config, StaticFolder
 
 from .fakes import PNG, Asker, FakeCore, FakeGuest, asking, served
 
+pytestmark = pytest.mark.once
+
 
 def a_config(folder: Path) -> Config:
     return Config(static={"/image-deps": StaticFolder(path=folder)})

@@ -10,6 +10,8 @@ import trio
 
 from scaler_monitor.serving import strict
 
+pytestmark = pytest.mark.once
+
 NEXT = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /nope HTTP/1.1\r\nHost: localhost\r\n"
 
