@@ -16,7 +16,7 @@ import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +26,14 @@ ROOT = Path(__file__).parent.parent
 TOX = Path(sys.executable).with_name("tox")
 DEFAULT = ("lint", "type", "docs", *(f"py{version.replace('.', '')}" for version in VERSIONS))
 KNOWN = (*DEFAULT, "faults", "crash", "browser", "vm", "fresh", "bench")
-# All tests on the first Python that is here. On the others fewer examples of each law, and not the
-# tests that are marked `once`: pytest's last line counts them as deselected.
+# All tests run on the first Python that is here. On the others there are fewer examples of each
+# law, and the tests that are marked `once` are left out (pytest's last line counts them as deselected);
+# between the first and the newest the core's tests and those of the whole are enough.
 FEWER = {"HYPOTHESIS_PROFILE": "few"}
-NOT_ONCE = ["--", "-m", "not once"]
+NOT_ONCE = ["-m", "not once"]
+CORE = ["tests"]
+NOT_ALL = "without the tests marked `once`"
+CORE_ALONE = f"{NOT_ALL} and the plugins' own"
 PATIENCE = 900  # seconds for a tier, its environment included; a hung test must not hang CI
 
 # "3 failed, 120 passed, 2 skipped in 12.34s (0:00:12)", with or without a frame of "="
@@ -56,7 +60,9 @@ def main() -> int:
     started = time.monotonic()
     results: list[Result] = []
     for tier in asked or DEFAULT:
-        fewer = tier.startswith("py") and any(each.counts for each in results)
+        fewer: list[str] = []
+        if tier.startswith("py") and any(each.counts for each in results):
+            fewer = NOT_ONCE if tier == DEFAULT[-1] else NOT_ONCE + CORE
         result = run_tier(tier, required=bool(asked), fewer=fewer)
         if result.outcome != "passed":
             say(f"{tier}: {result.outcome}: {result.note}")
@@ -65,8 +71,8 @@ def main() -> int:
     return exit_code(results)
 
 
-def run_tier(tier: str, *, required: bool, fewer: bool = False) -> Result:
-    """Run one environment of tox, its output passed on as it comes; `fewer` tests: see FEWER."""
+def run_tier(tier: str, *, required: bool, fewer: Sequence[str] = ()) -> Result:
+    """Run one environment of tox, its output passed on as it comes; `fewer`: what pytest runs."""
     command = [str(TOX), "run", "-e", tier]
     if is_python := re.fullmatch(r"py3(\d+)", tier):
         found = find(f"3.{is_python[1]}")
@@ -80,14 +86,15 @@ def run_tier(tier: str, *, required: bool, fewer: bool = False) -> Result:
     if stale(tier):
         command.append("--recreate")
     if fewer:
-        command += NOT_ONCE
+        command += ["--", *fewer]
     say(f"{tier}: {' '.join(['tox', *command[1:]])}")
     started = time.monotonic()
     code, counts = run(command, (FEWER if fewer else {}) | os.environ)
     seconds = time.monotonic() - started
     if code == 0:
         mark_fresh(tier)
-        return Result(tier=tier, outcome="passed", seconds=seconds, counts=counts)
+        left_out = (CORE_ALONE if "tests" in fewer else NOT_ALL) if fewer else ""
+        return Result(tier=tier, outcome="passed", note=left_out, seconds=seconds, counts=counts)
     note = f"not done after {PATIENCE} s" if code is None else f"exit code {code}"
     return Result(tier=tier, outcome="FAILED", note=note, seconds=seconds, counts=counts)
 
@@ -161,10 +168,9 @@ def print_table(results: list[Result], seconds: float) -> None:
     """What ran, what it came to, and what did not run, with the reason."""
     print("\n------ tier ---- outcome -- seconds -- tests")
     for result in results:
-        tests = summed([result.counts]) if result.counts else ""
-        print(
-            f"{result.tier:>11}  {result.outcome:<10} {result.seconds:7.0f}  {tests or result.note}"
-        )
+        counts = [summed([result.counts])] if result.counts else []
+        note = ", ".join([*counts, *([result.note] if result.note else [])])
+        print(f"{result.tier:>11}  {result.outcome:<10} {result.seconds:7.0f}  {note}")
     for result in results:
         if result.outcome == "not run":
             print(f"not run: {result.tier}: {result.note}")
