@@ -123,6 +123,15 @@ class Spec:
         with its traceback. When `context.stopping` is set, finish what is in hand and return within
         the settings' `shutdown_grace`; then it is cancelled.
 
+        Args:
+            task_status: Its `started()` says that the plugin's other hooks can be called.
+
+        Returns:
+            Nothing. The plugin's other hooks go on being called after that.
+
+        Raises:
+            Unavailable: The other side cannot be used now: it is started again, told in one line.
+
         Example:
             @hookimpl
             async def run_service(self, task_status):
@@ -144,6 +153,9 @@ class Spec:
         asked again 60 s later, then after twice as long each time, up to 10 minutes, until all that
         is required is well. What is `useful` is only logged.
 
+        Returns:
+            What was seen, what is well included; an empty list has nothing to tell.
+
         Example:
             @hookimpl
             async def check(self):
@@ -155,6 +167,9 @@ class Spec:
         """A source delivered this message. It may come twice.
 
         For observers: told before the message has any effect; answers and errors are ignored.
+
+        Args:
+            message: As the source delivered it.
 
         Example:
             @hookimpl
@@ -170,6 +185,12 @@ class Spec:
         or `assigned` already (then an objection is logged and shown, no more). An error or a missed
         deadline is no objection: this is not a security gate.
 
+        Args:
+            job: As the source tells of it, with the profile that it belongs to.
+
+        Returns:
+            The objection, its reason for people; None where there is none.
+
         Example:
             @hookimpl
             async def on_job_available(self, job):
@@ -180,6 +201,10 @@ class Spec:
     @_hook(Kind.TELL, 10)
     async def on_job_changed(self, job: Job, before: Job | None) -> None:
         """A job took a step; `before` is None when it is new. Answers and errors are ignored.
+
+        Args:
+            job: As it is now.
+            before: As it was; None where it is new.
 
         Example:
             @hookimpl
@@ -196,6 +221,13 @@ class Spec:
         leaves them offered; they are tried again. Those that are left out of the answer are
         forgotten. A source whose jobs are never offered leaves this hook out.
 
+        Args:
+            profile: Whose jobs they are.
+            jobs: Offered ones, no more than there is room for now.
+
+        Returns:
+            Those of them that are ours; they count as assigned from then on.
+
         Example:
             @hookimpl
             async def acquire_jobs(self, profile, jobs):
@@ -210,6 +242,13 @@ class Spec:
         that exists already is a leftover of an attempt whose answer was lost: resolve it here. Any
         error, or a missed deadline, retires this runner (so `unregister_runner` follows), and
         another one with a new id is planned.
+
+        Args:
+            runner: In its state `planned`: a name, an id and a profile, and nothing made yet.
+
+        Returns:
+            Its `name`, the source's own `ref` to it, the `config` that its machine needs to join,
+            and when that `expires`, where known.
 
         Example:
             @hookimpl
@@ -231,6 +270,12 @@ class Spec:
         gone=True))`. It is optional. A runner whose machine stopped without a job that anyone told
         of has had its job then, and is no failed start. Never say so of what this call removed.
 
+        Args:
+            runner: Its `registration` is None where an answer was lost.
+
+        Returns:
+            Nothing: having returned, it says that the registration is gone.
+
         Raises:
             Busy: The runner is running a job: its machine is left alone.
 
@@ -247,6 +292,12 @@ class Spec:
         Called at start and on every tick. A registration counts as gone when it is absent from two
         complete lists, 30 s apart.
 
+        Returns:
+            All of them. An empty list says that there is none, and is believed.
+
+        Raises:
+            Incomplete: A part could not be asked; with those that are known.
+
         Example:
             @hookimpl
             async def list_registrations(self):
@@ -262,6 +313,13 @@ class Spec:
         left visible, the core follows it up with None, again and again until that returns; so it
         does when a reservation was not used in time. Meanwhile the runner is promised to nobody
         else; after 60 s in vain it is replaced.
+
+        Args:
+            runner: With the registration that it is about.
+            reservation: For whom it is kept; None: for nobody any more.
+
+        Returns:
+            Nothing: having returned, it says that workflows see just that.
 
         Raises:
             Busy: It runs a job already: another takes its place, or (None) it keeps what it shows.
@@ -284,13 +342,25 @@ class Spec:
         there is still one machine. The deadline is the profile's `start_timeout`. Any error, or a
         missed deadline, retires this runner (so `destroy_runner` follows), and another is planned.
 
+        Args:
+            runner: In `runner.room`, of `runner.resources`, by the settings of `runner.profile`.
+            registration: As `register_runner` answered it, its `config` included.
+
+        Returns:
+            The machine: the id of its `runner`, the provisioner's own `id`, its `room`; `delivered`
+            where the config is in it already.
+
         Raises:
             NoRoom: The room cannot take it after all.
 
         Example:
             @hookimpl
             async def provision_runner(self, runner, registration):
-                uuid = await self.hypervisor.create(runner.id, registration.config.reveal())
+                tag = f"{self.context.scaler}/{runner.id}"
+                uuid = await self.hypervisor.find(tag)
+                if uuid is None:  # asked twice, there is still one
+                    config = registration.config.reveal()
+                    uuid = await self.hypervisor.create(tag, runner.name, config)
                 return Machine(runner=runner.id, id=uuid, room=runner.room)
         """
 
@@ -307,10 +377,17 @@ class Spec:
         destroyed; one that stopped and is held, or waits for its job's result, keeps its disk and
         stays listed, as `stopped`.
 
+        Args:
+            runner: Its `machine` is None where an answer was lost, or it never had one.
+
+        Returns:
+            Nothing: having returned, it says that nothing is left.
+
         Example:
             @hookimpl
             async def destroy_runner(self, runner):
-                await self.hypervisor.destroy(runner.id)
+                if uuid := await self.hypervisor.find(f"{self.context.scaler}/{runner.id}"):
+                    await self.hypervisor.destroy(uuid)
         """
 
     @_hook(Kind.GATHER, 60, records.Machine, many=True, none=False)
@@ -320,10 +397,19 @@ class Spec:
         Called at start and on every tick. A machine counts as gone when it is absent from two
         complete lists, 30 s apart.
 
+        Returns:
+            All of them, each as its tag says: those that have stopped, too, until they are
+            destroyed, and builders (`runner` is None). An empty list says that there is none, and
+            is believed.
+
+        Raises:
+            Incomplete: A part could not be asked; with those that are known.
+
         Example:
             @hookimpl
             async def list_machines(self):
-                return [self.machine(d) for d in await self.hypervisor.domains()]
+                domains = await self.hypervisor.domains()  # raises where it cannot tell all
+                return [self.machine(d) for d in domains if d.scaler == self.context.scaler]
         """
 
     @_hook(Kind.GATHER, 10, records.Room, many=True, none=False)
@@ -335,6 +421,13 @@ class Spec:
 
         Where only some profiles cannot be made in a room, say so by its `refuses`: the others go
         on. Making a runner that finds that out too late raises `NoRoom`.
+
+        Returns:
+            Each room by its name, which `runner.room` is then; in an empty list there is no place
+            for anything.
+
+        Raises:
+            Unavailable: It cannot be told now: the rooms stay as they were told last.
 
         Example:
             @hookimpl
@@ -355,6 +448,12 @@ class Spec:
         A machine that gives none is left alone for longer and longer, up to 10 minutes, but for
         those who ask for one now.
 
+        Args:
+            machine: As it was listed or told of last.
+
+        Returns:
+            The picture, of at most 4 MiB.
+
         Raises:
             Unavailable: It cannot be taken now, or that machine has no screen.
 
@@ -370,6 +469,12 @@ class Spec:
 
         Asked in the settings' order; the first answer wins. Nobody's answer, or an error, is a no.
         Asked once for all who ask the same at the same time, and not again once runners were given.
+
+        Args:
+            request: Who asks, and for what: text from outside, of which nothing is proven.
+
+        Returns:
+            The profile's key and how many runners of it; None where another plugin may decide.
 
         Raises:
             Refused: No, and why.
@@ -391,6 +496,12 @@ class Spec:
         costs this plugin's own panel. `html` is shown as it is: escape whatever in it comes from
         outside.
 
+        Args:
+            view: Everything at one moment, without secrets. It cannot be changed.
+
+        Returns:
+            The panel: its title, its data for programs, its HTML for people. None: nothing to show.
+
         Example:
             @hookimpl
             async def render_dashboard(self, view):
@@ -400,6 +511,10 @@ class Spec:
     @_hook(Kind.TELL, 10)
     async def on_runner_changed(self, runner: Runner, before: Runner | None) -> None:
         """A runner took a step; `before` is None when it is new. Secrets are left out.
+
+        Args:
+            runner: As it is now, `runner.reason` saying why.
+            before: As it was; None where it is new.
 
         Example:
             @hookimpl
