@@ -176,10 +176,10 @@ async def measure(folder: Path, count: int, times: int) -> dict[str, float]:
     began = time.perf_counter()
     ledger, stored = await Ledger.open(folder)
     load = (time.perf_counter() - began) * 1e3
-    hooks = Dispatcher(register(world.plugins()))
     clock = Shifted(stored.meta["clock"])
-    state = State("host", world.profiles, stored, ledger, hooks, clock)
     async with trio.open_nursery() as nursery:
+        hooks = Dispatcher(register(world.plugins()), nursery)
+        state = State("host", world.profiles, stored, ledger, hooks, clock)
         engine = Engine(state, 30.0, nursery)
         found = await _times(engine, clock, nursery, times)
         nursery.cancel_scope.cancel()

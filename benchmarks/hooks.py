@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pluggy
 import trio
 from bench import results
 
@@ -138,15 +139,16 @@ async def measure(rounds: int) -> list[dict[str, Any]]:
                 if kind == "route" and count == 0:
                     continue  # there is always one, or nobody is called
                 manager = register({f"p{number}": cls() for number in range(count)})
-                us[count] = await _dispatched(Dispatcher(manager), kind, rounds)
+                us[count] = await _dispatched(manager, kind, rounds)
             rows.append({"kind": kind, "functions": functions, "us": us})
     rows.append({"kind": "await alone", "functions": "async", "us": await _alone(rounds)})
     rows.append({"kind": "pluggy's own call", "functions": "plain", "us": await _pluggy(rounds)})
     return rows
 
 
-async def _dispatched(hooks: Dispatcher, kind: str, rounds: int) -> float:
+async def _dispatched(manager: pluggy.PluginManager, kind: str, rounds: int) -> float:
     async with trio.open_nursery() as nursery:
+        hooks = Dispatcher(manager, nursery)
         nursery.start_soon(hooks.run_mailboxes)
         most = 500 if kind == "tell" else 100_000  # a mailbox holds a thousand
         found = await cost(lambda times: dispatch(hooks, kind, times), rounds, most)

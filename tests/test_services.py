@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 import trio.testing
+from tests.dispatch.toys import around
 
 from scaler.dispatch import Dispatcher
 from scaler.errors import Unavailable
@@ -48,7 +49,7 @@ class Stage:
 
 
 def stage(**plugins: object) -> Stage:
-    dispatcher, stopping = Dispatcher(register(plugins)), trio.Event()
+    dispatcher, stopping = Dispatcher(register(plugins), around()), trio.Event()
     reports: list[tuple[object, ...]] = []
     ready: list[float] = []
     services = Services(

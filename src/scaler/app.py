@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from scaler import log as logs
 from scaler.checks import CHECK, Checks, Progress, survey
 from scaler.clock import Clock
 from scaler.context import Context
-from scaler.dispatch import Dispatcher
+from scaler.dispatch import Dispatcher, HookCall
 from scaler.engine import Engine
 from scaler.engine.overrides import META as OVERRIDE
 from scaler.engine.state import State
@@ -80,16 +80,27 @@ class _Link:
         return getattr(self.engine, name)
 
 
-def main(settings: Settings, loaded: Mapping[str, LoadedPlugin]) -> None:
+def main(
+    settings: Settings,
+    loaded: Mapping[str, LoadedPlugin],
+    *,
+    trace: Callable[[HookCall], None] | None = None,
+) -> None:
     """Run until a signal stops it; a second signal stops it at once.
+
+    `trace` is told of every call of a hook, after it.
 
     Raises:
         FatalError: It could not start.
     """
-    trio.run(_main, settings, loaded)
+    trio.run(_main, settings, loaded, trace)
 
 
-async def _main(settings: Settings, loaded: Mapping[str, LoadedPlugin]) -> None:
+async def _main(
+    settings: Settings,
+    loaded: Mapping[str, LoadedPlugin],
+    trace: Callable[[HookCall], None] | None,
+) -> None:
     soon = partial(trio.lowlevel.current_trio_token().run_sync_soon, idempotent=True)
     async with _unwrapped():
         with (
@@ -99,7 +110,7 @@ async def _main(settings: Settings, loaded: Mapping[str, LoadedPlugin]) -> None:
             async with trio.open_nursery() as nursery:
                 stop = trio.Event()
                 nursery.start_soon(_watch, signals, stop, nursery.cancel_scope, name="signals")
-                await serve(settings, loaded, stop=stop)
+                await serve(settings, loaded, stop=stop, trace=trace)
                 nursery.cancel_scope.cancel()
 
 
@@ -141,6 +152,7 @@ async def serve(
     loaded: Mapping[str, LoadedPlugin],
     *,
     stop: trio.Event | None = None,
+    trace: Callable[[HookCall], None] | None = None,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a scaler inside someone else's nursery.
@@ -152,6 +164,7 @@ async def serve(
         settings: What `load_settings` gave.
         loaded: The plugins that it gave with them.
         stop: Setting it begins a clean stop, at any time; so does `Running.stop()`.
+        trace: Told of every call of a hook, after it.
         task_status: For `nursery.start`.
 
     Raises:
@@ -160,12 +173,42 @@ async def serve(
     if stop is None:
         stop = trio.Event()
     stopped = trio.Event()
+    try:
+        async with _unwrapped(), trio.open_nursery() as calls:
+            await _serve(settings, loaded, _Around(stop, stopped, calls, trace), task_status)
+            calls.cancel_scope.cancel()
+    finally:
+        stopped.set()
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What a scaler is given by who runs it: `calls` outlives its ledger."""
+
+    stop: trio.Event
+    stopped: trio.Event
+    calls: trio.Nursery
+    trace: Callable[[HookCall], None] | None
+
+
+async def _serve(
+    settings: Settings,
+    loaded: Mapping[str, LoadedPlugin],
+    around: _Around,
+    task_status: trio.TaskStatus[Running],
+) -> None:
     ledger, stored = await Ledger.open(settings.state_dir)
     try:
         stopping = trio.Event()
         link = _Link()
         plugins = _build(settings, loaded, link, stopping)
-        hooks = Dispatcher(register(plugins), partial(_show_fault, link), partial(_clear, link))
+        hooks = Dispatcher(
+            register(plugins),
+            around.calls,
+            partial(_show_fault, link),
+            partial(_clear, link),
+            trace=around.trace,
+        )
         clock = Clock(stored.meta.get("clock"))
         state = State(settings.name, settings.profiles, stored, ledger, hooks, clock)
         async with trio.open_nursery() as nursery:
@@ -177,7 +220,7 @@ async def serve(
             await engine.evidence.open()
             engine.introduce(_siblings(plugins, loaded), _kin(loaded))
             link.engine = engine
-            running = Running(engine, stopping, stopped, stop)
+            running = Running(engine, stopping, around.stopped, around.stop)
             log.info("scaler %s starts, with %d runners", settings.name, len(state.rows))
             await _run(settings, running, hooks, stopping, nursery, task_status)
             nursery.cancel_scope.cancel()
@@ -188,7 +231,6 @@ async def serve(
         log.info("scaler %s stopped", settings.name)
     finally:
         await ledger.close()
-        stopped.set()
 
 
 async def _run(
@@ -273,21 +315,30 @@ def check(
     settings: Settings,
     loaded: Mapping[str, LoadedPlugin],
     progress: Progress = lambda _waiting: None,
+    *,
+    trace: Callable[[HookCall], None] | None = None,
 ) -> list[tuple[str, Finding]]:
     """Ask every plugin what is well and what is wrong around it; nothing is started or changed.
 
     `progress` is told once a second who has not answered yet, and nobody at the end.
     """
-    return trio.run(_check, settings, loaded, progress)
+    return trio.run(_check, settings, loaded, progress, trace)
 
 
 async def _check(
-    settings: Settings, loaded: Mapping[str, LoadedPlugin], progress: Progress
+    settings: Settings,
+    loaded: Mapping[str, LoadedPlugin],
+    progress: Progress,
+    trace: Callable[[HookCall], None] | None,
 ) -> list[tuple[str, Finding]]:
     link = _Link()
     plugins = _build(settings, loaded, link, trio.Event(), folders=False)
     link.engine = _Bare(_siblings(plugins, loaded))  # type: ignore[assignment]
-    return await survey(Dispatcher(register(plugins)), settings.profiles, progress)
+    async with trio.open_nursery() as calls:
+        hooks = Dispatcher(register(plugins), calls, trace=trace)
+        found = await survey(hooks, settings.profiles, progress)
+        calls.cancel_scope.cancel()
+    return found
 
 
 class _Bare:

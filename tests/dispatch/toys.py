@@ -80,7 +80,14 @@ def does(answer: Any = None, *, after: float = 0.0) -> Does:
 
 def hooks(**plugins: object) -> tuple[Dispatcher, list[HookFault]]:
     faults: list[HookFault] = []
-    return Dispatcher(register(plugins), faults.append), faults
+    return Dispatcher(register(plugins), around(), faults.append), faults
+
+
+def around() -> trio.Nursery:
+    """The nursery that the test itself runs in."""
+    nursery = trio.lowlevel.current_task().parent_nursery
+    assert nursery is not None
+    return nursery
 
 
 async def fails(dispatcher: Dispatcher, plugin: str = "p") -> HookFault:

@@ -17,6 +17,9 @@ import trio
 from scaler.dispatch.answers import wrong
 from scaler.dispatch.breaker import Breaker
 from scaler.dispatch.mailbox import Mailbox
+from scaler.dispatch.tracing import Ending, HookCall
+from scaler.dispatch.tracing import tell as trace
+from scaler.dispatch.words import said, shown
 from scaler.errors import HookFault, Incomplete, Outcome, Refused, Unavailable
 from scaler.hooks import contract, hook_names
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     import pluggy
+
+    from scaler.hooks import Contract
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,6 +66,7 @@ class _Plugin:
 @dataclass(frozen=True)
 class _Impl:
     plugin: str
+    hook: str
     function: Callable[..., Any]
     argnames: tuple[str, ...]
 
@@ -70,16 +76,24 @@ class Dispatcher:
 
     Args:
         manager: The plugins, registered so that pluggy's last-in-first-out is the settings' order.
+        calls: Holds the calls while they run, and what goes on of them although it was cancelled.
+            It must be open as long as anyone calls hooks.
         on_fault: Told of every fault; for the dashboard. The log is written here.
         on_recovery: Told of the plugin and hook when a hook that failed works again.
+        trace: Told of every call, after it.
     """
 
     def __init__(
         self,
         manager: pluggy.PluginManager,
+        calls: trio.Nursery,
         on_fault: Callable[[HookFault], None] = lambda _fault: None,
         on_recovery: Callable[[str, str], None] = lambda _plugin, _hook: None,
+        *,
+        trace: Callable[[HookCall], None] | None = None,
     ) -> None:
+        self._calls = calls
+        self._trace = trace
         self._on_fault = on_fault
         self._on_recovery = on_recovery
         names = [name for name, plugin in manager.list_name_plugin() if plugin is not None]
@@ -90,7 +104,7 @@ class Dispatcher:
         self._impls: dict[str, list[_Impl]] = {}
         for name in hook_names():
             self._impls[name] = [
-                _Impl(impl.plugin_name, impl.function, tuple(impl.argnames))
+                _Impl(impl.plugin_name, name, impl.function, tuple(impl.argnames))
                 for impl in reversed(getattr(manager.hook, name).get_hookimpls())
             ]
 
@@ -260,6 +274,46 @@ class Dispatcher:
         if rest:
             raise Unavailable(f"{impl.plugin}.{name} failed too often, left alone", rest)
         limit = terms.deadline if deadline is None else deadline
+        if self._trace is None:
+            return await self._attempt(terms, impl, kwargs, limit, breaker)
+        began = trio.current_time()
+        outcome: Ending = "failed"
+        text, answer = "was cancelled", None
+        try:
+            answer = await self._attempt(terms, impl, kwargs, limit, breaker)
+            outcome, text = "answered", shown(answer)
+            return answer
+        except Outcome as error:
+            outcome, text = "said", said(error)
+            raise
+        except HookFault as fault:
+            text = fault.text
+            raise
+        finally:
+            self._tell_of(
+                plugin=impl.plugin,
+                hook=name,
+                arguments=kwargs,
+                began=began,
+                outcome=outcome,
+                text=text,
+                answer=answer,
+            )
+
+    def _tell_of(self, *, began: float, **more: Any) -> None:
+        if self._trace is not None:
+            seconds = trio.current_time() - began
+            trace(self._trace, HookCall(began=began, seconds=seconds, **more))
+
+    async def _attempt(
+        self,
+        terms: Contract,
+        impl: _Impl,
+        kwargs: dict[str, Any],
+        limit: float,
+        breaker: Breaker,
+    ) -> Any:
+        name = impl.hook
         error: BaseException | None = None
         answer: Any = None
         try:
@@ -277,16 +331,16 @@ class Dispatcher:
             if outcome is not None:
                 self._worked(impl.plugin, name, breaker)
                 raise outcome from raised
-            error, trouble = raised, f"raised {_said(raised)}"
+            error, trouble = raised, f"raised {said(raised)}"
         except BaseExceptionGroup as group:
             # raised while being cancelled: the error stays here, the cancellation goes on upwards
             faults, others = group.split((Exception, SystemExit))
             if others is not None:
                 if faults is not None:
-                    text = f"raised {_said(faults)}"
+                    text = f"raised {said(faults)}"
                     self._fault(HookFault(impl.plugin, name, text), breaker, faults)
                 raise others from None
-            error, trouble = group, f"raised {_said(group)}"  # a SystemExit inside a nursery
+            error, trouble = group, f"raised {said(group)}"  # a SystemExit inside a nursery
         if trouble:
             fault = HookFault(impl.plugin, name, trouble)
             self._fault(fault, breaker, error)
@@ -339,11 +393,3 @@ def _only_outcome(error: BaseException) -> Outcome | None:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error if isinstance(error, Outcome) else None
-
-
-def _said(error: BaseException) -> str:
-    """An exception as one line."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
