@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "run the scaler until it is told to stop",
     "check": "see whether settings, plugins and their surroundings are well",
     "plugins": "list the plugins that are installed, and what they do",
+    "plugin": "write a new plugin to begin with",
 }
 
 
