@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 project = "scaler"
 copyright = "the scaler authors"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+# (what is to be copied has a README of its own, for those who copy it)
+exclude_patterns = ["_build", "examples"]
 
 
 myst_enable_extensions = ["colon_fence", "deflist"]
