@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from scaler.errors import FatalError, PluginError
 from scaler.loading.find import Found, find, lookup
 from scaler.loading.names import did_you_mean
-from scaler.loading.verify import hooks_of, marked, unmarked, wrongs
+from scaler.loading.verify import hooks_of, marked, unmarked, written_for, wrongs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +27,7 @@ class LoadedPlugin:
         name: What the settings call it.
         dist, version: The distribution that brought it; empty for files and classes.
         hooks: The hooks that it implements.
+        api: The version of the plugin API that it says it is written for; empty where it says none.
         config, profile_config: Its `Config` and `ProfileConfig`, where it has them.
     """
 
@@ -37,6 +38,7 @@ class LoadedPlugin:
     hooks: frozenset[str]
     config: type[Any] | None
     profile_config: type[Any] | None
+    api: str = ""
 
     @property
     def only_where_named(self) -> bool:
@@ -109,6 +111,7 @@ def load_one(
         hooks=frozenset(hooks_of(cls)),
         config=getattr(cls, "Config", None),
         profile_config=getattr(cls, "ProfileConfig", None),
+        api=written_for(cls),
     )
 
 

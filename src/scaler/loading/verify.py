@@ -6,6 +6,7 @@ import inspect
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
+from scaler.api import API, unusable
 from scaler.hooks import PROJECT, SPEC, Kind, contract, hook_names
 from scaler.loading.names import did_you_mean, nearest
 
@@ -35,6 +36,12 @@ def hooks_of(cls: type[Any]) -> list[str]:
     return [name for name in _NAMES if name in own]
 
 
+def written_for(cls: type[Any]) -> str:
+    """The version of the plugin API that it says it is written for; empty where it says none."""
+    said = inspect.getattr_static(cls, "api", "")
+    return said if isinstance(said, str) else ""
+
+
 def signature(hook: str) -> str:
     """How a hook is declared, as an author would write it."""
     function = getattr(SPEC, hook)
@@ -56,6 +63,8 @@ def wrongs(cls: Any) -> list[str]:
     """Everything that is wrong with it; empty where it can be used."""
     if not isinstance(cls, type):
         return [f"wanted a class, found {cls!r}"]
+    if wrong := _wrong_api(cls):
+        return wrong  # what else is seen may be right in the version that it is written for
     impls, wrong = marked(cls), unmarked(cls)
     if not impls and not wrong:
         return [f"{cls.__name__} has no hook: no method is marked @hookimpl"]
@@ -119,6 +128,18 @@ def _wrong_parameter(parameter: Parameter, allowed: list[str]) -> list[str]:
 
 def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _wrong_api(cls: type[Any]) -> list[str]:
+    """A class may have an `api` of its own that is no version: a method, a property."""
+    said = inspect.getattr_static(cls, "api", None)
+    if isinstance(said, int | float | tuple | list):
+        return [f'{cls.__name__}: api: found {said!r}, wanted a string, such as api = "{API}"']
+    try:
+        text = unusable(said) if isinstance(said, str) else ""
+    except ValueError as error:
+        return [f"{cls.__name__}: api: {error}"]
+    return [f"{cls.__name__} {text}"] if text else []
 
 
 def _wrong_constructor(cls: type[Any]) -> list[str]:
