@@ -252,13 +252,13 @@ async def test_events_tell_of_ours_and_not_of_others(someone: Any, serving: Any)
     plugin = Libvirt(context_for(listener))
     async with serving(plugin):
         foreign = make_as(someone, Identity(scaler="there", runner=7, runner_name="a"))
-        builder = make_as(someone, Identity(scaler="here", runner=None, runner_name="b"))
+        ours = make_as(someone, Identity(scaler="here", runner=8, runner_name="b"))
         theirs = foreign.UUIDString()
         foreign.destroy()
-        told = await listener.running(builder.UUIDString())
-        assert (told.runner, told.runner_name) == (None, "b")
-        uuid = builder.UUIDString()
-        builder.shutdown()
+        told = await listener.running(ours.UUIDString())
+        assert (told.runner, told.runner_name) == (8, "b")
+        uuid = ours.UUIDString()
+        ours.shutdown()
         assert (await listener.stopped(uuid)).why == "shut down from within"
         assert theirs not in {machine.id for machine in listener.machines}
 

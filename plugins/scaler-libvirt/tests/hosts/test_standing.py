@@ -10,7 +10,7 @@ import libvirt
 import pytest
 import trio
 
-from scaler_libvirt.hosts import life
+from scaler_libvirt.hosts import driver, life
 from scaler_libvirt.hosts.builders import Builders
 from scaler_libvirt.hosts.events import REBOOTED, LifecycleEvent
 from scaler_libvirt.settings import HostSettings, ProfileConfig
@@ -20,7 +20,7 @@ from scaler_libvirt.testing_disks import LOCAL, plugin_with
 
 async def told(listener: Listener, **facts: Any) -> Any:
     """Wait until a machine with such facts was told."""
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         while True:
             last = listener.machines[-1]
             if all(last.facts.get(name) == value for name, value in facts.items()):
@@ -53,6 +53,7 @@ async def test_one_without_disk_space_is_helped_on_and_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(life, "AGAIN", 1.0)
+    monkeypatch.setattr(driver, "why_paused", lambda _reason: "space")  # so says every look
     listener, one = Listener(), runner()
     async with serving(plugin := plugin_with(listener)):
         machine = await plugin.provision_runner(one, registration(one))
@@ -84,6 +85,7 @@ async def test_one_that_has_no_disk_space_for_long_is_told_as_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(life, "GIVEN_UP", 0.5)
+    monkeypatch.setattr(driver, "why_paused", lambda _reason: "space")  # so says every look
     listener, one = Listener(), runner()
     async with serving(plugin := plugin_with(listener)):
         machine = await plugin.provision_runner(one, registration(one))
