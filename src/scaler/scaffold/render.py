@@ -36,6 +36,7 @@ def render(name: Name, kind: str) -> dict[str, str]:
     return {
         path.format(package=name.package): _filled(source.format(kind=kind), name, kind)
         for path, source in _PACKAGE.items()
+        if (kind, source) != ("panel", "{kind}/backend.py")  # there is no other side to a panel
     }
 
 
