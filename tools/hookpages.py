@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 import scaler
 from scaler import hooks, records
 from scaler.dispatch.breaker import FAILURES, OPEN_FOR
-from scaler.dispatch.dispatcher import UNBROKEN
 from scaler.hooks import SPEC, Contract, Kind, Spec, contract, hook_names
 from scaler.loading.find import GROUP
 from scaler.loading.verify import hooks_of
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs/reference/hooks"
+WIDE = 70  # letters of a line that a page shows without scrolling
 MADE = "<!-- Made by tools/hookpages.py from src/scaler/hooks.py: change it there. -->"
 
 _SECTION = re.compile(r"^(Args|Returns|Raises|Example):$", re.MULTILINE)
@@ -111,6 +111,13 @@ def ways() -> dict[str, str]:
     """How each kind is delivered, as the module's text says it."""
     found = re.findall(r"^- \*\*(\w+)\*\*: (.+?)(?=\n- |\n\n)", _module(), re.MULTILINE | re.DOTALL)
     return {kind: " ".join(text.split()) for kind, text in found}
+
+
+@cache
+def unbroken() -> list[str]:
+    """The hooks that are never left alone, as the module's text says it."""
+    exceptions = re.search(r"\(all but (.+?),", _module(), re.DOTALL)
+    return _HOOK.findall(exceptions[1]) if exceptions else []
 
 
 def _module() -> str:
@@ -209,6 +216,9 @@ def signature(hook: str) -> str:
     """A hook as an author begins to write it."""
     shown = f"async def {hook}{_signature(hook)}:"
     shown = re.sub(r"'([^']*)'", r"\1", shown)  # annotations are texts in that module
+    if len(shown) > WIDE:
+        opening, arguments, closing = re.split(r"(?<=\()|(?=\))", shown, maxsplit=2)
+        shown = f"{opening}\n        {arguments}\n    {closing}"
     names = sorted({*_NAME.findall(shown)} & {*scaler.__all__})
     imports = f"from scaler import {', '.join([*names, 'hookimpl'])}\n"
     if "trio." in shown:
@@ -264,7 +274,7 @@ def _errors(hook: str, terms: Contract, text: Text) -> str:
         "and the dashboard tell of it, with the names of the plugin and the hook.",
         _ERRORS[terms.kind],
     ]
-    if hook in UNBROKEN:
+    if hook in unbroken():
         closing.append("However often it fails, it is asked again.")
     elif terms.kind is not Kind.OWN:
         closing.append(

@@ -3,8 +3,9 @@
 A plugin implements a hook by a method of the same name, marked `@hookimpl`, that takes any of the
 hook's arguments by name (fewer is fine: arguments can be added later without breaking anyone), as
 `async def` or as a plain function; plain functions run in a worker thread, one at a time per
-plugin. Arguments with defaults, keyword-only arguments, wrappers, `tryfirst` and `trylast` are
-refused when the plugin is loaded.
+plugin. An `async def` shares the thread of the whole scaler: it awaits whatever takes long, and
+does what blocks in `trio.to_thread`. Arguments with defaults, keyword-only arguments, wrappers,
+`tryfirst` and `trylast` are refused when the plugin is loaded.
 
 Kinds of delivery:
 
