@@ -1,0 +1,89 @@
+"""A promise of the hooks' contract, and the failure that says which one was broken."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from scaler.errors import HookFault, Outcome
+from scaler.log import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Kind: TypeAlias = Literal["plugin", "provisioner", "source", "selector", "panel"]
+
+_LONGEST = 2000  # characters of what was seen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promise:
+    """Something that a plugin promises by having a hook.
+
+    Attributes:
+        name: Names it, such as `one-machine`; no two have the same.
+        kind: What kind of plugin promises it; `plugin` for every one.
+        hook: The hook that it is about; empty where it is about all.
+        text: The promise in words.
+        quote: The sentence of the contract that says so.
+        where: Where that sentence is written, as a name in Python.
+    """
+
+    name: str
+    kind: Kind
+    hook: str
+    text: str
+    quote: str
+    where: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.where:
+            place = f"scaler.hooks.Spec.{self.hook}" if self.hook else "scaler.hooks"
+            object.__setattr__(self, "where", place)
+
+    def broken(self, seen: str) -> PromiseBroken:
+        """The failure that says so.
+
+        Args:
+            seen: What the check saw, for the plugin's author.
+        """
+        return PromiseBroken(self, seen)
+
+
+class PromiseBroken(AssertionError):
+    """A plugin does not do what its hooks' contract says.
+
+    Attributes:
+        promise: Which promise.
+        seen: What the check saw instead.
+    """
+
+    def __init__(self, promise: Promise, seen: str) -> None:
+        seen = printable(seen)
+        seen = seen if len(seen) <= _LONGEST else f"{seen[:_LONGEST]}…"
+        super().__init__(
+            f"{promise.name}: {promise.text}\n"
+            f"  seen: {seen}\n"
+            f"  written in {promise.where}: «{promise.quote}»"
+        )
+        self.promise = promise
+        self.seen = seen
+
+
+@contextmanager
+def promised(promise: Promise, doing: str, *allowed: type[Outcome]) -> Iterator[None]:
+    """Within: a fault or an outcome that is not allowed breaks this promise.
+
+    Args:
+        promise: Which one.
+        doing: What is being done, such as `destroying it again`.
+        allowed: Outcomes that go on upwards as they are.
+    """
+    try:
+        yield
+    except allowed:
+        raise
+    except (HookFault, Outcome) as error:
+        said = str(error) if isinstance(error, HookFault) else f"{type(error).__name__}: {error}"
+        raise promise.broken(f"{doing}: {said}") from error

@@ -1,0 +1,287 @@
+"""A plugin on a stage: made over a FakeContext, its service running, called as a scaler would."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import trio
+
+from scaler.dispatch import Dispatcher
+from scaler.dispatch.words import said
+from scaler.errors import ScalerError
+from scaler.hooks import SPEC, contract
+from scaler.loading import register
+from scaler.testing.fakecontext import FakeContext
+from scaler.testing.promises import PromiseBroken, promised
+from scaler.testing.promises_plugin import BUILT, ENDS, NO_FAULT, STARTS, STAYS_UP, STOPS
+from scaler.testing.stepping import Cut, GivenUp, Steps, stepped
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator
+
+    from scaler.testing.fakecore import FakeCore
+    from scaler.testing.memory import Memory
+    from scaler.testing.site import Site
+
+T = TypeVar("T")
+
+STARTING = 30.0  # seconds until a service has called started()
+STOPPING = 10.0  # seconds for a service to end
+
+
+class Stage:
+    """One instance of the plugin, for as long as `open_stage` lasts.
+
+    Attributes:
+        name: What the settings call it.
+        scaler: The name of the scaler that it works for.
+        plugin: The instance itself.
+        context: What it was made with.
+        hooks: The dispatcher that it is called through.
+        steps: What was seen of its awaits.
+    """
+
+    def __init__(self, site: Site, plugin: object, contexts: dict[str, FakeContext[Any, Any]]):
+        self.name = site.name
+        self.plugin = plugin
+        self.context = contexts[site.name]
+        self.scaler = self.context.scaler
+        self.steps = Steps()
+        self.hooks: Dispatcher
+        self._contexts = contexts
+        self._crashed = False
+        self._ended = trio.Event()
+
+    @property
+    def core(self) -> FakeCore:
+        """What the plugin said, and what it is answered."""
+        return self.context.core
+
+    @property
+    def memory(self) -> Memory:
+        """What will be left of this instance."""
+        return self.context.memory
+
+    def has(self, hook: Callable[..., Any]) -> bool:
+        """Whether the plugin implements this hook (`SPEC.x`)."""
+        return self.name in self.hooks.implementers(hook)
+
+    async def call(
+        self,
+        hook: Callable[..., Awaitable[T]],
+        /,
+        *,
+        deadline: float | None = None,
+        **arguments: Any,
+    ) -> T:
+        """Call a hook of the plugin as a scaler does: under its deadline, its answer looked at.
+
+        Args:
+            hook: Its declaration, `SPEC.x`.
+            deadline: In seconds; the contract's where it is None.
+            **arguments: The hook's arguments, by name.
+
+        Raises:
+            Outcome: What the plugin said: `Busy`, `NoRoom`, `Unavailable` and so on.
+            HookFault: It broke its contract.
+        """
+        return await self.hooks.route(self.name, deadline, hook, **arguments)
+
+    async def answer(
+        self, hook: Callable[..., Awaitable[T]], /, *, deadline: float | None = None, **given: Any
+    ) -> T:
+        """The same, where nothing but an answer will do: all else breaks the promise `no-fault`."""
+        with promised(NO_FAULT, f"calling {hook.__name__}"):
+            return await self.call(hook, deadline=deadline, **given)
+
+    async def cut(
+        self,
+        at: int,
+        hook: Callable[..., Awaitable[Any]],
+        /,
+        *,
+        deadline: float | None = None,
+        **arguments: Any,
+    ) -> int:
+        """Call a hook and cancel it at its n-th await (from 1); with 0, cancel nothing.
+
+        What a call that is cancelled says is of no interest: its outcome is unknown.
+
+        Returns:
+            How many awaits there were. Fewer than `at`: it was over before, and not cancelled.
+        """
+        self.steps.arm(hook.__name__, at)
+        try:
+            await self.call(hook, deadline=deadline, **arguments)
+        except Cut:
+            pass
+        except ScalerError:
+            if not at or self.steps.seen < at:
+                raise
+        finally:
+            seen = self.steps.disarm()
+        return seen
+
+    def crash(self) -> None:
+        """Let it end with no warning, when the stage does: nothing is told to stop."""
+        self._crashed = True
+
+    # -- its service
+
+    async def _serve(
+        self, name: str, service: Callable[..., Awaitable[None]], task_status: trio.TaskStatus[None]
+    ) -> None:
+        told = _Once(task_status)
+        try:
+            await service(told)
+        except (trio.Cancelled, PromiseBroken):
+            raise
+        except GivenUp as error:
+            raise ENDS.broken(
+                f"{name}.run_service was cancelled and went on for {STOPPING:g} s and longer"
+            ) from error
+        except (Exception, SystemExit) as error:
+            if not self._crashed:
+                raise STAYS_UP.broken(f"{name}.run_service raised {said(error)}") from error
+        except BaseExceptionGroup as group:
+            faults, others = group.split((Exception, SystemExit))
+            if faults is not None and not self._crashed:
+                raise STAYS_UP.broken(f"{name}.run_service raised {said(faults)}") from group
+            if others is not None:
+                raise others from None
+        finally:
+            if name == self.name:
+                self._ended.set()
+        told.started()
+
+    async def _start(self, nursery: trio.Nursery) -> None:
+        for name in self.hooks.implementers(SPEC.run_service):
+            service = self.hooks.service(name, SPEC.run_service)
+            assert service is not None
+            limit = min(STARTING, contract(SPEC.run_service).deadline)
+            with trio.move_on_after(limit) as waiting:
+                await nursery.start(self._serve, name, service, name=f"service {name}")
+            if waiting.cancelled_caught:
+                raise STARTS.broken(f"{name}: no started() within {limit:g} s")
+
+    async def _stop(self) -> None:
+        for context in self._contexts.values():
+            context.stopping.set()
+        if not self.has(SPEC.run_service):
+            return
+        with trio.move_on_after(STOPPING) as waiting:
+            await self._ended.wait()
+        if waiting.cancelled_caught:
+            raise STOPS.broken(f"{self.name}.run_service still runs after {STOPPING:g} s")
+
+    async def _give_up(self) -> None:
+        """See that a service that is cancelled ends, one way or the other."""
+        with trio.CancelScope(shield=True):
+            with trio.move_on_after(STOPPING):
+                await self._ended.wait()
+                return
+        self.steps.gave_up = frozenset({SPEC.run_service.__name__})
+
+
+@asynccontextmanager
+async def open_stage(site: Site, *, scaler: str, memory: Memory) -> AsyncIterator[Stage]:
+    """Make the plugin, and those beside it in the settings, and run their services.
+
+    Args:
+        site: The settings.
+        scaler: The name of the scaler that it works for.
+        memory: What an earlier instance left; what this one leaves.
+
+    Raises:
+        PromiseBroken: A service did not start, failed, or did not stop within 10 s.
+    """
+    contexts = _contexts(site, scaler, memory)
+    plugins: dict[str, object] = {}
+    for name, loaded in site.loaded.items():
+        context = contexts[name]
+        context.core.siblings = {type(each): each for each in plugins.values()}
+        plugins[name] = await _made(site, name, loaded.cls, context)
+    everyone = {type(each): each for each in plugins.values()}
+    for context in contexts.values():
+        context.core.siblings = everyone
+    stage = Stage(site, plugins[site.name], contexts)
+    registered = {**plugins, site.name: stepped(plugins[site.name], stage.steps)}
+    with bare():
+        async with trio.open_nursery() as nursery:
+            stage.hooks = Dispatcher(register(registered), nursery)
+            try:
+                await stage._start(nursery)
+                yield stage
+                if not stage._crashed:
+                    await stage._stop()
+            finally:
+                if stage.has(SPEC.run_service) and not stage._ended.is_set():
+                    nursery.start_soon(stage._give_up)
+                nursery.cancel_scope.cancel()
+
+
+def _contexts(site: Site, scaler: str, memory: Memory) -> dict[str, FakeContext[Any, Any]]:
+    settings = site.settings
+    return {
+        name: FakeContext(
+            settings.plugins.get(name),
+            name=name,
+            scaler=scaler,
+            profiles=settings.profiles,
+            own=settings.own.get(name, {}),
+            memory=memory if name == site.name else memory.beside(name),
+        )
+        for name in site.loaded
+    }
+
+
+async def _made(site: Site, name: str, cls: type[Any], context: FakeContext[Any, Any]) -> object:
+    if name != site.name:
+        return cls(context)
+    try:
+        made = site.make(context)
+        return await made if inspect.isawaitable(made) else made
+    except TypeError as error:
+        raise BUILT.broken(f"{name} cannot be built: {said(error)}") from error
+
+
+class _Once:
+    """Takes `started()` once; a second call is harmless, as in a scaler."""
+
+    def __init__(self, task_status: trio.TaskStatus[None]) -> None:
+        self._task_status = task_status
+        self._done = False
+
+    def started(self, value: None = None) -> None:
+        """The service's hooks can be called."""
+        del value
+        if not self._done:
+            self._done = True
+            self._task_status.started()
+
+
+@contextmanager
+def bare() -> Iterator[None]:
+    """A broken promise comes out by itself, however many nurseries it went through."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        errors = list(_leaves(group))
+        broken = [each for each in errors if isinstance(each, PromiseBroken)]
+        others = [each for each in errors if not isinstance(each, trio.Cancelled)]
+        if broken:
+            raise broken[0] from broken[0].__cause__
+        if len(others) == 1:
+            raise others[0] from others[0].__cause__
+        raise
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for each in error.exceptions:
+        yield from _leaves(each)
