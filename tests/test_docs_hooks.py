@@ -31,6 +31,7 @@ from scaler.records import (
     View,
 )
 from scaler.services import Services
+from scaler.testing import PROMISES
 from scaler.units import Secret
 
 if TYPE_CHECKING:
@@ -53,6 +54,14 @@ def test_every_hook_says_what_it_is_given_and_what_it_answers(hook: str) -> None
     assert declared == [*text.arguments, "return"]
     assert text.example.startswith("@hookimpl\n")
     assert text.returns or contract(getattr(SPEC, hook)).kind is Kind.TELL
+
+
+def test_every_promise_is_on_a_page() -> None:
+    assert {promise.hook for promise in PROMISES} <= {"", *hook_names()}
+    made = pages()
+    for promise in PROMISES:
+        text = made[f"{promise.hook or 'index'}.md"]
+        assert text.count(f"- **{promise.name}**: ") == 1, promise.name
 
 
 # --- the examples ----------------------------------------------------------------------

@@ -25,6 +25,7 @@ from scaler.dispatch.breaker import FAILURES, OPEN_FOR
 from scaler.hooks import SPEC, Contract, Kind, Spec, contract, hook_names
 from scaler.loading.find import GROUP
 from scaler.loading.verify import hooks_of
+from scaler.testing import PROMISES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,6 +210,19 @@ def implementers(hook: str) -> Iterator[str]:
             yield f"- `{name}`: [{path.name}](../../../{path}) of {path.parts[1]}"
 
 
+# --- what the checks hold --------------------------------------------------------------
+
+
+def promises(hook: str) -> Iterator[str]:
+    """What each check holds about a hook, in a list for each; what is about all by ""."""
+    for kind in dict.fromkeys(promise.kind for promise in PROMISES):
+        held = [each for each in PROMISES if (each.hook, each.kind) == (hook, kind)]
+        if held:
+            check = "Every check" if kind == "plugin" else f"`check_{kind}`"
+            yield f"{check} holds a plugin to this:"
+            yield "\n".join(f"- **{each.name}**: {prose_of(each.text, hook)}" for each in held)
+
+
 # --- pages -----------------------------------------------------------------------------
 
 
@@ -248,6 +262,8 @@ def page(hook: str) -> str:
     parts += ["## Answers", _answers(hook, terms, text)]
     parts += ["## Errors", _errors(hook, terms, text)]
     parts += ["## Example", f"```python\n{text.example}\n```"]
+    if held := list(promises(hook)):
+        parts += ["## What the checks hold", *held]
     here = list(implementers(hook)) or ["None of the plugins in this repository."]
     parts += ["## Who implements it", "\n".join(here)]
     return filled("\n\n".join(parts)) + "\n"
@@ -303,6 +319,10 @@ def index() -> str:
         "(../../explanation/hooks.md).",
         table,
         prose_of(rest),
+        "## What the checks hold",
+        "`scaler.testing` has checks of a plugin, for its own tests. What they hold about a hook "
+        "is on its page; the rest is this.",
+        *promises(""),
         f"```{{toctree}}\n:hidden:\n\n{toctree}\n```",
     ]
     return filled("\n\n".join(parts)) + "\n"
