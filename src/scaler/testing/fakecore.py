@@ -85,6 +85,7 @@ class FakeCore:
     Attributes:
         memory: Facts and evidence.
         messages: What was delivered, oldest first; a delivery that failed is not in it.
+        refused: The deliveries that `fail_deliver` made fail.
         reports: Every report, oldest first.
         machines: Every machine that was told of by `machine_changed`.
         registrations: Every registration that was told of by `registration_changed`.
@@ -106,6 +107,7 @@ class FakeCore:
     ) -> None:
         self.memory = memory
         self.messages: list[Message] = []
+        self.refused: list[Message] = []
         self.reports: list[Report] = []
         self.machines: list[Machine] = []
         self.registrations: list[Registration] = []
@@ -164,6 +166,8 @@ class FakeCore:
             raise TypeError(trouble)
         if self._failing > 0:
             self._failing -= 1
+            self.refused.append(message)
+            self.changed()
             raise Unavailable("it could not be made durable")
         if message.cursor is not None:
             self.memory.facts[f"cursor/{message.profile or ''}"] = _json(message.cursor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 import tempfile
 import weakref
@@ -32,6 +33,15 @@ class Memory:
         self.facts: dict[str, Any] = {}
         self.kept: dict[tuple[int | str, str], bytes] = {}
         self._beside: dict[str, Memory] = {}
+
+    def copy(self) -> Memory:
+        """A snapshot, in a folder of its own: what a crash at this moment would leave."""
+        left = Memory()
+        shutil.copytree(self.folder, left.folder, symlinks=True, dirs_exist_ok=True)
+        left.facts = copy.deepcopy(self.facts)
+        left.kept = dict(self.kept)
+        left._beside = {name: each.copy() for name, each in self._beside.items()}
+        return left
 
     def beside(self, plugin: str) -> Memory:
         """The memory of another plugin of the same site: the same one each time."""

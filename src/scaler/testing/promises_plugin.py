@@ -57,8 +57,8 @@ LOOP_FREE = Promise(
     name="loop-free",
     kind="plugin",
     hook="",
-    text="No hook that is `async def` holds the event loop up for 0.5 s: what blocks belongs in a "
-    "plain function or a thread of its own.",
+    text="No hook that is `async def` holds the event loop up for 1 s, time and again: what blocks "
+    "belongs in a plain function or a thread of its own.",
     quote="plain functions run in a worker thread, one at a time per plugin",
 )
 SECRETS = Promise(

@@ -42,6 +42,7 @@ class Stage:
         context: What it was made with.
         hooks: The dispatcher that it is called through.
         steps: What was seen of its awaits.
+        left: What was there when it crashed; None while it has not.
     """
 
     def __init__(self, site: Site, plugin: object, contexts: dict[str, FakeContext[Any, Any]]):
@@ -52,6 +53,7 @@ class Stage:
         self.steps = Steps()
         self.hooks: Dispatcher
         self._contexts = contexts
+        self.left: Memory | None = None
         self._crashed = False
         self._ended = trio.Event()
 
@@ -126,8 +128,12 @@ class Stage:
         return seen
 
     def crash(self) -> None:
-        """Let it end with no warning, when the stage does: nothing is told to stop."""
+        """Let it end with no warning, when the stage does: nothing is told to stop.
+
+        What it leaves is what is there now, whatever it still writes while it is ended.
+        """
         self._crashed = True
+        self.left = self.memory.copy()
 
     # -- its service
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import inspect
 import time
@@ -17,10 +18,7 @@ from scaler.loading.verify import marked
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
-BLOCKED = 0.5  # seconds that a hook may hold the event loop up
-
-# Coroutines that end for nothing and nobody: collecting one would only start it once more.
-_dropped: list[object] = []
+BLOCKED = 1.0  # seconds that a hook may hold the event loop up
 
 
 class GivenUp(Exception):
@@ -77,12 +75,17 @@ class Steps:
 
     def _going(self, hook: str, coroutine: object) -> None:
         if hook in self.gave_up:
-            _dropped.append(coroutine)
+            _keep_for_good(coroutine)
             raise GivenUp(f"{hook} goes on for ever")
 
     def _took(self, hook: str, seconds: float) -> None:
         if seconds > BLOCKED:
             self.slow.append((hook, seconds))
+
+
+def _keep_for_good(coroutine: object) -> None:
+    """Never let it be collected: being closed, it would only go on, and then without an end."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutine))
 
 
 @types.coroutine
