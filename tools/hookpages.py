@@ -210,6 +210,16 @@ def implementers(hook: str) -> Iterator[str]:
             yield f"- `{name}`: [{path.name}](../../../{path}) of {path.parts[1]}"
 
 
+def examples(hook: str) -> Iterator[str]:
+    """The same for the examples, which need not be installed: by their text."""
+    written = re.compile(rf"^    @hookimpl\n    (?:async )?def {hook}\(", re.MULTILINE)
+    for file in sorted((ROOT / "docs/examples").rglob("*.py")):
+        path = file.relative_to(ROOT / "docs/examples")
+        beside = {"tests", "build", ".tox", ".venv"} & {*path.parts}
+        if not beside and written.search(file.read_text()):
+            yield f"- the example {path.parts[0]}: [{path.name}](../../examples/{path})"
+
+
 # --- what the checks hold --------------------------------------------------------------
 
 
@@ -264,7 +274,7 @@ def page(hook: str) -> str:
     parts += ["## Example", f"```python\n{text.example}\n```"]
     if held := list(promises(hook)):
         parts += ["## What the checks hold", *held]
-    here = list(implementers(hook)) or ["None of the plugins in this repository."]
+    here = [*implementers(hook), *examples(hook)] or ["None of the plugins in this repository."]
     parts += ["## Who implements it", "\n".join(here)]
     return filled("\n\n".join(parts)) + "\n"
 
