@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,10 @@ import pytest
 import trio
 from tests.dispatch.toys import JOB, REQUEST, RUNNER, Does, does, fails, hooks
 
+from scaler.dispatch import Dispatcher
 from scaler.errors import Busy, HookFault, NoRoom, Refused, Unavailable
 from scaler.hooks import SPEC, hookimpl
+from scaler.loading import register
 from scaler.records import (
     Decline,
     Machine,
@@ -233,18 +236,28 @@ async def test_an_expected_outcome_is_seen_through_a_nursery() -> None:
     assert faults == []
 
 
-async def test_what_is_meant_for_the_whole_program_goes_up() -> None:
+async def test_a_ctrl_c_that_nobody_took_goes_up() -> None:
     async def both() -> None:
         await grouped(KeyboardInterrupt(), ValueError("a"))
 
-    dispatcher, faults = hooks(p=does(KeyboardInterrupt()), q=Does(both))
-    with pytest.raises(KeyboardInterrupt):
-        await dispatcher.route("p", None, SPEC.register_runner, runner=RUNNER)
-    with pytest.raises(BaseExceptionGroup) as caught:
-        await dispatcher.route("q", None, SPEC.register_runner, runner=RUNNER)
-    assert caught.group_contains(KeyboardInterrupt)
-    assert not caught.group_contains(ValueError)
-    assert [fault.plugin for fault in faults] == ["q"]
+    for plugin in (does(KeyboardInterrupt()), Does(both)):
+        with pytest.raises(BaseExceptionGroup) as caught:  # noqa: PT012 - out of the nursery
+            async with trio.open_nursery() as nursery:
+                dispatcher = Dispatcher(register({"p": plugin}), nursery)
+                await dispatcher.route("p", None, SPEC.register_runner, runner=RUNNER)
+        assert caught.group_contains(KeyboardInterrupt)
+        assert not caught.group_contains(ValueError)
+
+
+async def test_c40_a_ctrl_c_of_a_plugins_own_is_a_fault() -> None:
+    async def both() -> None:
+        await grouped(KeyboardInterrupt(), ValueError("a"))
+
+    dispatcher, faults = hooks(p=does(KeyboardInterrupt("mine")), q=Does(both))
+    with trio.open_signal_receiver(signal.SIGINT):  # as `scaler run` does
+        assert "raised KeyboardInterrupt: mine" in str(await fails(dispatcher))
+        await fails(dispatcher, "q")
+    assert [fault.plugin for fault in faults] == ["p", "q"]
 
 
 async def test_cancellation_passes(autojump_clock: object) -> None:

@@ -6,38 +6,30 @@ answer, so its first-result would take the first coroutine and not the first ans
 
 from __future__ import annotations
 
-import inspect
 import logging
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 import trio
 
 from scaler.dispatch.answers import wrong
-from scaler.dispatch.breaker import Breaker
+from scaler.dispatch.caller import Caller, Health
+from scaler.dispatch.calls import Impl
 from scaler.dispatch.mailbox import Mailbox
-from scaler.dispatch.tracing import Ending, HookCall
-from scaler.dispatch.tracing import tell as trace
-from scaler.dispatch.words import said, shown
 from scaler.errors import HookFault, Incomplete, Outcome, Refused, Unavailable
-from scaler.hooks import contract, hook_names
+from scaler.hooks import SPEC, contract, hook_names
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     import pluggy
 
-    from scaler.hooks import Contract
+    from scaler.dispatch.tracing import HookCall
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 log = logging.getLogger("scaler.hooks")
-
-# Cleaning up is repeated for ever, each runner with a backoff of its own: five runners that cannot
-# be cleaned up must not keep a sixth from it.
-UNBROKEN = frozenset({"unregister_runner", "destroy_runner"})
 
 
 @dataclass(frozen=True)
@@ -51,24 +43,6 @@ class Gathered(Generic[R]):
     answers: dict[str, R] = field(default_factory=dict)
     failures: dict[str, Exception] = field(default_factory=dict)
     partial: dict[str, R] = field(default_factory=dict)
-
-
-@dataclass
-class _Plugin:
-    """What the dispatcher keeps of one plugin."""
-
-    mailbox: Mailbox
-    ready: trio.Event = field(default_factory=trio.Event)
-    threads: trio.CapacityLimiter = field(default_factory=lambda: trio.CapacityLimiter(1))
-    breakers: dict[str, Breaker] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Impl:
-    plugin: str
-    hook: str
-    function: Callable[..., Any]
-    argnames: tuple[str, ...]
 
 
 class Dispatcher:
@@ -92,19 +66,21 @@ class Dispatcher:
         *,
         trace: Callable[[HookCall], None] | None = None,
     ) -> None:
-        self._calls = calls
-        self._trace = trace
         self._on_fault = on_fault
-        self._on_recovery = on_recovery
+        self._caller = Caller(calls, on_fault, on_recovery, trace)
         names = [name for name, plugin in manager.list_name_plugin() if plugin is not None]
-        self._plugins = {name: _Plugin(Mailbox(name, self._overflow)) for name in names}
-        for plugin in self._plugins.values():
-            plugin.ready.set()
-        self._failing: set[tuple[str, str]] = set()
-        self._impls: dict[str, list[_Impl]] = {}
+        self._healths = {name: Health(name) for name in names}
+        self._mailboxes = {
+            name: Mailbox(health, self._caller, self._overflow)
+            for name, health in self._healths.items()
+        }
+        for health in self._healths.values():
+            health.ready.set()
+        self._impls: dict[str, list[Impl]] = {}
         for name in hook_names():
+            terms = contract(getattr(SPEC, name))
             self._impls[name] = [
-                _Impl(impl.plugin_name, name, impl.function, tuple(impl.argnames))
+                Impl(impl.plugin_name, name, terms, impl.function, impl.argnames)
                 for impl in reversed(getattr(manager.hook, name).get_hookimpls())
             ]
 
@@ -123,7 +99,7 @@ class Dispatcher:
 
     def set_ready(self, plugin: str, ready: bool) -> None:
         """Whether the plugin's hooks can be called: false until its service has started."""
-        state = self._plugins[plugin]
+        state = self._healths[plugin]
         if ready:
             state.ready.set()
         elif state.ready.is_set():
@@ -131,37 +107,39 @@ class Dispatcher:
 
     async def ready(self, plugin: str) -> None:
         """Wait until the plugin's hooks can be called."""
-        await self._plugins[plugin].ready.wait()
+        await self._healths[plugin].ready.wait()
+
+    def given_up(self) -> list[str]:
+        """The calls that were cancelled and go on, as `plugin.hook at FILE:LINE`."""
+        return [f"{call.impl.label}{call.where()}" for call in self._caller.left()]
+
+    def hurry(self, seconds: float) -> None:
+        """From now on all calls that are cancelled have so long to end, all together."""
+        self._caller.hurry(seconds)
+
+    def release(self) -> bool:
+        """Let the calls that go on end where they stand, for ever; whether all of them can."""
+        released = [call.release() for call in self._caller.left()]
+        return all(released)
 
     # -- tell
 
     async def run_mailboxes(self) -> None:
         """Deliver what is told, for every plugin, until cancelled."""
         async with trio.open_nursery() as nursery:
-            for name, plugin in self._plugins.items():
-                nursery.start_soon(plugin.mailbox.run, name=f"mailbox of {name}")
+            for name, mailbox in self._mailboxes.items():
+                nursery.start_soon(mailbox.run, name=f"mailbox of {name}")
 
     async def drain_mailboxes(self) -> None:
         """Wait until everything that was told is delivered."""
-        for plugin in self._plugins.values():
-            await plugin.mailbox.drained()
+        for mailbox in self._mailboxes.values():
+            await mailbox.drained()
 
     def tell(self, hook: Callable[P, Awaitable[Any]], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Deliver to each plugin's mailbox; return at once. Costs nothing where nobody listens."""
         _by_name(hook, args)
         for impl in self._impls.get(hook.__name__, ()):
-            self._plugins[impl.plugin].mailbox.post(partial(self._told, hook, impl, kwargs))
-
-    async def _told(self, hook: Callable[..., Any], impl: _Impl, kwargs: dict[str, Any]) -> None:
-        plugin = self._plugins[impl.plugin]
-        if not plugin.ready.is_set():  # (a wait for what is there takes a turn of the loop)
-            await plugin.ready.wait()  # letters wait in the mailbox until the plugin has started
-        try:
-            await self._call(hook, impl, kwargs)
-        except Unavailable:
-            plugin.mailbox.lose()  # its breaker is open
-        except (HookFault, Outcome):
-            return  # logged by _call, and nobody else's concern
+            self._mailboxes[impl.plugin].post((impl, kwargs))
 
     # -- vote, gather
 
@@ -180,32 +158,27 @@ class Dispatcher:
         """Ask all at once; every answer or failure under its plugin's name."""
         _by_name(hook, args)
         impls = self._impls.get(hook.__name__, [])
-        answers: dict[str, R] = {}
-        failures: dict[str, Exception] = {}
-        partial: dict[str, R] = {}
-
-        async def one(impl: _Impl) -> None:
+        gathered: Gathered[R] = Gathered()
+        asked: list[Impl] = []
+        for impl in impls:
             try:
-                answers[impl.plugin] = await self._call(hook, impl, kwargs)
-            except Incomplete as error:
-                failures[impl.plugin] = error
-                if not wrong(contract(hook), error.listed):
-                    partial[impl.plugin] = cast("R", error.listed)
-            except (HookFault, Outcome) as error:
-                failures[impl.plugin] = error
-
-        if len(impls) == 1:
-            await one(impls[0])
-        elif impls:
-            async with trio.open_nursery() as nursery:
-                for impl in impls:
-                    nursery.start_soon(one, impl, name=f"{impl.plugin}.{hook.__name__}")
-        order = [impl.plugin for impl in impls]  # not the order in which they answered
-        return Gathered(
-            {name: answers[name] for name in order if name in answers},
-            {name: failures[name] for name in order if name in failures},
-            {name: partial[name] for name in order if name in partial},
-        )
+                self._healths[impl.plugin].check(impl, kwargs)
+            except Unavailable as error:
+                gathered.failures[impl.plugin] = error
+            else:
+                asked.append(impl)
+        if asked:
+            healths = [self._healths[impl.plugin] for impl in asked]
+            limit = asked[0].terms.deadline
+            results = await self._caller.attempt(asked, healths, kwargs, limit)
+            for impl, result in zip(asked, results, strict=True):
+                if not isinstance(result, (HookFault, Outcome)):
+                    gathered.answers[impl.plugin] = result
+                    continue
+                gathered.failures[impl.plugin] = result
+                if isinstance(result, Incomplete) and not wrong(impl.terms, result.listed):
+                    gathered.partial[impl.plugin] = cast("R", result.listed)
+        return gathered
 
     # -- ask
 
@@ -221,7 +194,7 @@ class Dispatcher:
         _by_name(hook, args)
         for impl in self._impls.get(hook.__name__, ()):
             try:
-                answer = await self._call(hook, impl, kwargs)
+                answer = await self._call(impl, kwargs)
             except (Refused, Unavailable):
                 raise
             except (HookFault, Outcome) as error:
@@ -251,130 +224,20 @@ class Dispatcher:
         _by_name(hook, args)
         for impl in self._impls.get(hook.__name__, ()):
             if impl.plugin == plugin:
-                return cast("R", await self._call(hook, impl, kwargs, deadline))
+                return cast("R", await self._call(impl, kwargs, deadline))
         raise Unavailable(f"no plugin {plugin} with {hook.__name__} is enabled")
 
     # -- one call
 
-    async def _call(
-        self,
-        hook: Callable[..., Any],
-        impl: _Impl,
-        kwargs: dict[str, Any],
-        deadline: float | None = None,
-    ) -> Any:
+    async def _call(self, impl: Impl, kwargs: dict[str, Any], deadline: float | None = None) -> Any:
         """Call one implementation. Raises Outcome or HookFault, and nothing else."""
-        terms = contract(hook)
-        name = hook.__name__
-        plugin = self._plugins[impl.plugin]
-        if not plugin.ready.is_set():
-            raise Unavailable(f"{impl.plugin} has not started yet")
-        breaker = plugin.breakers.setdefault(name, Breaker())
-        rest = breaker.rest(trio.current_time())
-        if rest:
-            raise Unavailable(f"{impl.plugin}.{name} failed too often, left alone", rest)
-        limit = terms.deadline if deadline is None else deadline
-        if self._trace is None:
-            return await self._attempt(terms, impl, kwargs, limit, breaker)
-        began = trio.current_time()
-        outcome: Ending = "failed"
-        text, answer = "was cancelled", None
-        try:
-            answer = await self._attempt(terms, impl, kwargs, limit, breaker)
-            outcome, text = "answered", shown(answer)
-            return answer
-        except Outcome as error:
-            outcome, text = "said", said(error)
-            raise
-        except HookFault as fault:
-            text = fault.text
-            raise
-        finally:
-            self._tell_of(
-                plugin=impl.plugin,
-                hook=name,
-                arguments=kwargs,
-                began=began,
-                outcome=outcome,
-                text=text,
-                answer=answer,
-            )
-
-    def _tell_of(self, *, began: float, **more: Any) -> None:
-        if self._trace is not None:
-            seconds = trio.current_time() - began
-            trace(self._trace, HookCall(began=began, seconds=seconds, **more))
-
-    async def _attempt(
-        self,
-        terms: Contract,
-        impl: _Impl,
-        kwargs: dict[str, Any],
-        limit: float,
-        breaker: Breaker,
-    ) -> Any:
-        name = impl.hook
-        error: BaseException | None = None
-        answer: Any = None
-        try:
-            with trio.move_on_after(limit) as scope:
-                answer = await self._answer(impl, kwargs)
-            trouble = (
-                # cancel_called: an answer from behind the deadline is not believed either
-                f"took longer than {limit:g} s" if scope.cancel_called else wrong(terms, answer)
-            )
-        except Outcome:
-            self._worked(impl.plugin, name, breaker)
-            raise
-        except (Exception, SystemExit) as raised:
-            outcome = _only_outcome(raised)
-            if outcome is not None:
-                self._worked(impl.plugin, name, breaker)
-                raise outcome from raised
-            error, trouble = raised, f"raised {said(raised)}"
-        except BaseExceptionGroup as group:
-            # raised while being cancelled: the error stays here, the cancellation goes on upwards
-            faults, others = group.split((Exception, SystemExit))
-            if others is not None:
-                if faults is not None:
-                    text = f"raised {said(faults)}"
-                    self._fault(HookFault(impl.plugin, name, text), breaker, faults)
-                raise others from None
-            error, trouble = group, f"raised {said(group)}"  # a SystemExit inside a nursery
-        if trouble:
-            fault = HookFault(impl.plugin, name, trouble)
-            self._fault(fault, breaker, error)
-            raise fault from error
-        self._worked(impl.plugin, name, breaker)
-        return answer
-
-    async def _answer(self, impl: _Impl, kwargs: dict[str, Any]) -> Any:
-        args = [kwargs[name] for name in impl.argnames]
-        if inspect.iscoroutinefunction(impl.function):
-            return await impl.function(*args)
-        # a plain function may block: it gets a thread, one at a time per plugin
-        # (its answer comes in a tuple, since trio refuses a coroutine: a decorator's, for example)
-        [answer] = await trio.to_thread.run_sync(
-            lambda: (impl.function(*args),),
-            abandon_on_cancel=True,
-            limiter=self._plugins[impl.plugin].threads,
-        )
-        return await answer if inspect.isawaitable(answer) else answer
-
-    def _fault(self, fault: HookFault, breaker: Breaker, error: BaseException | None) -> None:
-        opened = fault.hook not in UNBROKEN and breaker.failed(trio.current_time())
-        extra = {"plugin": fault.plugin, "hook": fault.hook}
-        log.error("%s", fault, extra=extra, exc_info=error)
-        if opened:
-            log.error("%s.%s is left alone for a minute", fault.plugin, fault.hook, extra=extra)
-        self._failing.add((fault.plugin, fault.hook))
-        self._on_fault(fault)
-
-    def _worked(self, plugin: str, hook: str, breaker: Breaker) -> None:
-        breaker.worked()
-        if (plugin, hook) in self._failing:
-            self._failing.discard((plugin, hook))
-            self._on_recovery(plugin, hook)
+        health = self._healths[impl.plugin]
+        health.check(impl, kwargs)
+        limit = impl.terms.deadline if deadline is None else deadline
+        [result] = await self._caller.attempt((impl,), (health,), kwargs, limit)
+        if isinstance(result, (HookFault, Outcome)):
+            raise result
+        return result
 
     def _overflow(self, plugin: str, lost: int) -> None:
         text = f"reads too slowly: {lost} notifications dropped"
@@ -386,10 +249,3 @@ def _by_name(hook: Callable[..., Any], args: tuple[object, ...]) -> None:
     """ParamSpec lets positional arguments through; implementations get theirs by name."""
     if args:
         raise TypeError(f"{hook.__name__} is called with arguments by name only")
-
-
-def _only_outcome(error: BaseException) -> Outcome | None:
-    """The expected outcome inside an exception group that holds nothing else."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error if isinstance(error, Outcome) else None

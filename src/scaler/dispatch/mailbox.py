@@ -2,54 +2,123 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import trio
 
+from scaler.dispatch.calls import GRACE, REINED, Call, Impl
+from scaler.errors import Unavailable
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
+
+    from scaler.dispatch.caller import Caller, Health
 
 DEPTH = 1000
 
-T = TypeVar("T")
+Letter = tuple[Impl, dict[str, object]]
 
 
 class Mailbox:
-    """Letters for one plugin, delivered one after another by `run`."""
+    """Letters for one plugin, delivered one after another by `run`.
 
-    def __init__(self, plugin: str, dropped: Callable[[str, int], None]) -> None:
-        self._plugin = plugin
+    They are read in a task of the nursery of calls. A reader that does not come back from a letter
+    is left behind there, and another one goes on with the next.
+    """
+
+    def __init__(self, health: Health, caller: Caller, dropped: Callable[[str, int], None]) -> None:
+        self._health = health
+        self._caller = caller
         self._dropped = dropped
-        self._letters: deque[Callable[[], Awaitable[object]]] = deque()
+        self._letters: deque[Letter] = deque()
         self._more = trio.Event()
         self._idle = trio.Event()
         self._idle.set()
+        self._current: Call | None = None
+        self._alarm = trio.CancelScope()
         self.lost = 0
 
-    def post(self, letter: Callable[[], Awaitable[object]]) -> None:
+    def post(self, letter: Letter) -> None:
         """Add a letter; when 1,000 wait, the oldest is dropped and counted."""
         if len(self._letters) >= DEPTH:
             self._letters.popleft()
-            self.lose()
+            self._lose()
         self._letters.append(letter)
         self._idle = trio.Event() if self._idle.is_set() else self._idle
         self._more.set()
 
-    def lose(self) -> None:
+    def _lose(self) -> None:
         """A letter was dropped: count it, and say so now and then."""
         self.lost += 1
         if self.lost == 1 or self.lost % DEPTH == 0:
-            self._dropped(self._plugin, self.lost)
+            self._dropped(self._health.name, self.lost)
 
     async def run(self) -> None:
-        """Deliver letters until cancelled. A letter must not raise."""
+        """Deliver letters until cancelled."""
         while True:
-            await self._more.wait()
-            self._more = trio.Event()
-            while self._letters:
-                await self._letters.popleft()()
-            self._idle.set()
+            reading = trio.CancelScope()
+            self._caller.calls.start_soon(
+                self._read, reading, name=f"mailbox of {self._health.name}"
+            )
+            try:
+                while not self._overdue():
+                    with trio.CancelScope(deadline=self._next_look()) as self._alarm:
+                        await trio.sleep_forever()
+            except trio.Cancelled:
+                reading.cancel()  # before the reader takes the next one
+                if (call := self._current) is not None:
+                    await self._caller.stop([call])
+                    if not call.done:
+                        self._caller.settle(call, self._health, cancelled=True)
+                raise
+            finally:
+                reading.cancel()
+
+    def _next_look(self) -> float:
+        """When to look again whether the reader comes back."""
+        if (call := self._current) is None:
+            return math.inf
+        due = call.began + call.limit + REINED
+        return max(due, trio.current_time() + REINED / 2)
+
+    def _overdue(self) -> bool:
+        """Whether a reader does not come back; it is left behind then."""
+        call = self._current
+        if call is None or trio.current_time() < (due := call.began + call.limit) + REINED:
+            return False
+        call.rein()
+        if call.over.is_set() or trio.current_time() >= due + GRACE:
+            self._current = None
+            self._caller.settle(call, self._health)
+            return True
+        return False
+
+    async def _read(self, reading: trio.CancelScope) -> None:
+        with reading:
+            while True:
+                if not self._letters:
+                    self._idle.set()
+                    self._more = trio.Event()
+                    await self._more.wait()
+                if not self._health.ready.is_set():  # (to wait for what is there takes a turn)
+                    await self._health.ready.wait()  # letters wait until the plugin has started
+                impl, kwargs = self._letters.popleft()
+                try:
+                    self._health.check(impl, kwargs)
+                except Unavailable:
+                    self._lose()  # its breaker is open
+                    continue
+                call = Call(impl, kwargs, self._health.turns, impl.terms.deadline)
+                self._current = call
+                if self._alarm.deadline == math.inf:
+                    self._alarm.deadline = self._next_look()
+                await call.run()
+                if call.given_up:
+                    return
+                self._current = None
+                self._caller.settle(call, self._health, cancelled=reading.cancel_called)
 
     async def drained(self) -> None:
         """Wait until nothing is left to deliver."""

@@ -1,0 +1,205 @@
+"""One call of a plugin's hook, in a task that whoever waits for it can go on without."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import signal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from scaler.dispatch.answers import wrong
+from scaler.dispatch.driving import Guarded, Rein, where
+from scaler.dispatch.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from scaler.hooks import Contract
+
+GRACE = 10.0  # seconds that a call has to end after it was cancelled
+REINED = 1.0  # seconds of these after which it may not catch cancellations for ever
+
+
+class Impl:
+    """A plugin's implementation of a hook."""
+
+    def __init__(
+        self,
+        plugin: str,
+        hook: str,
+        terms: Contract,
+        function: Callable[..., Any],
+        argnames: Sequence[str],
+    ) -> None:
+        self.plugin = plugin
+        self.hook = hook
+        self.label = f"{plugin}.{hook}"
+        self.terms = terms
+        self.function = function
+        self.argnames = tuple(argnames)
+        self.awaited = inspect.iscoroutinefunction(function)
+        self.judge = partial(wrong, terms)
+
+    def begin(self, kwargs: dict[str, Any], turns: Turns) -> Coroutine[Any, Any, Any]:
+        """The coroutine of one call."""
+        args = [kwargs[name] for name in self.argnames]
+        if self.awaited:
+            coroutine: Coroutine[Any, Any, Any] = self.function(*args)
+            return coroutine
+        return self._in_thread(args, turns)
+
+    async def _in_thread(self, args: list[Any], turns: Turns) -> Any:
+        answer = await turns.run(self.hook, partial(self.function, *args))
+        return await answer if inspect.isawaitable(answer) else answer
+
+
+class Call:
+    """One call. `run` runs it, in a task that nobody else's work depends on.
+
+    Args:
+        limit: Seconds that it may take.
+        within: When the caller's own time is over, on the event loop's clock.
+
+    Attributes:
+        over: Set when it has ended, or is held for good.
+        done: It has ended.
+        late: It took longer than it may.
+        answer: What it returned.
+        trouble: What is wrong with the answer; empty where it is well.
+        error: What it raised.
+        cancelled: It was cancelled while it raised.
+        began: When, on the event loop's clock.
+        given_up: Nobody waits for it any more.
+        afterwards: Called when it ends although it was given up.
+    """
+
+    __slots__ = (
+        "_coroutine",
+        "_rein",
+        "_scope",
+        "_stopped",
+        "_task",
+        "afterwards",
+        "answer",
+        "began",
+        "cancelled",
+        "done",
+        "error",
+        "given_up",
+        "impl",
+        "kwargs",
+        "late",
+        "limit",
+        "over",
+        "trouble",
+    )
+
+    def __init__(
+        self,
+        impl: Impl,
+        kwargs: dict[str, Any],
+        turns: Turns,
+        limit: float,
+        within: float = math.inf,
+    ) -> None:
+        self.impl = impl
+        self.kwargs = kwargs
+        self.limit = limit
+        self.over = trio.Event()
+        self.done = self.late = self.cancelled = self.given_up = self._stopped = False
+        self.answer: Any = None
+        self.trouble = ""
+        self.error: BaseException | None = None
+        self.began = trio.current_time()
+        self.afterwards: Callable[[Call], None] | None = None
+        self._coroutine = impl.begin(kwargs, turns)
+        self._scope = trio.CancelScope(deadline=min(self.began + limit, within))
+        self._task: trio.lowlevel.Task | None = None
+        self._rein: Rein | None = None
+
+    async def run(self) -> None:
+        """Run it. Raises nothing, whatever the plugin does."""
+        self._task = task = trio.lowlevel.current_task()
+        before = len(task.child_nurseries)
+        try:
+            with self._scope:
+                await self._run()
+        except BaseException as error:  # it left a cancel scope open, for example
+            self.error, self.cancelled = error, False
+            if _interrupt(error) is not None:
+                raise
+        finally:
+            if len(task.child_nurseries) == before:
+                self._end()
+        if not self.done:
+            # to end the task now would be an error of the nursery around it
+            for nursery in task.child_nurseries[before:]:
+                nursery.cancel_scope.cancel()
+            self.error = RuntimeError("it left a nursery open; long work belongs into run_service")
+            self.cancelled = False
+            await self._reins().hold()
+            self._end()
+
+    async def _run(self) -> None:
+        try:
+            self.answer = answer = await Guarded(self._coroutine)
+            self.trouble = self.impl.judge(answer)
+        except BaseException as error:
+            if (interrupt := _interrupt(error)) is not None:
+                raise interrupt from None
+            self.error = error
+            self.cancelled = trio.current_effective_deadline() == -math.inf
+        self.late = self._late()
+
+    def _late(self) -> bool:
+        return trio.current_time() >= self.began + self.limit
+
+    def _end(self) -> None:
+        self.done = True
+        self.over.set()
+        if self.given_up and self.afterwards is not None:
+            self.afterwards(self)
+
+    def cancel(self) -> None:
+        """Tell it to stop."""
+        self._stopped = True
+        self._scope.cancel()
+
+    def rein(self) -> None:
+        """It should have stopped: hold it, and what it started, if it does nothing but go on."""
+        if not self.done and self._task is not None:
+            self._reins().take(self._task)
+
+    def release(self) -> bool:
+        """Let it end where it stands; whether it can."""
+        return self.done or self._reins().release()
+
+    def _reins(self) -> Rein:
+        if self._rein is None:
+            self._rein = Rein(self.over.set)
+        return self._rein
+
+    def where(self) -> str:
+        """` at FILE:LINE`, where it waits."""
+        place = where(self._coroutine)
+        return f" at {place}" if place else ""
+
+
+def _interrupt(error: BaseException) -> BaseException | None:
+    """A Ctrl-C that is in there, where it is left to raise KeyboardInterrupt: no plugin's doing."""
+    found: BaseException | None = None
+    if isinstance(error, KeyboardInterrupt):
+        found = error
+    elif isinstance(error, BaseExceptionGroup):
+        found = error.subgroup(KeyboardInterrupt)
+    if found is None:
+        return None
+    handler = signal.getsignal(signal.SIGINT)
+    left = (
+        handler is signal.default_int_handler
+        or getattr(handler, "__module__", "") == "trio._core._ki"
+    )
+    return found if left else None
