@@ -16,6 +16,7 @@ from scaler.testing import FakeContext, Memory
 from scaler_process.ending import end
 from scaler_process.folders import Folders
 from scaler_process.plugin import Process
+from scaler_process.proc import Process as Running
 from scaler_process.proc import runners
 from scaler_process.settings import Config, ProfileConfig
 
@@ -38,7 +39,7 @@ def registration(of: Runner, config: str = SECRET) -> Registration:
 def environment(pid: int) -> dict[str, str]:
     """A process's environment, as it was given."""
     entries = Path(f"/proc/{pid}/environ").read_text().rstrip("\0").split("\0")
-    return dict(entry.split("=", 1) for entry in entries)
+    return dict(entry.split("=", 1) for entry in entries if entry)
 
 
 def command_line(pid: int) -> str:
@@ -75,10 +76,19 @@ class Place:
         """The tags of this place's runners; other tests have theirs on the same machine."""
         return {each.tag for name in SCALERS for each in Folders(self.base, name)} - {""}
 
-    def running(self) -> int:
-        """How many processes its runners have."""
+    def processes(self) -> list[Running]:
+        """Its runners' processes, a keeper first."""
         mine = self.tags()
-        return sum(len(found) for tag, found in runners().items() if tag in mine)
+        return sorted(each for tag, found in runners().items() if tag in mine for each in found)
+
+    def running(self) -> int:
+        """How many there are."""
+        return len(self.processes())
+
+    def clear(self) -> None:
+        """Kill them."""
+        for tag in self.tags():
+            end(tag, patience=10)
 
     def files(self) -> list[Path]:
         """Every plain file in it."""
@@ -127,5 +137,4 @@ def place(tmp_path: Path) -> Iterator[Place]:
     made = Place(tmp_path)
     made.base.mkdir()
     yield made
-    for tag in made.tags():
-        end(tag, patience=10)
+    made.clear()

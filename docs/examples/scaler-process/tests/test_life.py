@@ -17,12 +17,6 @@ from scaler_process.proc import read, runners
 from .conftest import PYTHON, SECRET, command_line, environment, registration, runner, until
 
 
-def processes(place: Any) -> list[Any]:
-    """The only runner's processes, the keeper first."""
-    (found,) = (found for tag, found in runners().items() if tag in place.tags())
-    return sorted(found)
-
-
 async def test_it_runs_in_a_copy_and_goes_with_it(place: Any, tmp_path: Path) -> None:
     source = tmp_path / "unpacked"
     (source / "bin").mkdir(parents=True)
@@ -54,7 +48,7 @@ async def test_asked_for_many_times_at_once_there_is_one(place: Any) -> None:
                 nursery.start_soon(ask)
         assert len(made) == 5
         assert len({machine.id for machine in made}) == 1
-        await until(lambda: len(processes(place)) == 2)  # the keeper, the command
+        await until(lambda: place.running() == 2)  # the keeper, the command
 
 
 async def test_the_end_of_its_command_is_told_with_the_reason(place: Any) -> None:
@@ -72,8 +66,8 @@ async def test_the_end_of_its_command_is_told_with_the_reason(place: Any) -> Non
 async def test_its_command_killed_is_told(place: Any) -> None:
     async with place.scaler() as here:
         await here.provision()
-        await until(lambda: len(processes(place)) == 2)
-        _, command = processes(place)
+        await until(lambda: place.running() == 2)
+        _, command = place.processes()
         os.kill(command.pid, signal.SIGKILL)
         assert (await here.ended()).why == "its command ended: killed by SIGKILL"
 
@@ -81,8 +75,8 @@ async def test_its_command_killed_is_told(place: Any) -> None:
 async def test_its_keeper_killed_takes_all_with_it(place: Any) -> None:
     async with place.scaler("sh", "-c", "setsid sleep 600 & exec sleep 600") as here:
         await here.provision()
-        await until(lambda: len(processes(place)) == 3)
-        os.kill(processes(place)[0].pid, signal.SIGKILL)
+        await until(lambda: place.running() == 3)
+        os.kill(place.processes()[0].pid, signal.SIGKILL)
         assert "killed" in (await here.ended()).why
         assert place.running() == 0
 
@@ -137,8 +131,8 @@ async def test_a_removal_that_was_broken_off_is_gone_on_with(place: Any) -> None
     async with place.scaler() as here:
         await here.provision()
         tag = (await here.plugin.list_machines())[0].id
-        await until(lambda: len(processes(place)) == 2)
-        for process in processes(place):
+        await until(lambda: place.running() == 2)
+        for process in place.processes():
             os.kill(process.pid, signal.SIGKILL)
         await until(lambda: tag not in runners())
         (place.base / "linux.1@here" / MARKER).unlink()  # as removal may have done
@@ -206,8 +200,8 @@ async def test_the_secret_is_on_no_command_line_and_not_in_the_keepers_environme
 ) -> None:
     async with place.scaler() as here:
         await here.provision()
-        await until(lambda: len(processes(place)) == 2)
-        keeper, command = processes(place)
+        await until(lambda: place.running() == 2)
+        keeper, command = place.processes()
         for process in (keeper, command):
             assert SECRET not in command_line(process.pid)
         assert SECRET not in environment(keeper.pid).values()
@@ -221,8 +215,8 @@ async def test_nothing_of_scalers_own_environment_is_passed_on(
     monkeypatch.setenv("PYTHONPATH", "/somewhere")
     async with place.scaler(environment={"COLOUR": "blue"}) as here:
         await here.provision()
-        await until(lambda: len(processes(place)) == 2)
-        keeper, command = processes(place)
+        await until(lambda: place.running() == 2)
+        keeper, command = place.processes()
         home = place.base / "linux.1@here" / "files"
         given = environment(command.pid)
         assert environment(keeper.pid) == {"SCALER_PROCESS": given.pop("SCALER_PROCESS")}
@@ -268,8 +262,8 @@ async def test_a_user_that_is_not_there_is_told(place: Any) -> None:
 async def test_a_folder_that_was_taken_away_ends_its_processes(place: Any) -> None:
     async with place.scaler() as here:
         await here.provision()
-        await until(lambda: len(processes(place)) == 2)
-        there = processes(place)
+        await until(lambda: place.running() == 2)
+        there = place.processes()
         (place.base / "linux.1@here" / MARKER).unlink()
         await until(lambda: not any(read(process.pid) == process for process in there))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scaler import Machine
-from scaler_process.files import BEGUN, ENDED, MARKER, sync, write
+from scaler_process.files import BEGUN, ENDED, MARKER, plain, sync, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,9 +78,8 @@ class Folder:
 
     def _said(self, name: str) -> dict[str, Any]:
         try:
-            with (self.path / name).open("rb") as file:
-                said = json.loads(file.read(_LARGEST))
-        except (OSError, ValueError):
+            said = json.loads(plain(self.path / name, _LARGEST))
+        except ValueError:
             return {}
         return said if isinstance(said, dict) else {}
 

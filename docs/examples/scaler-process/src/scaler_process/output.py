@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scaler_process.files import plain, private
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NEW, OLD = "output.log", "output.1.log"
 HALF = 1 << 19  # bytes: both together are as much as is kept as evidence
@@ -46,20 +50,10 @@ class Output:
                 os.replace(self._folder / NEW, self._folder / OLD)
                 self._size = 0
             self._size += len(data)
-            with (self._folder / NEW).open("ab") as file:
+            with open(self._folder / NEW, "ab", opener=private) as file:
                 file.write(data)
 
 
 def tail(folder: Path) -> bytes:
     """The end of what was said, as far as it was kept."""
-    return b"".join(_plain(folder / name, 2 * HALF) for name in (OLD, NEW))[-2 * HALF :]
-
-
-def _plain(path: Path, most: int) -> bytes:
-    """A plain file's content; nothing of what only has its name, such as a link to another."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    with open(handle, "rb") as file:
-        return file.read(most) if stat.S_ISREG(os.fstat(handle).st_mode) else b""
+    return b"".join(plain(folder / name, 2 * HALF) for name in (OLD, NEW))[-2 * HALF :]
