@@ -22,14 +22,15 @@ UNPROVEN = Promise(
     name="nothing-is-proven",
     kind="selector",
     hook="select_runner",
-    text="No request, whatever text it is made of, is granted for its looks, or is a fault.",
+    text="Whatever text a request is made of, it is no fault; and one that nobody knows of is not "
+    "granted for its looks.",
     quote="Who asks, and for what: text from outside, of which nothing is proven.",
 )
 AT_ONCE = Promise(
     name="many-at-once",
     kind="selector",
     hook="select_runner",
-    text="Who may and who may not are told so also when many ask at once.",
+    text="Who may and who may not are told so also when many others ask at the same time.",
     quote="Asked once for all who ask the same at the same time, and not again once runners were "
     "given.",
 )

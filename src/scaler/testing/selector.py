@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -34,13 +35,14 @@ _STRANGE = (
     "../../../etc/passwd",
     "nul\0byte",
     "x" * 10_000,
-    "ünïcödé \N{SNOWMAN} \u202e \ud800",
+    "ünïcödé \N{SNOWMAN} \u202e",
     "'; DROP TABLE runners; --",
     "<script>alert(1)</script>",
     "{0.__class__} %s ${HOME} $(id)",
     "?page=1&per_page=100#fragment",
     "*",
 )
+_FIELDS = ("unique_id", "qualified_repo", "run_id", "address")
 _MANY = 8  # who ask at the same time
 
 
@@ -103,23 +105,26 @@ class _Check:
                 await self._granted(stage, self._allowed, SELECTS)
 
     async def strange(self, stage: Stage) -> None:
-        """Texts from outside that are no proof, in each field; the others as in a good request."""
-        good = self._allowed or _PLAIN
-        for text in _STRANGE:
-            await self._denied(stage, replace(good, unique_id=text), UNPROVEN)
-            await self._denied(stage, replace(good, qualified_repo=text), UNPROVEN)
-            await self._denied(stage, replace(good, run_id=text), UNPROVEN)
-            nowhere = replace(_PLAIN, address=text)
-            await self._denied(stage, nowhere, UNPROVEN)
+        """Strange texts in each field: nothing for nobody, and no fault for somebody.
+
+        Somebody who may reserve may do so by whatever the selector goes by, an address for one.
+        """
+        for field, text in itertools.product(_FIELDS, _STRANGE):
+            await self._denied(stage, replace(_PLAIN, **{field: text}), UNPROVEN)
+            if self._allowed is not None:
+                await self._no_fault(stage, replace(self._allowed, **{field: text}))
 
     async def at_once(self, stage: Stage) -> None:
-        """Many ask at the same time, and each is told what it would be told alone."""
+        """Many ask at the same time, and each is told what it would be told alone.
+
+        No two of them ask the same: those the core asks for once.
+        """
         async with trio.open_nursery() as nursery:
+            if self._allowed is not None:
+                nursery.start_soon(self._granted, stage, self._allowed, AT_ONCE)
+            for request in self._refused:
+                nursery.start_soon(self._denied, stage, request, AT_ONCE)
             for number in range(_MANY):
-                if self._allowed is not None:
-                    nursery.start_soon(self._granted, stage, self._allowed, AT_ONCE)
-                for request in self._refused:
-                    nursery.start_soon(self._denied, stage, request, AT_ONCE)
                 nobody = replace(_PLAIN, unique_id=f"{_UNIQUE[:-2]}{number:02}")
                 nursery.start_soon(self._denied, stage, nobody, AT_ONCE)
 
@@ -158,6 +163,16 @@ class _Check:
             raise promise.broken(f"{shown} is a fault: {fault}") from fault
         if found is not None:
             raise promise.broken(f"{shown} is answered {found!r}")
+
+    async def _no_fault(self, stage: Stage, request: SelectionRequest) -> None:
+        try:
+            found = await stage.call(SPEC.select_runner, request=request)
+        except (Refused, Unavailable):
+            return
+        except HookFault as fault:
+            raise UNPROVEN.broken(f"{repr(request)[:300]} is a fault: {fault}") from fault
+        if found is not None:
+            self._sound(found, UNPROVEN)
 
     def _sound(self, found: Selection, promise: Promise) -> None:
         profiles = self._trial.site.settings.profiles

@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 import pytest
 import trio
-from scaler_forgejo import ForgejoSource
-from scaler_forgejo.settings import Config, ProfileConfig
-from scaler_forgejo.testing import TOKEN, Forge, serve
 
 from scaler import Duration, Profile, Secret
 from scaler.testing import FakeContext, Memory
+from scaler_forgejo import ForgejoSource
+from scaler_forgejo.settings import Config, ProfileConfig
+from scaler_forgejo.testing import TOKEN, Forge, serve
 
 Context: TypeAlias = FakeContext[Config, ProfileConfig]
 Start: TypeAlias = Callable[..., AbstractAsyncContextManager[tuple[ForgejoSource, Context]]]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scaler_forgejo.settings import Config
-from scaler_forgejo.testing import TOKEN, Forge, Reply
 
 from scaler import Duration, Secret
+from scaler_forgejo.settings import Config
+from scaler_forgejo.testing import TOKEN, Forge, Reply
 
 
 async def test_all_is_well(forge: Forge, start: Any) -> None:

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from scaler_forgejo.testing import Forge, Reply
 
 from scaler import Busy, Registration, Runner, RunnerState, SettingsError, Unavailable
 from scaler.testing import Memory
+from scaler_forgejo.testing import Forge, Reply
 
 
 def runner(number: int = 1) -> Runner:
