@@ -307,9 +307,12 @@ def _errors(hook: str, terms: Contract, text: Text) -> str:
             f"After {FAILURES} faults in a row this hook of this plugin is left alone for "
             f"{OPEN_FOR:g} s."
         )
-    closing.append("What is done about a call that does not end: [Hooks, explained]")
+    closing.append(
+        "What is done about a call that goes on although it was cancelled: [Hooks, explained]"
+        "(../../explanation/hooks.md#a-call-that-does-not-end)."
+    )
     said = [f"- {linked(name)}: {prose_of(what, hook)}" for name, what in text.errors.items()]
-    return "\n".join([*said, "", " ".join(closing) + "(../../explanation/hooks.md)."]).lstrip()
+    return "\n".join([*said, "", " ".join(closing)]).lstrip()
 
 
 def index() -> str:

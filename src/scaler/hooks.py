@@ -22,7 +22,8 @@ of which a part could not be asked `Incomplete`, with what is known all the same
 wrong type, or a missed deadline is a fault; after five in a row the core leaves that hook of that
 plugin alone for 60 s (all but `unregister_runner` and `destroy_runner`, which it repeats for ever,
 each runner with a backoff of its own). Past its deadline a call's outcome is unknown, and the core
-compensates. The core alone retries.
+compensates: the call is cancelled, has 10 s to end, and is left behind if it goes on. The core
+alone retries.
 """
 
 from __future__ import annotations
