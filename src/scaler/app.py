@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from scaler import log as logs
+from scaler.building import Link, build_all, kin, origin, siblings
 from scaler.checks import CHECK, Checks, Progress, survey
 from scaler.clock import Clock
-from scaler.context import Context
-from scaler.dispatch import Dispatcher, HookCall
+from scaler.dispatch import Dispatcher, HookCall, open_calls
+from scaler.dispatch.calls import GRACE
 from scaler.engine import Engine
 from scaler.engine.overrides import META as OVERRIDE
 from scaler.engine.state import State
@@ -25,7 +26,7 @@ from scaler.errors import FatalError, HookFault
 from scaler.evidence.files import Files
 from scaler.hooks import SPEC
 from scaler.ledger import Ledger, LedgerError
-from scaler.loading import LoadedPlugin, build, register
+from scaler.loading import LoadedPlugin, register
 from scaler.records import Finding, View
 from scaler.services import Services
 from scaler.units import Duration
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("scaler")
 
 ECHO = 0.1  # seconds within which a second signal is the first one's echo: `timeout` sends two
+AT_ONCE = 1.0  # seconds that calls have to end when all is to stop at once, all together
 SERVICE = SPEC.run_service.__name__
 PATIENT_SHARE = 0.6  # of shutdown_grace is for what is being made, the rest for unmaking it
 PATIENCE = 10.0  # seconds that the start waits for services, and for the first survey
@@ -66,18 +68,6 @@ class Running:
     async def next_view(self, after: View) -> View:
         """Wait for a newer view; at most ten a second."""
         return await self.engine.next_view(after)
-
-
-class _Link:
-    """Stands for the engine while plugins are built: they get their Context before it exists."""
-
-    def __init__(self) -> None:
-        self.engine: Engine | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        if self.engine is None:
-            raise RuntimeError(f"Context.{name} cannot be used before run_service or a hook")
-        return getattr(self.engine, name)
 
 
 def main(
@@ -153,6 +143,7 @@ async def serve(
     *,
     stop: trio.Event | None = None,
     trace: Callable[[HookCall], None] | None = None,
+    on_stuck: Callable[[Sequence[str]], None] | None = None,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a scaler inside someone else's nursery.
@@ -165,6 +156,9 @@ async def serve(
         loaded: The plugins that it gave with them.
         stop: Setting it begins a clean stop, at any time; so does `Running.stop()`.
         trace: Told of every call of a hook, after it.
+        on_stuck: Told at the end which calls of plugins' cannot be ended, as `plugin.hook at
+            FILE:LINE`. All else is done by then; it may end the process. `serve` does not return
+            as long as such calls go on.
         task_status: For `nursery.start`.
 
     Raises:
@@ -174,9 +168,9 @@ async def serve(
         stop = trio.Event()
     stopped = trio.Event()
     try:
-        async with _unwrapped(), trio.open_nursery() as calls:
-            await _serve(settings, loaded, _Around(stop, stopped, calls, trace), task_status)
-            calls.cancel_scope.cancel()
+        async with _unwrapped(), open_calls() as calls:
+            around = _Around(stop, stopped, calls, trace, on_stuck)
+            await _serve(settings, loaded, around, task_status)
     finally:
         stopped.set()
 
@@ -189,6 +183,7 @@ class _Around:
     stopped: trio.Event
     calls: trio.Nursery
     trace: Callable[[HookCall], None] | None
+    on_stuck: Callable[[Sequence[str]], None] | None
 
 
 async def _serve(
@@ -198,10 +193,11 @@ async def _serve(
     task_status: trio.TaskStatus[Running],
 ) -> None:
     ledger, stored = await Ledger.open(settings.state_dir)
+    hooks: Dispatcher | None = None
     try:
         stopping = trio.Event()
-        link = _Link()
-        plugins = _build(settings, loaded, link, stopping)
+        link = Link()
+        plugins = build_all(settings, loaded, link, stopping)
         hooks = Dispatcher(
             register(plugins),
             around.calls,
@@ -218,11 +214,18 @@ async def _serve(
                 hide=logs.hider(settings.secrets),
             )
             await engine.evidence.open()
-            engine.introduce(_siblings(plugins, loaded), _kin(loaded))
+            engine.introduce(siblings(plugins, loaded), kin(loaded))
             link.engine = engine
             running = Running(engine, stopping, around.stopped, around.stop)
             log.info("scaler %s starts, with %d runners", settings.name, len(state.rows))
-            await _run(settings, running, hooks, stopping, nursery, task_status)
+            for plugin in loaded.values():
+                log.info("plugin %s", origin(plugin), extra={"plugin": plugin.name})
+            try:
+                await _run(settings, running, hooks, stopping, nursery, task_status)
+                hooks.hurry(GRACE)
+            except trio.Cancelled:
+                hooks.hurry(AT_ONCE)
+                raise
             nursery.cancel_scope.cancel()
         try:
             await engine.remember()
@@ -231,6 +234,20 @@ async def _serve(
         log.info("scaler %s stopped", settings.name)
     finally:
         await ledger.close()
+        if hooks is not None:
+            await _part(hooks, around.on_stuck)
+
+
+async def _part(hooks: Dispatcher, on_stuck: Callable[[Sequence[str]], None] | None) -> None:
+    """Let calls go that do not end, now that nothing depends on them."""
+    hooks.release()
+    with trio.move_on_after(AT_ONCE, shield=True):
+        while hooks.given_up():  # noqa: ASYNC110 - once, at the very end
+            await trio.sleep(AT_ONCE / 10)
+    if stuck := hooks.given_up():
+        log.error("these do not end: %s", "; ".join(stuck))
+        if on_stuck is not None:
+            on_stuck(stuck)
 
 
 async def _run(
@@ -331,14 +348,15 @@ async def _check(
     progress: Progress,
     trace: Callable[[HookCall], None] | None,
 ) -> list[tuple[str, Finding]]:
-    link = _Link()
-    plugins = _build(settings, loaded, link, trio.Event(), folders=False)
-    link.engine = _Bare(_siblings(plugins, loaded))  # type: ignore[assignment]
-    async with trio.open_nursery() as calls:
+    link = Link()
+    plugins = build_all(settings, loaded, link, trio.Event(), folders=False)
+    link.engine = _Bare(siblings(plugins, loaded))  # type: ignore[assignment]
+    async with open_calls() as calls:
         hooks = Dispatcher(register(plugins), calls, trace=trace)
-        found = await survey(hooks, settings.profiles, progress)
-        calls.cancel_scope.cancel()
-    return found
+        try:
+            return await survey(hooks, settings.profiles, progress)
+        finally:
+            await _part(hooks, None)
 
 
 class _Bare:
@@ -362,63 +380,12 @@ class _Bare:
         raise RuntimeError(f"Context.{name} cannot be used in check: nothing runs")
 
 
-def _build(
-    settings: Settings,
-    loaded: Mapping[str, LoadedPlugin],
-    link: _Link,
-    stopping: trio.Event,
-    *,
-    folders: bool = True,
-) -> dict[str, object]:
-    """Make the plugins, each with a Context of its own."""
-    plugins: dict[str, object] = {}
-    for name, plugin in loaded.items():
-        folder = settings.state_dir / "plugins" / name
-        if folders:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        context: Context[Any, Any] = Context(
-            name=name,
-            scaler=settings.name,
-            config=settings.plugins.get(name),
-            profiles=settings.profiles,
-            own=settings.own.get(name, {}),
-            folder=folder,
-            log=logs.plugin_log(name),
-            stopping=stopping,
-            core=link,
-        )
-        plugins[name] = build(plugin, context)
-    return plugins
-
-
-def _siblings(
-    plugins: Mapping[str, object], loaded: Mapping[str, LoadedPlugin]
-) -> dict[str, dict[type[Any], Any]]:
-    """For each plugin, the instances of its own distribution by class."""
-    return {
-        name: {
-            type(plugins[other]): plugins[other]
-            for other in loaded
-            if loaded[other].dist == loaded[name].dist
-        }
-        for name in loaded
-    }
-
-
-def _kin(loaded: Mapping[str, LoadedPlugin]) -> dict[str, set[str]]:
-    """For each plugin, the names of those of its distribution."""
-    return {
-        name: {other for other in loaded if loaded[other].dist == plugin.dist}
-        for name, plugin in loaded.items()
-    }
-
-
-def _show_fault(link: _Link, fault: HookFault) -> None:
+def _show_fault(link: Link, fault: HookFault) -> None:
     if link.engine is not None:
         link.engine.fault(fault.plugin, fault.hook, fault.text)
 
 
-def _clear(link: _Link, plugin: str, hook: str) -> None:
+def _clear(link: Link, plugin: str, hook: str) -> None:
     if link.engine is not None:
         link.engine.recovered(plugin, hook)
 

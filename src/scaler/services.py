@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from scaler.errors import FatalError, Unavailable
+from scaler.dispatch.words import said
+from scaler.errors import FatalError, HookFault, Unavailable
 from scaler.hooks import SPEC, contract
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
-    from scaler.dispatch import Dispatcher
+    from scaler.dispatch import Call, Dispatcher
 
 log = logging.getLogger("scaler.services")
 
 LONGEST = 60.0  # seconds until a failed service is started again, at most
 STEADY = 300.0  # seconds of running after which its failures are forgotten
+LOOK = 10.0  # seconds between two looks whether a service is ending and does not get there
 
 
 class Services:
@@ -60,82 +62,105 @@ class Services:
             await event.wait()
 
     async def _supervise(self, name: str) -> None:
-        service = self._hooks.service(name, SPEC.run_service)
-        assert service is not None
         wait, told = 1.0, ""
         while True:
             began = trio.current_time()
-            error = await self._once(name, service)
+            error, ended = await self._once(name)
             if error is None or self._stopping.is_set():
                 return
             if trio.current_time() - began > STEADY:
                 wait = 1.0
             expected = _expected(error)
-            text = f"its service failed, next try in {wait:g} s: {_line(error)}"
+            again = f"next try in {wait:g} s" if ended.is_set() else "no next try beside that"
+            text = f"its service failed, {again}: {_line(error)}"
             if expected is None:
                 log.error("%s: %s", name, text, extra={"plugin": name}, exc_info=error)
             elif str(expected) != told:  # one line, until it is something else
                 log.error("%s: %s; it is tried again", name, expected, extra={"plugin": name})
             told = str(expected) if expected is not None else ""
             self._failed(name, text)
+            await _first(ended, self._stopping)
             with trio.move_on_after(wait):
                 await self._stopping.wait()
                 return
             wait = min(LONGEST, wait * 2)
 
-    async def _once(self, name: str, service: Callable[..., Awaitable[None]]) -> Exception | None:
-        """Run it once: None when it returned, the error when it failed.
+    async def _once(self, name: str) -> tuple[BaseException | None, trio.Event]:
+        """Run it once: what it failed with, None when it returned; and set when it has ended.
 
         Raises:
             FatalError: The service says that the scaler cannot run like this.
         """
         limit = contract(SPEC.run_service).deadline
-        failure: Exception | None = None
-        fatal: list[FatalError] = []
+        told = _Told()
+        service = self._hooks.begin(name, SPEC.run_service, task_status=told)
+        failure: BaseException | None = None
         try:
-            async with trio.open_nursery() as nursery:
-                with trio.move_on_after(limit) as starting:
-                    await nursery.start(_call, service, name=f"service {name}")
-                if starting.cancelled_caught:
-                    raise TimeoutError(f"it did not call started() within {limit:g} s")
+            with trio.move_on_after(limit) as starting:
+                await _first(told.ready, service.over)
+            if starting.cancelled_caught:
+                failure = TimeoutError(f"it did not call started() within {limit:g} s")
+                await self._hooks.stop(service)
+            elif told.ready.is_set() or (service.done and service.error is None):
+                # one that returns without `started()` has nothing to run, and is ready all the same
                 self._hooks.set_ready(name, True)
                 self._attempted[name].set()
+                self._hooks.follow(service, "ready")
                 self._ready(name)
-        except* (Exception, SystemExit) as group:
-            failure = group if isinstance(group, Exception) else RuntimeError(repr(group))
-            fatal += _fatal_errors(group)
+                await _ended(service)
+        except trio.Cancelled:
+            await self._hooks.stop(service)
+            outcome, ended = self._hooks.ended(service)
+            if not ended.is_set():
+                self._failed(name, str(outcome))
+            raise
         finally:
             self._attempted[name].set()
-        if fatal:
+        outcome, ended = self._hooks.ended(service)
+        if outcome is not None and (fatal := _fatal_errors(outcome)):
             raise fatal[0]
+        if failure is None or not ended.is_set():
+            failure = outcome
         if failure is not None:
             self._hooks.set_ready(name, False)
-        return failure
-
-
-async def _call(
-    service: Callable[..., Awaitable[None]], task_status: trio.TaskStatus[None]
-) -> None:
-    """A service that returns without `started()` has nothing to run, and is ready all the same."""
-    told = _Told(task_status)
-    await service(told)
-    if not told.done:
-        task_status.started()
+        return failure, ended
 
 
 class _Told:
-    """Remembers whether `started()` was called; a second call is harmless."""
+    """What a service is given: remembers that `started()` was called; once more is harmless."""
 
-    def __init__(self, task_status: trio.TaskStatus[None]) -> None:
-        self._task_status = task_status
-        self.done = False
+    def __init__(self) -> None:
+        self.ready = trio.Event()
 
     def started(self, value: None = None) -> None:
         """The service's hooks can be called."""
         del value
-        if not self.done:
-            self.done = True
-            self._task_status.started()
+        self.ready.set()
+
+
+async def _first(*events: trio.Event) -> None:
+    """Wait until one of them is set."""
+    async with trio.open_nursery() as nursery:
+
+        async def wait(event: trio.Event) -> None:
+            await event.wait()
+            nursery.cancel_scope.cancel()
+
+        for event in events:
+            nursery.start_soon(wait, event)
+
+
+async def _ended(service: Call) -> None:
+    """Wait until it is over; hold what keeps it from ending, though it ends what it started."""
+    before: set[trio.lowlevel.Task] = set()
+    while True:
+        with trio.move_on_after(LOOK):
+            await service.over.wait()
+            return
+        unwilling = service.unwilling()
+        for task in unwilling & before:
+            service.rein(task)
+        before = unwilling
 
 
 def _fatal_errors(error: BaseException) -> list[FatalError]:
@@ -152,7 +177,9 @@ def _expected(error: BaseException) -> Unavailable | None:
 
 def _line(error: BaseException) -> str:
     error = _only(error)
-    return str(error) if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
+    if isinstance(error, Unavailable):
+        return str(error)
+    return error.text if isinstance(error, HookFault) else said(error)
 
 
 def _only(error: BaseException) -> BaseException:

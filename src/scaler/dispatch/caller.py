@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ import trio
 from scaler.dispatch.breaker import Breaker
 from scaler.dispatch.calls import GRACE, REINED, Call, Impl
 from scaler.dispatch.endings import read
-from scaler.dispatch.tracing import HookCall, tell
+from scaler.dispatch.tracing import Ending, HookCall, tell
 from scaler.dispatch.turns import HangingError, Turns
 from scaler.dispatch.words import said, shown
 from scaler.errors import HookFault, Outcome, Unavailable
@@ -124,6 +125,53 @@ class Caller:
             return results  # all of them ended of themselves: the cancellation comes again
         return [self.settle(call, health) for call, health in zip(calls, healths, strict=True)]
 
+    def begin(self, impl: Impl, health: Health, kwargs: dict[str, Any]) -> Call:
+        """Begin a call that has no deadline."""
+        call = Call(impl, kwargs, health.turns, math.inf)
+        self.calls.start_soon(call.run, name=impl.label)
+        return call
+
+    def ended(self, call: Call, health: Health) -> tuple[BaseException | None, trio.Event]:
+        """What such a call has failed with, without a count; set when it has ended."""
+        ended = trio.Event()
+        if not call.done:
+            text = self._leave(call, health, cancelled=True, ended=ended.set)
+            return HookFault(call.impl.plugin, call.impl.hook, text), ended
+        ended.set()
+        error = call.error
+        if error is not None and not call.stopped:
+            ending = read(error, call.cancelled)
+            if ending.outcome is None and ending.fault is None:
+                error = RuntimeError("it was cancelled, and not from outside")
+        self.follow(call, "answered" if error is None else "failed", said(error) if error else "")
+        return error, ended
+
+    def follow(self, call: Call, outcome: Ending, text: str, answer: object = None) -> None:
+        """Tell who follows calls."""
+        if self._trace is None:
+            return
+        told = HookCall(
+            plugin=call.impl.plugin,
+            hook=call.impl.hook,
+            arguments=call.kwargs,
+            began=call.began,
+            seconds=trio.current_time() - call.began,
+            outcome=outcome,
+            text=text,
+            answer=answer,
+        )
+        tell(self._trace, told)
+
+    def _follow(self, call: Call, result: Any) -> None:
+        if isinstance(result, HookFault):
+            self.follow(call, "failed", result.text)
+        elif isinstance(result, Outcome):
+            self.follow(call, "said", said(result))
+        elif result is CANCELLED:
+            self.follow(call, "failed", "was cancelled")
+        else:
+            self.follow(call, "answered", shown(result), result)
+
     async def _wait(self, calls: Sequence[Call], limit: float) -> None:
         """Wait until they are over, and so much longer as each has to end after its deadline."""
         with trio.CancelScope(deadline=trio.current_time() + limit + REINED) as scope:
@@ -170,18 +218,18 @@ class Caller:
             health: Of its plugin.
             cancelled: The caller was cancelled.
         """
-        if not call.given_up:
-            result = self._settle(call, health, cancelled)
-            if self._trace is not None:
-                _follow(self._trace, call, result)
-        else:
-            result = CANCELLED
+        if call.given_up:
+            return CANCELLED
+        result = self._settle(call, health, cancelled)
+        if self._trace is not None:
+            self._follow(call, result)
         return result
 
     def _settle(self, call: Call, health: Health, cancelled: bool) -> Any:
         breaker = health.breakers.setdefault(call.impl.hook, Breaker())
         if not call.done:
-            fault = self._leave(call, health, breaker, cancelled)
+            text = self._leave(call, health, cancelled=cancelled)
+            fault = self._faulty(call.impl, text, breaker, None)
             return CANCELLED if cancelled else fault
         if call.error is None:
             if not (call.late or call.trouble):
@@ -211,25 +259,32 @@ class Caller:
         fault = self._faulty(call.impl, trouble, breaker, ending.fault)
         return CANCELLED if upwards else fault
 
-    def _leave(self, call: Call, health: Health, breaker: Breaker, cancelled: bool) -> HookFault:
-        """Go on without it."""
+    def _leave(
+        self,
+        call: Call,
+        health: Health,
+        *,
+        cancelled: bool,
+        ended: Callable[[], None] = lambda: None,
+    ) -> str:
+        """Go on without it; what is wrong, in words. `ended` is called when it ends after all."""
 
-        def ended(call: Call) -> None:
+        def afterwards(call: Call) -> None:
             self._left.pop(call, None)
             health.left.remove(call)
             took = trio.current_time() - call.began
             log.warning("%s has ended after all, after %.0f s", call.impl.label, took)
+            ended()
 
         self._left[call] = None
         health.left.append(call)
-        call.given_up, call.afterwards = True, ended
+        call.given_up, call.afterwards = True, afterwards
         text = "was cancelled"
         if call.error is not None:
             text = said(call.error)
         elif not cancelled:
             text = f"took longer than {call.limit:g} s, was cancelled"
-        text = f"{text} and goes on{call.where()}"
-        return self._faulty(call.impl, text, breaker, None)
+        return f"{text} and goes on{call.where()}"
 
     def _faulty(
         self, impl: Impl, text: str, breaker: Breaker, error: BaseException | None
@@ -251,25 +306,3 @@ class Caller:
         if self._failing and (impl.plugin, impl.hook) in self._failing:
             self._failing.discard((impl.plugin, impl.hook))
             self._on_recovery(impl.plugin, impl.hook)
-
-
-def _follow(trace: Callable[[HookCall], None], call: Call, result: Any) -> None:
-    if isinstance(result, HookFault):
-        outcome, text, answer = "failed", result.text, None
-    elif isinstance(result, Outcome):
-        outcome, text, answer = "said", said(result), None
-    elif result is CANCELLED:
-        outcome, text, answer = "failed", "was cancelled", None
-    else:
-        outcome, text, answer = "answered", shown(result), result
-    told = HookCall(
-        plugin=call.impl.plugin,
-        hook=call.impl.hook,
-        arguments=call.kwargs,
-        began=call.began,
-        seconds=trio.current_time() - call.began,
-        outcome=outcome,  # type: ignore[arg-type]
-        text=text,
-        answer=answer,
-    )
-    tell(trace, told)

@@ -72,6 +72,7 @@ class Call:
         error: What it raised.
         cancelled: It was cancelled while it raised.
         began: When, on the event loop's clock.
+        stopped: It was told to stop.
         given_up: Nobody waits for it any more.
         afterwards: Called when it ends although it was given up.
     """
@@ -80,7 +81,6 @@ class Call:
         "_coroutine",
         "_rein",
         "_scope",
-        "_stopped",
         "_task",
         "afterwards",
         "answer",
@@ -94,6 +94,7 @@ class Call:
         "late",
         "limit",
         "over",
+        "stopped",
         "trouble",
     )
 
@@ -109,7 +110,7 @@ class Call:
         self.kwargs = kwargs
         self.limit = limit
         self.over = trio.Event()
-        self.done = self.late = self.cancelled = self.given_up = self._stopped = False
+        self.done = self.late = self.cancelled = self.given_up = self.stopped = False
         self.answer: Any = None
         self.trouble = ""
         self.error: BaseException | None = None
@@ -165,13 +166,25 @@ class Call:
 
     def cancel(self) -> None:
         """Tell it to stop."""
-        self._stopped = True
+        self.stopped = True
         self._scope.cancel()
 
-    def rein(self) -> None:
-        """It should have stopped: hold it, and what it started, if it does nothing but go on."""
-        if not self.done and self._task is not None:
-            self._reins().take(self._task)
+    def rein(self, task: trio.lowlevel.Task | None = None) -> None:
+        """It should have stopped, or the task has: hold what does nothing but go on."""
+        task = self._task if task is None else task
+        if not self.done and task is not None:
+            self._reins().take(task)
+
+    def unwilling(self) -> set[trio.lowlevel.Task]:
+        """The tasks that run in nurseries of its own which were cancelled."""
+        found: set[trio.lowlevel.Task] = set()
+        look = [] if self.done or self._task is None else [self._task]
+        while look:
+            for nursery in look.pop().child_nurseries:
+                if nursery.cancel_scope.cancel_called:
+                    found |= nursery.child_tasks
+                look += nursery.child_tasks
+        return found
 
     def release(self) -> bool:
         """Let it end where it stands; whether it can."""

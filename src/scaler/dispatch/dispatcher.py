@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import pluggy
 
+    from scaler.dispatch.calls import Call
     from scaler.dispatch.tracing import HookCall
 
 P = ParamSpec("P")
@@ -90,13 +91,6 @@ class Dispatcher:
         """The plugins that implement a hook, in the settings' order."""
         return [impl.plugin for impl in self._impls.get(hook.__name__, ())]
 
-    def service(self, plugin: str, hook: Callable[..., Any]) -> Callable[..., Any] | None:
-        """A plugin's own implementation, for hooks that the core runs itself."""
-        for impl in self._impls.get(hook.__name__, ()):
-            if impl.plugin == plugin:
-                return impl.function
-        return None
-
     def set_ready(self, plugin: str, ready: bool) -> None:
         """Whether the plugin's hooks can be called: false until its service has started."""
         state = self._healths[plugin]
@@ -121,6 +115,28 @@ class Dispatcher:
         """Let the calls that go on end where they stand, for ever; whether all of them can."""
         released = [call.release() for call in self._caller.left()]
         return all(released)
+
+    # -- services
+
+    def begin(self, plugin: str, hook: Callable[..., Any], **kwargs: Any) -> Call:
+        """Begin a call that has no deadline. Whoever begins it ends it: `stop`, then `ended`."""
+        [impl] = [impl for impl in self._impls[hook.__name__] if impl.plugin == plugin]
+        return self._caller.begin(impl, self._healths[plugin], kwargs)
+
+    async def stop(self, call: Call) -> None:
+        """Cancel it, and wait a little until it has ended, also while being cancelled."""
+        await self._caller.stop([call])
+
+    def ended(self, call: Call) -> tuple[BaseException | None, trio.Event]:
+        """What a call that is over, or was stopped, has failed with; set when it has ended.
+
+        A call that has not ended is left behind. Nothing is logged or counted here.
+        """
+        return self._caller.ended(call, self._healths[call.impl.plugin])
+
+    def follow(self, call: Call, text: str) -> None:
+        """Tell who follows calls that this one has come so far."""
+        self._caller.follow(call, "answered", text)
 
     # -- tell
 

@@ -1,0 +1,35 @@
+"""The nursery of calls: nothing outside cancels it, so each call is cancelled by its caller."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@asynccontextmanager
+async def open_calls() -> AsyncIterator[trio.Nursery]:
+    """Hold calls while the body runs, and until all of them have ended.
+
+    A call lives where its caller's shields do not reach. So a cancellation from outside passes it
+    by, and reaches it from its caller, who knows whether it is shielded.
+    """
+    async with trio.open_nursery() as around:
+        closing = trio.Event()
+        calls: trio.Nursery = await around.start(_hold, closing)
+        try:
+            yield calls
+        finally:
+            closing.set()
+
+
+async def _hold(closing: trio.Event, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    with trio.CancelScope(shield=True):
+        async with trio.open_nursery() as calls:
+            task_status.started(calls)
+            await closing.wait()
+            calls.cancel_scope.cancel()
