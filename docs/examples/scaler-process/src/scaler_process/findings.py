@@ -95,13 +95,15 @@ def _source(own: ProfileConfig) -> Iterator[Wrong]:
 
 
 def _command(own: ProfileConfig) -> Iterator[Wrong]:
-    program, where = own.command[0], own.runner_dir or Path("/nonexistent")
+    program = own.command[0]
+    fix = "set runner_dir to where the runner is unpacked, or command to what is to be run"
     if "/" not in program:
         if shutil.which(program, path=own.path) is None:
             yield "required", f"{program} is not in {own.path}", "install it, or set path"
-    elif not os.access(where / program, os.X_OK):
-        fix = "set runner_dir to where the runner is unpacked, or command to what is to be run"
-        yield "required", f"{where / program} is no program", fix
+    elif own.runner_dir is None and not program.startswith("/"):
+        yield "required", f"{program} is to be run in a folder that nothing fills", fix
+    elif not os.access(place := Path(own.runner_dir or "/", program), os.X_OK):
+        yield "required", f"{place} is no program", fix
     as_root = os.geteuid() == 0 and not own.user
     if as_root and program == "./run.sh" and "RUNNER_ALLOW_RUNASROOT" not in own.environment:
         fix = 'name a user, or set environment = { RUNNER_ALLOW_RUNASROOT = "1" }'
