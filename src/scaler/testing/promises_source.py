@@ -120,6 +120,13 @@ DELIVERS = Promise(
     quote="Hand a message to the core: its jobs, its demand, its cursor.",
     where="scaler.Context.deliver",
 )
+ACQUIRES = Promise(
+    name="acquires",
+    kind="source",
+    hook="acquire_jobs",
+    text="Of the jobs that it offered, those that are ours are answered, and no others.",
+    quote="Those of them that are ours; they count as assigned from then on.",
+)
 AGAIN = Promise(
     name="delivers-again",
     kind="source",
@@ -158,5 +165,5 @@ SOURCE = (
     *(REGISTERS, LEFTOVER, REGISTER_CUT),
     *(UNREGISTERS, THAT_ONE, GONE_IS_GONE, BY_NAME, UNREGISTER_CUT, NOT_OURS_TO_SAY),
     *(LISTS, ONLY_OURS, AFTER_CRASH, RESERVES, TAKES_BACK),
-    *(DELIVERS, AGAIN, DURABLE, SAME_JOB, MESSAGE_IDS),
+    *(DELIVERS, ACQUIRES, AGAIN, DURABLE, SAME_JOB, MESSAGE_IDS),
 )

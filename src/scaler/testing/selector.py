@@ -12,7 +12,7 @@ import trio
 from scaler.errors import HookFault, Refused, Unavailable
 from scaler.hooks import SPEC
 from scaler.records import SelectionRequest
-from scaler.testing.cutting import cut_short
+from scaler.testing.cutting import cut_short, spread
 from scaler.testing.promises import promised
 from scaler.testing.promises_selector import AT_ONCE, REFUSES, SELECT_CUT, SELECTS, UNPROVEN
 from scaler.testing.trial import check_findings, open_trial
@@ -129,10 +129,25 @@ class _Check:
                 nursery.start_soon(self._denied, stage, nobody, AT_ONCE)
 
     async def cut_short(self, points: int) -> None:
-        """Break it off at each await, each time in a new instance, and ask it again."""
+        """Break it off wherever it waits, and ask it again.
+
+        Each time in a new instance: one that was asked before may know the answer.
+        """
         allowed = self._allowed
         if allowed is None:
             return
+        with promised(SELECT_CUT, "asking"):
+            async with self._trial.stage() as stage:
+                awaits = await stage.cut(0, SPEC.select_runner, request=allowed)
+            if not awaits:
+                await self._abandoned(allowed)
+            for at in spread(awaits, points):
+                async with self._trial.stage() as stage:
+                    await stage.cut(at, SPEC.select_runner, request=allowed)
+                    await self._granted(stage, allowed, SELECT_CUT)
+
+    async def _abandoned(self, allowed: SelectionRequest) -> None:
+        """The same for a plain one: a thread cannot be stopped."""
         async with self._trial.stage() as stage:
 
             async def arguments(_number: int) -> Mapping[str, Any]:
@@ -141,8 +156,7 @@ class _Check:
             async def after(_number: int) -> None:
                 await self._granted(stage, allowed, SELECT_CUT)
 
-            with promised(SELECT_CUT, "asking"):
-                await cut_short(stage, SPEC.select_runner, points, arguments, after)
+            await cut_short(stage, SPEC.select_runner, 0, arguments, after)
 
     async def _granted(self, stage: Stage, request: SelectionRequest, promise: Promise) -> None:
         with promised(promise, f"asking with {request!r}"):

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from scaler.testing.promises_source import AGAIN, DELIVERS, DURABLE, MESSAGE_IDS, SAME_JOB
+from scaler.hooks import SPEC
+from scaler.testing.promises import promised
+from scaler.testing.promises_source import (
+    ACQUIRES,
+    AGAIN,
+    DELIVERS,
+    DURABLE,
+    MESSAGE_IDS,
+    SAME_JOB,
+)
 
 if TYPE_CHECKING:
     from scaler.records import Message
@@ -49,6 +59,7 @@ class Jobs:
         async with self._trial.stage() as stage:
             core = stage.core
             await self._job(stage, DELIVERS, "a job appeared")
+            await self._acquire(stage)
             core.fail_deliver(_REFUSED)
             await self._job(stage, AGAIN, f"{_REFUSED} deliveries were not taken")
             known = news(core.messages, self._profile)
@@ -80,6 +91,24 @@ class Jobs:
                     f"{sorted(before)}"
                 )
         self._judge_ids()
+
+    async def _acquire(self, stage: Stage) -> None:
+        """Acquire what it offers, as the core does where there is room for all of it."""
+        jobs = [job for each in stage.core.messages for job in each.jobs]
+        offered = {job.id: replace(job, profile=self._profile) for job in jobs}
+        offered = {key: job for key, job in offered.items() if job.state == "offered"}
+        if not offered:
+            return
+        profile = self._trial.site.settings.profiles[self._profile]
+        with promised(ACQUIRES, "acquiring what it offered"):
+            answer = await stage.call(
+                SPEC.acquire_jobs, profile=profile, jobs=list(offered.values())
+            )
+        ours = {job.id for job in answer}
+        if ours != offered.keys():
+            raise ACQUIRES.broken(
+                f"of {sorted(offered)}, which nobody else wants, {sorted(ours)} are ours"
+            )
 
     async def _job(self, stage: Stage, promise: Promise, doing: str) -> None:
         known = news(stage.core.messages, self._profile)

@@ -18,6 +18,7 @@ from scaler import (
     Finding,
     Job,
     Message,
+    Profile,
     Registration,
     Reservation,
     Runner,
@@ -113,6 +114,18 @@ class Source:
         else:
             self.forge.shown[runner.name] = reservation
         await trio.lowlevel.checkpoint()
+
+
+class Offering(Source):
+    """Keeps every promise, and its jobs must be acquired."""
+
+    def message(self, profile: str, job: str) -> Message:
+        return Message(id=f"about {job}", profile=profile, jobs=(Job(id=job, state="offered"),))
+
+    @hookimpl
+    async def acquire_jobs(self, profile: Profile, jobs: list[Job]) -> list[Job]:
+        await trio.lowlevel.checkpoint()
+        return jobs
 
 
 class Plain:
@@ -326,6 +339,17 @@ class Deaf(Source):
         await trio.lowlevel.checkpoint()
 
 
+class AcquiresMore(Offering):
+    @hookimpl
+    async def acquire_jobs(self, profile: Profile, jobs: list[Job]) -> list[Job]:
+        return [*jobs, Job(id="another", state="assigned")]
+
+
+class OffersInVain(Source):
+    def message(self, profile: str, job: str) -> Message:
+        return Message(id=f"about {job}", profile=profile, jobs=(Job(id=job, state="offered"),))
+
+
 class TriesOnce(Source):
     async def take(self, waiting: tuple[str, str]) -> None:
         self.forge.queue.remove(waiting)
@@ -402,7 +426,7 @@ class NeverStops(Source):
         await trio.sleep_forever()
 
 
-GOOD: tuple[Callable[[Context[Any, Any]], Any], ...] = (Source, Plain)
+GOOD: tuple[Callable[[Context[Any, Any]], Any], ...] = (Source, Offering, Plain)
 BROKEN: tuple[tuple[type[Any], Promise], ...] = (
     (NoConfig, promises_source.REGISTERS),
     (AnotherName, promises_source.REGISTERS),
@@ -424,6 +448,8 @@ BROKEN: tuple[tuple[type[Any], Promise], ...] = (
     (ReservesWords, promises_source.RESERVES),
     (TakesBackOnce, promises_source.TAKES_BACK),
     (Deaf, promises_source.DELIVERS),
+    (AcquiresMore, promises_source.ACQUIRES),
+    (OffersInVain, promises_source.ACQUIRES),
     (TriesOnce, promises_source.AGAIN),
     (TakesFirst, promises_source.DURABLE),
     (JobsOfAnInstance, promises_source.SAME_JOB),
