@@ -221,6 +221,7 @@ class Nested:
         (make_dataclass("T", [("x", tuple[int, str])]), "cannot fill"),
         (make_dataclass("T", [("x", "Missing")]), "must be importable while the program runs"),
         (dict, "cannot fill a <class 'dict'>"),
+        (int, "int is not a dataclass"),
     ],
 )
 def test_a_field_that_settings_cannot_fill_is_its_authors_mistake(cls: Any, said: str) -> None:

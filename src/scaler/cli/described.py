@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import shutil
 import textwrap
@@ -15,6 +14,7 @@ from scaler.loading.uses import Use, place, uses_of
 from scaler.log import printable
 from scaler.settings.convert import ShapeError, check_shape
 from scaler.settings.shown import Table, tables
+from scaler.settings.shown import summary as summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -123,7 +123,7 @@ def described(
         origin=" and ".join(each.origin for each in found),
         distribution=found[0].dist if len(found) == 1 else "",
         version=found[0].version if len(found) == 1 else "",
-        summary=_summary(plugin.cls) if plugin else "",
+        summary=summary_of(plugin.cls) if plugin else "",
         api=plugin.api if plugin else "",
         enabled=None if enabled is None else enabled[name],
         only_where_named=bool(plugin and plugin.only_where_named),
@@ -179,12 +179,6 @@ def deadline(terms: Contract) -> str:
     if math.isinf(terms.deadline):
         return "start_timeout"
     return f"{'ready in ' if terms.kind is Kind.OWN else ''}{terms.deadline:g} s"
-
-
-def _summary(cls: type[Any]) -> str:
-    """The first paragraph of its docstring, but for one that dataclasses write."""
-    text = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0]
-    return "" if text.startswith(f"{cls.__name__}(") else " ".join(text.split())
 
 
 def _about(plugin: Described) -> list[str]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "run the scaler until it is told to stop",
     "check": "see whether settings, plugins and their surroundings are well",
     "plugins": "list the plugins that are installed, and what they do",
+    "config": "print a JSON Schema of the settings file, for editors",
     "plugin": "write a new plugin to begin with",
 }
 

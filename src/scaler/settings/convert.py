@@ -73,6 +73,8 @@ def check_shape(cls: type[Any]) -> None:
     Raises:
         ShapeError: One is not.
     """
+    if cls in _PLAIN:  # a table is wanted here
+        fields_of(cls)
     _check(cls, str(getattr(cls, "__qualname__", cls)), set())
 
 

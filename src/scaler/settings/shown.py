@@ -193,6 +193,12 @@ def _key(key: str) -> str:
     return key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False)
 
 
+def summary(cls: type[Any]) -> str:
+    """The first paragraph of its docstring, but for one that a dataclass gives itself."""
+    text = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0]
+    return "" if text.startswith(f"{cls.__name__}(") else " ".join(text.split())
+
+
 def meanings(cls: type[Any]) -> dict[str, str]:
     """What the docstring's `Attributes:` say of each field; `a, b: …` says it of both."""
     _, _, rest = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")
