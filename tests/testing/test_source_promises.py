@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 import trio
+from tests.testing.broken import sources_jobs, sources_runners
 from tests.testing.broken.selectors import Selector
-from tests.testing.broken.sources import BROKEN, GOOD, Forge, Source
+from tests.testing.broken.sources import GOOD, Forge, Source
 from trio.testing import MockClock
 
 from scaler.testing import PromiseBroken, check_source
 from scaler.testing.promises import Promise
 from scaler.testing.promises_source import SOURCE
 
+BROKEN = (*sources_runners.BROKEN, *sources_jobs.BROKEN)
 SETTINGS = """
 [plugins.source]
 [profiles.linux]

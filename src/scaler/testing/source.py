@@ -164,7 +164,6 @@ class _Check:
             await desk.register(others[0], LEFTOVER)
             doing = f"registering {others[0].name} once more"
             await desk.sees(there=others, lost=LEFTOVER, doing=doing)
-            self._trial.memory = desk.stage.memory.copy()
             desk.stage.crash()
         self._held = others
 

@@ -74,7 +74,6 @@ class Jobs:
             )
             before = job_ids([*core.messages, *core.refused])
             self._delivered += core.messages
-            self._trial.memory = stage.memory.copy()
             stage.crash()
         async with self._trial.stage() as stage:
             core = stage.core
