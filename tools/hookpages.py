@@ -217,7 +217,7 @@ def examples(hook: str) -> Iterator[str]:
         path = file.relative_to(ROOT / "docs/examples")
         beside = {"tests", "build", ".tox", ".venv"} & {*path.parts}
         if not beside and written.search(file.read_text()):
-            yield f"- the example {path.parts[0]}: [{path.name}](../../examples/{path})"
+            yield f"- the example {path.parts[0].removesuffix(".py")}: [{path.name}](../../examples/{path})"
 
 
 # --- what the checks hold --------------------------------------------------------------
