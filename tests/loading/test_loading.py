@@ -128,7 +128,9 @@ def test_a_name_that_nobody_has_is_told_with_the_nearest() -> None:
         load_classes(["libvrit", "wacher"], extra={"watcher": Watcher})
     first, second = str(caught.value).splitlines()
     assert first.startswith('plugin libvrit: there is none of this name (did you mean "libvirt"?)')
-    assert first.endswith("monitor, watcher (is its distribution installed?)")
+    known, _, hint = first.partition("known: ")[2].partition(" (")
+    assert {"github", "libvirt", "monitor", "watcher"} <= set(known.split(", "))  # and others'
+    assert hint == "is its distribution installed?)"
     assert second.startswith('plugin wacher: there is none of this name (did you mean "watcher"?)')
 
 
