@@ -217,7 +217,8 @@ def examples(hook: str) -> Iterator[str]:
         path = file.relative_to(ROOT / "docs/examples")
         beside = {"tests", "build", ".tox", ".venv"} & {*path.parts}
         if not beside and written.search(file.read_text()):
-            yield f"- the example {path.parts[0].removesuffix(".py")}: [{path.name}](../../examples/{path})"
+            name = path.parts[0].removesuffix(".py")
+            yield f"- the example {name}: [{path.name}](../../examples/{path})"
 
 
 # --- what the checks hold --------------------------------------------------------------
