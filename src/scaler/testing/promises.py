@@ -22,7 +22,7 @@ class Promise:
     """Something that a plugin promises by having a hook.
 
     Attributes:
-        name: Names it, such as `one-machine`; no two have the same.
+        name: Names it, such as `one-machine`; no two of a kind have the same.
         kind: What kind of plugin promises it; `plugin` for every one.
         hook: The hook that it is about; empty where it is about all.
         text: The promise in words.

@@ -40,10 +40,9 @@ STOPS = Promise(
 ENDS = Promise(
     name="ends-when-cancelled",
     kind="plugin",
-    hook="run_service",
-    text="Its service ends within 10 s when it is cancelled, as at a second signal.",
-    quote="When `context.stopping` is set, finish what is in hand and return within the settings' "
-    "`shutdown_grace`; then it is cancelled.",
+    hook="",
+    text="A service or a hook that is cancelled ends within 10 s.",
+    quote="the call is cancelled, has 10 s to end, and is left behind if it goes on",
 )
 NO_FAULT = Promise(
     name="no-fault",
@@ -59,7 +58,8 @@ LOOP_FREE = Promise(
     hook="",
     text="No hook that is `async def` holds the event loop up for 1 s, time and again: what blocks "
     "belongs in a plain function or a thread of its own.",
-    quote="plain functions run in a worker thread, one at a time per plugin",
+    quote="An `async def` shares the thread of the whole scaler: it awaits whatever takes long, "
+    "and does what blocks in `trio.to_thread`.",
 )
 SECRETS = Promise(
     name="secrets-kept",

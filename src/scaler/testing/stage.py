@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +22,8 @@ from scaler.testing.stepping import Cut, GivenUp, Steps, stepped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
+
+    import pluggy
 
     from scaler.testing.fakecore import FakeCore
     from scaler.testing.memory import Memory
@@ -52,6 +55,7 @@ class Stage:
         self.scaler = self.context.scaler
         self.steps = Steps()
         self.hooks: Dispatcher
+        self._services: list[pluggy.HookImpl] = []
         self._contexts = contexts
         self.left: Memory | None = None
         self._crashed = False
@@ -83,13 +87,16 @@ class Stage:
 
         Args:
             hook: Its declaration, `SPEC.x`.
-            deadline: In seconds; the contract's where it is None.
+            deadline: In seconds; the contract's, or the profile's, where it is None.
             **arguments: The hook's arguments, by name.
 
         Raises:
             Outcome: What the plugin said: `Busy`, `NoRoom`, `Unavailable` and so on.
             HookFault: It broke its contract.
         """
+        if deadline is None and math.isinf(contract(hook).deadline):
+            profile = self.context.profiles.get(arguments["runner"].profile)
+            deadline = 240.0 if profile is None else profile.start_timeout
         return await self.hooks.route(self.name, deadline, hook, **arguments)
 
     async def answer(
@@ -125,6 +132,11 @@ class Stage:
                 raise
         finally:
             seen = self.steps.disarm()
+        if self.steps.stuck:
+            raise ENDS.broken(
+                f"{self.name}.{hook.__name__} was cancelled at its await number {at} and went on "
+                f"for {STOPPING:g} s and longer"
+            )
         return seen
 
     def crash(self) -> None:
@@ -137,18 +149,15 @@ class Stage:
 
     # -- its service
 
-    async def _serve(
-        self, name: str, service: Callable[..., Awaitable[None]], task_status: trio.TaskStatus[None]
-    ) -> None:
-        told = _Once(task_status)
+    async def _serve(self, impl: pluggy.HookImpl, task_status: trio.TaskStatus[None]) -> None:
+        name, told = impl.plugin_name, _Once(task_status)
         try:
-            await service(told)
+            service: Any = impl.function
+            await service(*[told for _ in impl.argnames])
         except (trio.Cancelled, PromiseBroken):
             raise
-        except GivenUp as error:
-            raise ENDS.broken(
-                f"{name}.run_service was cancelled and went on for {STOPPING:g} s and longer"
-            ) from error
+        except GivenUp:
+            pass
         except (Exception, SystemExit) as error:
             if not self._crashed:
                 raise STAYS_UP.broken(f"{name}.run_service raised {said(error)}") from error
@@ -161,23 +170,26 @@ class Stage:
         finally:
             if name == self.name:
                 self._ended.set()
+                self._not_too_late()
         told.started()
 
+    def _not_too_late(self) -> None:
+        if self.steps.gave_up:
+            raise ENDS.broken(
+                f"{self.name}.run_service was cancelled and went on for {STOPPING:g} s and longer"
+            )
+
     async def _start(self, nursery: trio.Nursery) -> None:
-        for name in self.hooks.implementers(SPEC.run_service):
-            service = self.hooks.service(name, SPEC.run_service)
-            assert service is not None
-            limit = min(STARTING, contract(SPEC.run_service).deadline)
+        for impl in self._services:
+            name, limit = impl.plugin_name, min(STARTING, contract(SPEC.run_service).deadline)
             with trio.move_on_after(limit) as waiting:
-                await nursery.start(self._serve, name, service, name=f"service {name}")
+                await nursery.start(self._serve, impl, name=f"service {name}")
             if waiting.cancelled_caught:
                 raise STARTS.broken(f"{name}: no started() within {limit:g} s")
 
     async def _stop(self) -> None:
         for context in self._contexts.values():
             context.stopping.set()
-        if not self.has(SPEC.run_service):
-            return
         with trio.move_on_after(STOPPING) as waiting:
             await self._ended.wait()
         if waiting.cancelled_caught:
@@ -193,13 +205,16 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(site: Site, *, scaler: str, memory: Memory) -> AsyncIterator[Stage]:
+async def open_stage(
+    site: Site, *, scaler: str, memory: Memory, service: bool = True
+) -> AsyncIterator[Stage]:
     """Make the plugin, and those beside it in the settings, and run their services.
 
     Args:
         site: The settings.
         scaler: The name of the scaler that it works for.
         memory: What an earlier instance left; what this one leaves.
+        service: Whether services run; none does under `scaler check`.
 
     Raises:
         PromiseBroken: A service did not start, failed, or did not stop within 10 s.
@@ -216,17 +231,24 @@ async def open_stage(site: Site, *, scaler: str, memory: Memory) -> AsyncIterato
     stage = Stage(site, plugins[site.name], contexts)
     registered = {**plugins, site.name: stepped(plugins[site.name], stage.steps)}
     with bare():
-        async with trio.open_nursery() as nursery:
-            stage.hooks = Dispatcher(register(registered), nursery)
+        async with trio.open_nursery() as calls, trio.open_nursery() as nursery:
+            manager = register(registered)
+            stage.hooks = Dispatcher(manager, calls)
+            stage._services = list(reversed(manager.hook.run_service.get_hookimpls()))
             try:
-                await stage._start(nursery)
+                if not service or not stage.has(SPEC.run_service):
+                    stage._ended.set()
+                if service:
+                    await stage._start(nursery)
                 yield stage
                 if not stage._crashed:
                     await stage._stop()
             finally:
-                if stage.has(SPEC.run_service) and not stage._ended.is_set():
+                if not stage._ended.is_set():
                     nursery.start_soon(stage._give_up)
                 nursery.cancel_scope.cancel()
+                stage.hooks.release()
+                calls.cancel_scope.cancel()
 
 
 def _contexts(site: Site, scaler: str, memory: Memory) -> dict[str, FakeContext[Any, Any]]:
@@ -250,7 +272,9 @@ async def _made(site: Site, name: str, cls: type[Any], context: FakeContext[Any,
     try:
         made = site.make(context)
         return await made if inspect.isawaitable(made) else made
-    except TypeError as error:
+    except ScalerError:
+        raise
+    except Exception as error:
         raise BUILT.broken(f"{name} cannot be built: {said(error)}") from error
 
 

@@ -18,6 +18,7 @@ from scaler.loading.verify import marked
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
 
+UNWILLING = 10.0  # seconds that a hook may go on after it was cut
 BLOCKED = 1.0  # seconds that a hook may hold the event loop up
 
 
@@ -35,6 +36,8 @@ class Steps:
 
     Attributes:
         slow: The hook, and the seconds for which it held the loop up, for each time.
+        seen: How many awaits there were of the call that was to be cut.
+        stuck: A call that was cut went on for ever.
         gave_up: Hooks that are driven no further: their next await ends them with `GivenUp`.
     """
 
@@ -43,6 +46,8 @@ class Steps:
     _hook: str = ""
     _at: int = 0
     seen: int = 0
+    stuck: bool = False
+    _cut: float = 0.0
 
     def arm(self, hook: str, at: int) -> None:
         """Cut the next call of this hook at its n-th await (from 1); 0 only counts them."""
@@ -68,6 +73,11 @@ class Steps:
             self.seen += 1
             if self.seen == self._at:
                 scope.cancel()
+                self._cut = time.monotonic()
+            elif self.seen > self._at > 0 and time.monotonic() > self._cut + UNWILLING:
+                self.stuck = True
+                _keep_for_good(coroutine)
+                raise GivenUp(f"{hook} goes on for ever")
 
         with trio.CancelScope() as scope:
             return await _stepped(coroutine, next_await, functools.partial(self._took, hook))

@@ -42,7 +42,7 @@ class Trial:
         self._ears = _Ears()
 
     def stage(
-        self, scaler: str = HERE, memory: Memory | None = None
+        self, scaler: str = HERE, memory: Memory | None = None, *, service: bool = True
     ) -> AbstractAsyncContextManager[Stage]:
         """An instance of the plugin; see `open_stage`.
 
@@ -50,10 +50,11 @@ class Trial:
             scaler: The scaler that it works for.
             memory: What was left to it. Left out, what the one before it left; for a scaler other
                 than `HERE`, nothing.
+            service: Whether services run; none does under `scaler check`.
         """
         if memory is None:
             memory = self.memory if scaler == HERE else Memory()
-        return self._noted(open_stage(self.site, scaler=scaler, memory=memory))
+        return self._noted(open_stage(self.site, scaler=scaler, memory=memory, service=service))
 
     @asynccontextmanager
     async def _noted(self, opened: AbstractAsyncContextManager[Stage]) -> AsyncIterator[Stage]:
@@ -134,7 +135,8 @@ async def check_findings(stage: Stage) -> None:
     if not stage.has(SPEC.check):
         return
     for finding in await stage.answer(SPEC.check):
-        if not finding.ok and not finding.fix.strip():
+        mendable = not finding.ok and finding.need != "unseen"
+        if mendable and not finding.fix.strip():
             raise CHECK_SAYS_HOW.broken(f"no fix beside {finding.text!r}")
 
 

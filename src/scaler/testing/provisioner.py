@@ -1,0 +1,204 @@
+"""`check_provisioner`: every promise of a provisioner's hooks, put to the test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from scaler.hooks import SPEC
+from scaler.testing.cutting import spread
+from scaler.testing.promises_provisioner import (
+    BY_ID,
+    CUT_BY_CRASH,
+    LISTS_AFTER_CRASH,
+    LISTS_ALL,
+    LISTS_OURS,
+    ONE_AFTER_CRASH,
+    STRANGERS,
+)
+from scaler.testing.provisioner_life import each_profile, several
+from scaler.testing.provisioner_times import broken_off, races
+from scaler.testing.shop import Book, Shop
+from scaler.testing.trial import ELSEWHERE, HERE, check_findings, open_trial
+
+if TYPE_CHECKING:
+    from scaler.records import Runner
+    from scaler.testing.memory import Memory
+    from scaler.testing.site import Make
+    from scaler.testing.trial import Trial
+
+CRASHES = 4  # places at which making a machine is broken off by a crash
+_TIDYING = 20.0  # seconds for what a check that failed has left
+
+
+async def check_provisioner(
+    make: Make,
+    *,
+    settings: str = "",
+    plugin: type[Any] | None = None,
+    runners: int = 3,
+    points: int = 40,
+    settle: float = 0.0,
+    environ: Mapping[str, str] | None = None,
+) -> None:
+    """See that a provisioner keeps every promise of its hooks.
+
+    Machines are made and destroyed, by several instances one after another, as for scalers named
+    `here` and `here-2`; the instances are called as a scaler calls them. Whatever was made is
+    destroyed at the end, also when a promise was broken. Run it with the real clock where the
+    plugin waits for the real world.
+
+    Args:
+        make: The plugin's class, or a function that makes the plugin from its context. What its
+            instances share beside the context is the outside world.
+        settings: TOML, as a site would write it: `[plugins.NAME]`, `[profiles.X]` and
+            `[profiles.X.NAME]`. What is missing is filled in: left out, the plugin has no settings
+            and one profile, `linux`.
+        plugin: The plugin's class, where `make` is a function.
+        runners: How many machines there are at the same time at most. With 1, nothing is seen of
+            what needs two.
+        points: How many times each hook is cancelled at most, at other awaits each time.
+        settle: Seconds within which a list comes right after something was made or destroyed;
+            nothing else is given time.
+        environ: Where secrets that the settings give by `env` come from.
+
+    Raises:
+        PromiseBroken: It does not keep one; which one, what was seen, and where it is written.
+        SettingsError: The settings are wrong.
+        PluginError: The class is no plugin.
+    """
+    async with open_trial(
+        make, settings=settings, plugin=plugin, environ=environ, runners=runners
+    ) as trial:
+        check = _Check(trial, runners, points, settle)
+        try:
+            await check.run()
+        except BaseException:
+            await check.tidy()
+            raise
+
+
+class _Check:
+    """One check of a provisioner."""
+
+    def __init__(self, trial: Trial, runners: int, points: int, settle: float) -> None:
+        self._trial = trial
+        self._runners = runners
+        self._points = points
+        self._settle = settle
+        self._book = Book()
+        self._first = self._book.number()
+        self._memories: dict[str, Memory] = {}
+
+    async def run(self) -> None:
+        """All of it, one promise after another."""
+        async with self._trial.stage(service=False) as stage:  # as for `scaler check`
+            await check_findings(stage)
+        async with self._shop() as shop:
+            if not shop.stage.has(SPEC.list_machines):
+                raise LISTS_ALL.broken("it has no list_machines: after a crash nothing is found")
+            await each_profile(shop, self._trial.site.profiles)
+            if self._runners > 1:
+                await several(shop, self._runners)
+                await self._strangers(shop)
+        await self._crash()
+        async with self._shop() as shop:
+            awaits = await broken_off(shop, self._points)
+            await races(shop)
+        await self._crash_while_making(awaits)
+
+    async def tidy(self) -> None:
+        """Destroy what is left, as well as it goes."""
+        for scaler in (HERE, ELSEWHERE):
+            with (
+                trio.CancelScope(shield=True, deadline=trio.current_time() + _TIDYING),
+                suppress(Exception),
+            ):
+                async with self._shop(scaler) as shop:
+                    for machine in await shop.machines():
+                        if machine.runner is not None and machine.runner >= self._first:
+                            await shop.destroy(shop.runner(number=machine.runner))
+
+    @asynccontextmanager
+    async def _shop(self, scaler: str = HERE) -> AsyncIterator[Shop]:
+        async with self._trial.stage(scaler) as stage:
+            shop = Shop(self._trial, stage, self._book, self._settle)
+            await shop.find_rooms()
+            yield shop
+
+    async def _strangers(self, shop: Shop) -> None:
+        """Two scalers in one world, with runners of the same ids."""
+        ours = shop.runner()
+        made = await shop.make(ours)
+        async with self._shop(ELSEWHERE) as other:
+            theirs = other.runner(number=ours.id)
+            await _unseen(other, {made.id})
+            await other.destroy(theirs, STRANGERS)
+            await shop.shows([ours], STRANGERS)
+            await shop.destroy(ours)
+            ours = shop.runner()
+            theirs = other.runner(number=ours.id)
+            made = await shop.make(ours)
+            their_machine = await other.make(theirs)
+            await other.shows([theirs], STRANGERS)
+            await _unseen(other, {made.id} - {their_machine.id})
+            await _unseen(shop, {their_machine.id} - {made.id})
+            await shop.destroy(ours)
+            await other.shows([theirs], STRANGERS)
+            await other.destroy(theirs)
+            await other.lacks([theirs], STRANGERS)
+
+    async def _crash(self) -> None:
+        """What one instance made, the next one finds, keeps and destroys."""
+        async with self._shop() as shop:
+            runner = shop.runner()
+            made = await shop.make(runner)
+            shop.stage.crash()
+        async with self._shop() as shop:
+            shop.stage.core.runners.append(runner)
+            seen = await shop.shows([runner], LISTS_AFTER_CRASH)
+            if seen[runner.id].id != made.id:
+                raise LISTS_AFTER_CRASH.broken(
+                    f"the machine {made.id} of {runner.name} is listed as {seen[runner.id].id}"
+                )
+            again = await shop.make(runner, ONE_AFTER_CRASH)
+            await shop.shows([runner], ONE_AFTER_CRASH)
+            if again.id != made.id:
+                raise ONE_AFTER_CRASH.broken(f"{made.id} is there, and {again.id} was answered")
+            shop.stage.crash()
+        async with self._shop() as shop:
+            bare = shop.runner(runner.profile, runner.id)
+            await shop.destroy(_without_room(bare), BY_ID)
+            await shop.lacks([runner], BY_ID)
+
+    async def _crash_while_making(self, awaits: int) -> None:
+        for at in spread(awaits, min(CRASHES, self._points)):
+            async with self._shop() as shop:
+                runner = shop.runner()
+                await shop.stage.cut(
+                    at,
+                    SPEC.provision_runner,
+                    runner=runner,
+                    registration=shop.registration(runner),
+                )
+                shop.stage.crash()
+            async with self._shop() as shop:
+                await shop.destroy_at_last(shop.runner(runner.profile, runner.id), CUT_BY_CRASH)
+                await shop.lacks([runner], CUT_BY_CRASH)
+
+
+async def _unseen(shop: Shop, machines: set[str]) -> None:
+    """See that another scaler's machines are not listed."""
+    for machine in await shop.machines():
+        if machine.id in machines:
+            raise LISTS_OURS.broken(
+                f"the scaler {shop.stage.scaler} lists {machine.id}, which another one made"
+            )
+
+
+def _without_room(runner: Runner) -> Runner:
+    return replace(runner, room="")
