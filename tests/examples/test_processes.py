@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
