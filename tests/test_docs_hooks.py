@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
+from tools import hookpages
 from tools.hookpages import PAGES, pages, text_of
 
 import scaler
+from scaler.api import Deprecation
 from scaler.dispatch import Dispatcher
 from scaler.errors import HookFault, Outcome, PluginError
 from scaler.hooks import SPEC, Kind, contract, hook_names
@@ -62,6 +64,14 @@ def test_every_promise_is_on_a_page() -> None:
     for promise in PROMISES:
         text = made[f"{promise.hook or 'index'}.md"]
         assert text.count(f"- **{promise.name}**: ") == 1, promise.name
+
+
+def test_what_is_deprecated_is_said_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Deprecation(since="1.4", gone="2.0", instead="use the other one")
+    names = {"Spec.check": row, "Spec.on_job_changed.before": row}
+    monkeypatch.setattr(hookpages, "DEPRECATED", names)
+    changed = {name for name, text in pages().items() if "gone with 2.0: use the other" in text}
+    assert changed == {"check.md", "on_job_changed.md"}
 
 
 # --- the examples ----------------------------------------------------------------------

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import scaler
 from scaler import hooks, records
+from scaler.api import DEPRECATED
 from scaler.dispatch.breaker import FAILURES, OPEN_FOR
 from scaler.hooks import SPEC, Contract, Kind, Spec, contract, hook_names
 from scaler.loading.find import GROUP
@@ -186,6 +187,13 @@ def prose_of(text: str, own: str = "") -> str:
     return _HOOK.sub(link, text)
 
 
+def notice(name: str) -> str:
+    """What is to be said of what is on its way out."""
+    row = DEPRECATED.get(name)
+    said = "Deprecated since version {0.since} of the API, gone with {0.gone}: {0.instead}."
+    return f" **{said.format(row)}**" if row else ""
+
+
 # --- who implements it -----------------------------------------------------------------
 
 
@@ -260,7 +268,7 @@ def page(hook: str) -> str:
     terms, text = contract(getattr(SPEC, hook)), text_of(hook)
     parts = [
         f"# {hook}\n\n{MADE}",
-        prose_of(text.summary, hook),
+        f"{prose_of(text.summary, hook)}{notice(f'Spec.{hook}')}",
         f"```python\n{signature(hook)}\n```",
         f"- **Delivered** by *{terms.kind}*: {ways()[terms.kind]}\n"
         f"- **Deadline**: {deadline_in_words(terms)}\n"
@@ -283,7 +291,8 @@ def page(hook: str) -> str:
 def _arguments(hook: str, text: Text) -> Iterator[str]:
     for name, parameter in list(_signature(hook).parameters.items())[1:]:
         said = prose_of(text.arguments[name], hook)
-        yield f"- `{name}`, {annotation(parameter.annotation)}: {said}"
+        gone = notice(f"Spec.{hook}.{name}")
+        yield f"- `{name}`, {annotation(parameter.annotation)}: {said}{gone}"
 
 
 def _answers(hook: str, terms: Contract, text: Text) -> str:
