@@ -38,7 +38,7 @@ def test_it_is_written_where_it_says(promise: Promise) -> None:
 @pytest.mark.parametrize("promise", PROMISES, ids=NAMES)
 def test_it_is_about_a_hook_and_is_a_sentence(promise: Promise) -> None:
     assert promise.hook in ("", *hooks.hook_names())
-    assert promise.text.endswith(".")
+    assert promise.text.endswith((".", ".)"))
 
 
 def test_no_two_of_a_kind_have_the_same_name() -> None:
