@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "src"
 PLUGINS = {path.parent.name: path for path in sorted(ROOT.glob("plugins/*/src"))}
-FIRST_PARTY = {"scaler", "scaler_github", "scaler_libvirt", "scaler_monitor"}
+EXAMPLES = {path.parent.name: path for path in sorted(ROOT.glob("docs/examples/*/src"))}
+FIRST_PARTY = {
+    *("scaler", "scaler_github", "scaler_libvirt", "scaler_monitor"),
+    *("scaler_forgejo", "scaler_process"),
+}
 MAX_LINES = 400
 MAY_BE_LONGER = {"src/scaler/hooks.py"}  # the hooks' declaration is a contract, read as one
 
@@ -138,7 +142,7 @@ def plugin_source(source: str, module: str) -> list[str]:
 def plugin_tests(source: str, module: str) -> list[str]:
     """Tests of a plugin may use `scaler.testing` too."""
     complaints = []
-    own = module.split("/")[1].replace("-", "_")
+    own = module.split("/")[-2].replace("-", "_")
     for each in imports(source, "test"):
         deep = each.module.count(".") > 1 and not within(each.module, "scaler.testing")
         if top(each.module) == "scaler" and deep:
@@ -246,14 +250,20 @@ def complaints(rule: Callable[[str, str], list[str]], root: Path, package: str =
     return found
 
 
-@pytest.mark.parametrize("plugin", PLUGINS)
+@pytest.mark.parametrize("plugin", [*PLUGINS, *EXAMPLES])
 def test_plugins_import_the_public_core_and_no_other_plugin(plugin: str) -> None:
-    assert complaints(plugin_source, PLUGINS[plugin]) == []
+    assert complaints(plugin_source, (PLUGINS | EXAMPLES)[plugin]) == []
 
 
-@pytest.mark.parametrize("plugin", PLUGINS)
+def test_the_example_in_one_file_imports_the_public_core() -> None:
+    source = ROOT / "docs/examples/processes.py"
+    assert plugin_source(source.read_text(), "processes") == []
+    assert at_the_top(source.read_text(), "processes") == []
+
+
+@pytest.mark.parametrize("plugin", [*PLUGINS, *EXAMPLES])
 def test_tests_of_plugins_import_the_public_core_and_its_test_kit(plugin: str) -> None:
-    folder = f"plugins/{plugin}/tests"
+    folder = str((PLUGINS | EXAMPLES)[plugin].with_name("tests").relative_to(ROOT))
     found = [
         f"{file.relative_to(ROOT)}:{text}"
         for file in python_files(ROOT / folder)
@@ -278,7 +288,9 @@ def test_the_core_imports_no_plugin() -> None:
     assert complaints(core_imports, CORE) == []
 
 
-@pytest.mark.parametrize("root", [CORE, *PLUGINS.values()], ids=lambda root: root.parent.name)
+@pytest.mark.parametrize(
+    "root", [CORE, *PLUGINS.values(), *EXAMPLES.values()], ids=lambda root: root.parent.name
+)
 def test_no_import_hides_in_a_function(root: Path) -> None:
     assert complaints(at_the_top, root) == []
 

@@ -18,7 +18,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
-OURS = {"scaler", "scaler-github", "scaler-libvirt", "scaler-monitor"}
+OURS = {
+    *("scaler", "scaler-github", "scaler-libvirt", "scaler-monitor"),
+    *("scaler-forgejo", "scaler-process"),
+}
 BASICS = ("cat", "cksum", "dirname", "realpath", "sed", "flock", "rm")
 
 

@@ -16,7 +16,10 @@ from pathlib import Path
 from pythons import VERSIONS, candidates, probe
 
 ROOT = Path(__file__).parent.parent
-EDITABLE = (".[dev]", "plugins/scaler-github", "plugins/scaler-libvirt", "plugins/scaler-monitor")
+EDITABLE = (
+    *(".[dev]", "plugins/scaler-github", "plugins/scaler-libvirt", "plugins/scaler-monitor"),
+    *("docs/examples/scaler-forgejo", "docs/examples/scaler-process"),
+)
 HEADER = """\
 # Every distribution that set-up or a test environment installs, at the version that the
 # tests ran with. Written by tools/pin.py.

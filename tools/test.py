@@ -160,7 +160,11 @@ def mark_fresh(tier: str) -> None:
 def inputs() -> str:
     """A digest of what environments are made from; tox itself compares less."""
     paths = ["constraints.txt", "pyproject.toml", "tox.ini"]
-    files = [ROOT / path for path in paths] + sorted(ROOT.glob("plugins/*/pyproject.toml"))
+    files = [ROOT / path for path in paths]
+    files += [
+        *sorted(ROOT.glob("plugins/*/pyproject.toml")),
+        *sorted(ROOT.glob("docs/examples/*/pyproject.toml")),
+    ]
     return str(zlib.crc32(b"".join(file.read_bytes() for file in files)))
 
 

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-SOURCES = ("src", "plugins/*/src")
-TESTS = ("tests", "plugins/*/tests")
+SOURCES = ("src", "plugins/*/src", "docs/examples/*/src")
+TESTS = ("tests", "plugins/*/tests", "docs/examples/*/tests")
 SCRIPTS = ("tools", "benchmarks")
+FILES = "docs/examples/*.py"  # each by itself, as a site has it
 
 
 def main() -> int:
@@ -21,6 +22,7 @@ def main() -> int:
     passed = [mypy(ROOT, *trees(*SOURCES))]
     passed += [mypy(tree.parent, "--explicit-package-bases", tree) for tree in trees(*TESTS)]
     passed += [mypy(ROOT, tree) for tree in trees(*SCRIPTS)]
+    passed += [mypy(ROOT, file) for file in sorted(ROOT.glob(FILES))]
     return int(not all(passed))
 
 
