@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scaler.hooks import Contract
 
 GRACE = 10.0  # seconds that a call has to end after it was cancelled
-REINED = 1.0  # seconds of these after which it may not catch cancellations for ever
+TURNS = 50  # of the loop, that it has before it may not catch cancellations for ever
 
 
 class Impl:
@@ -136,13 +136,29 @@ class Call:
             if len(task.child_nurseries) == before:
                 self._end()
         if not self.done:
-            # to end the task now would be an error of the nursery around it
-            for nursery in task.child_nurseries[before:]:
-                nursery.cancel_scope.cancel()
             self.error = RuntimeError("it left a nursery open; long work belongs into run_service")
             self.cancelled = False
-            await self._reins().hold()
+            await self._close(task.child_nurseries[before:])
             self._end()
+
+    async def _close(self, nurseries: Sequence[trio.Nursery]) -> None:
+        """Leave nurseries that the plugin has left open.
+
+        To end the task with them would be an error of the nursery around it. That this can be done
+        is not promised by trio, but held by a test; without it, the task is held.
+        """
+        for nursery in reversed(nurseries):
+            nursery.cancel_scope.cancel()
+            for _ in range(TURNS):
+                await trio.lowlevel.cancel_shielded_checkpoint()
+            for task in nursery.child_tasks:
+                self.rein(task)
+            leave = getattr(nursery, "_nested_child_finished", None)
+            if leave is None:
+                await self._reins().hold()
+            else:
+                await leave(None)
+                nursery.cancel_scope.__exit__(None, None, None)
 
     async def _run(self) -> None:
         try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FOREIGN = 100  # times that a coroutine may await what is not trio's
 SWALLOWED = 100  # cancellations that it may catch: tidying up takes a few
-STEPS = 100_000  # that it may take behind a shield, where nothing cancels it
+STEPS = 20_000  # that it may take behind a shield, where nothing cancels it
 
 
 class Guarded:
@@ -110,7 +110,7 @@ class Rein:
 
         What they were doing is never looked at again. A task with a nursery of its own cannot end.
         """
-        if any(task.child_nurseries for task in self._reined):
+        if any(task.child_nurseries for task in self._held):
             return False
         self._released = True
         for task, coroutine in self._held.items():

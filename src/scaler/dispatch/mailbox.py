@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from scaler.dispatch.calls import GRACE, REINED, Call, Impl
+from scaler.dispatch.calls import GRACE, Call, Impl
 from scaler.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class Mailbox:
                 self._read, reading, name=f"mailbox of {self._health.name}"
             )
             try:
-                while not self._overdue():
-                    with trio.CancelScope(deadline=self._next_look()) as self._alarm:
+                while not await self._lost_its_reader():
+                    with trio.CancelScope(deadline=self._due()) as self._alarm:
                         await trio.sleep_forever()
             except trio.Cancelled:
                 reading.cancel()  # before the reader takes the next one
@@ -76,24 +76,23 @@ class Mailbox:
             finally:
                 reading.cancel()
 
-    def _next_look(self) -> float:
-        """When to look again whether the reader comes back."""
-        if (call := self._current) is None:
-            return math.inf
-        due = call.began + call.limit + REINED
-        return max(due, trio.current_time() + REINED / 2)
-
-    def _overdue(self) -> bool:
-        """Whether a reader does not come back; it is left behind then."""
+    def _due(self) -> float:
+        """When the letter that is read has to be finished."""
         call = self._current
-        if call is None or trio.current_time() < (due := call.began + call.limit) + REINED:
+        return math.inf if call is None else call.began + call.limit
+
+    async def _lost_its_reader(self) -> bool:
+        """Whether the reader does not come back; it is left behind then."""
+        call = self._current
+        if call is None or trio.current_time() < self._due():
             return False
-        call.rein()
-        if call.over.is_set() or trio.current_time() >= due + GRACE:
-            self._current = None
-            self._caller.settle(call, self._health)
-            return True
-        return False
+        with trio.move_on_after(GRACE):
+            await self._caller.last([call])
+        if call.done:
+            return False
+        self._current = None
+        self._caller.settle(call, self._health)
+        return True
 
     async def _read(self, reading: trio.CancelScope) -> None:
         with reading:
@@ -113,7 +112,7 @@ class Mailbox:
                 call = Call(impl, kwargs, self._health.turns, impl.terms.deadline)
                 self._current = call
                 if self._alarm.deadline == math.inf:
-                    self._alarm.deadline = self._next_look()
+                    self._alarm.deadline = self._due()
                 await call.run()
                 if call.given_up:
                     return
