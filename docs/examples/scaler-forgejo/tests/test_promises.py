@@ -28,8 +28,8 @@ labels = ["linux", "x86", "fast"]
 LABELS = {"linux": ("linux",), "fast": ("linux", "fast")}
 
 
-@pytest.mark.parametrize("page", [50, 2], ids=["one page", "many pages"])
-async def test_it_keeps_what_a_source_promises(forge: Forge, page: int) -> None:
+@pytest.mark.parametrize(("page", "points"), [(50, 40), (2, 6)], ids=["one page", "many pages"])
+async def test_it_keeps_what_a_source_promises(forge: Forge, page: int, points: int) -> None:
     forge.page = page
     forge.add_runner("people's own", "active")
 
@@ -41,5 +41,6 @@ async def test_it_keeps_what_a_source_promises(forge: Forge, page: int) -> None:
         settings=SETTINGS.format(url=forge.url),
         environ={"FORGEJO_TOKEN": TOKEN},
         send=send,
+        points=points,
     )
     assert forge.names() == ["people's own"]

@@ -179,14 +179,33 @@ async def test_a_runner_that_forgejo_removed_is_told_gone_and_one_that_we_remove
 ) -> None:
     async with start() as (plugin, context):
         core = context.core
-        first = await plugin.register_runner(runner(1))
-        second = await plugin.register_runner(runner(2))
-        await core.until(lambda: len(core.registrations) == 2)
-        forge.runners.pop(int(first.ref))
-        await plugin.unregister_runner(runner(2))
-        await plugin.list_registrations()
-        assert second.name not in forge.names()
-        assert core.registrations[2:] == [Registration(name=first.name, gone=True)]
+        made = [await plugin.register_runner(runner(number)) for number in (1, 2, 3)]
+        await core.until(lambda: len(core.registrations) == 3)
+        for each in made[:2]:
+            forge.runners.pop(int(each.ref))
+        await plugin.unregister_runner(runner(1))
+        await plugin.unregister_runner(runner(3))
+        await core.until(lambda: len(core.registrations) == 5)
+        polls = len(core.reports)
+        await core.until(lambda: len(core.reports) > polls + 1)
+        assert core.registrations[3:] == [
+            Registration(name=each.name, gone=True) for each in made[:2]
+        ]
+
+
+async def test_the_end_of_a_job_is_told_before_that_of_its_runner(forge: Forge, start: Any) -> None:
+    async with start() as (plugin, context):
+        core = context.core
+        forge.add_job("linux", status="running")
+        made = await plugin.register_runner(runner())
+        await core.until(lambda: core.registrations and core.messages[-1].jobs)
+        core.fail_deliver(2)
+        forge.runners.pop(int(made.ref))
+        forge.jobs.clear()
+        await core.until(lambda: len(core.refused) == 2)
+        assert not core.registrations[-1].gone
+        await core.until(lambda: core.registrations[-1].gone)
+        assert [job.state for job in core.messages[-1].jobs] == ["done"]
 
 
 async def test_refusals_are_outcomes_and_the_wait_is_what_forgejo_asks(

@@ -1,8 +1,8 @@
-"""The runners of this scaler, as Forgejo lists them, and what changed since the last look."""
+"""The runners of this scaler, as Forgejo lists them, and what the core was told of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import trio
 
@@ -12,10 +12,10 @@ from scaler_forgejo.api import Api
 
 
 class Listing:
-    """One look at the list at a time, shared by all who ask while it is awaited.
+    """Looks at the list, and shares a look with all who ask before it begins.
 
-    Two looks at once could end in the wrong order, and the older one would show runners as gone
-    that are only newer.
+    Many runners are registered and removed at once, and each of those calls needs to know what
+    there is: it must not be a request for each.
     """
 
     def __init__(self, api: Api, scaler: str) -> None:
@@ -24,35 +24,52 @@ class Listing:
         self._lock = trio.Lock()
         self._begun = self._done = 0
         self._last: list[Listed] = []
-        self._seen: dict[str, Registration] = {}
-        self._removing: set[str] = set()
 
-    async def look(self) -> tuple[list[Listed], list[Registration]]:
-        """Every runner named `*@<scaler>`, as it is now or later than now; and the changes.
-
-        The changes are told to whoever made the look, and to nobody else.
+    async def look(self) -> list[Listed]:
+        """Every runner named `*@<scaler>`, as it is now or a moment later.
 
         Raises:
             Unavailable: It is not known which there are.
         """
         asked = self._begun
         async with self._lock:
-            if self._done > asked:
-                return self._last, []
-            self._begun += 1
-            this = self._begun
-            listed = await self._api.runners()
-            self._last = [each for each in listed if each.name.endswith(self._suffix)]
-            self._done = this
-            now = registrations(self._last)
-            changed = changes(self._seen, now, self._removing)
-            self._removing &= now.keys()  # the others are gone, and known to be
-            self._seen = now
-            return self._last, changed
+            if self._done <= asked:
+                self._begun += 1
+                this = self._begun
+                listed = await self._api.runners()
+                self._last = [each for each in listed if each.name.endswith(self._suffix)]
+                self._done = this
+            return self._last
+
+
+class Told:
+    """What the core knows, to tell it no more than what is new."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, Registration] = {}
+        self._removed: set[str] = set()
+
+    def news(self, listed: Iterable[Listed]) -> list[Registration]:
+        """What is to be told now: new states, and runners that Forgejo removed by itself."""
+        now = registrations(listed)
+        new = [each for name, each in now.items() if self._told.get(name) != each]
+        gone = sorted(self._told.keys() - now.keys() - self._removed)
+        self._removed &= now.keys()  # the others are gone, and known to be
+        self._told = now
+        return new + [Registration(name=name, gone=True) for name in gone]
 
     def removing(self, name: str) -> None:
-        """Note that it is we who remove a runner: it has not gone by itself."""
-        self._removing.add(name)
+        """Note that it is we who remove a runner: it does not go by itself."""
+        self._removed.add(name)
+
+    def missing(self, name: str) -> list[Registration]:
+        """A runner is not listed: tell that it is gone, if it ever was and we have not removed it.
+
+        Forgejo removes a runner after its one job.
+        """
+        if self._told.pop(name, None) is None or name in self._removed:
+            return []
+        return [Registration(name=name, gone=True)]
 
 
 def registrations(listed: Iterable[Listed]) -> dict[str, Registration]:
@@ -69,12 +86,3 @@ def registrations(listed: Iterable[Listed]) -> dict[str, Registration]:
                 name=each.name, ref=str(each.id), online=each.status != "offline", busy=busy
             )
     return found
-
-
-def changes(
-    before: Mapping[str, Registration], now: Mapping[str, Registration], removing: set[str]
-) -> list[Registration]:
-    """What is worth telling: new states, and runners that Forgejo removed after their one job."""
-    told = [each for name, each in now.items() if before.get(name) != each]
-    left = before.keys() - now.keys() - removing
-    return told + [Registration(name=name, gone=True) for name in sorted(left)]

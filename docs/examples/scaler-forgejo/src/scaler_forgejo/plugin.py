@@ -31,7 +31,7 @@ from scaler_forgejo.answers import Listed, Made
 from scaler_forgejo.api import Api
 from scaler_forgejo.checking import examine
 from scaler_forgejo.jobs import Known, deal, known_from, news
-from scaler_forgejo.listing import Listing, registrations
+from scaler_forgejo.listing import Listing, Told, registrations
 
 
 class ForgejoSource:
@@ -44,6 +44,7 @@ class ForgejoSource:
         self._context = context
         self._api = self._new_api()
         self._listing = Listing(self._api, context.scaler)
+        self._told = Told()
         self._labels: dict[str, tuple[str, ...]] = {}
         self._known: dict[str, Known] = {}
         problems = []
@@ -96,25 +97,32 @@ class ForgejoSource:
         named = await self._named(runner.name)
         if any(each.status == "active" for each in named):
             raise Busy(f"{runner.name} is active at Forgejo")
-        if named:
-            self._listing.removing(runner.name)
+        if not named:
+            self._tell(self._told.missing(runner.name))
+        else:
+            self._told.removing(runner.name)
         for each in named:
             await self._api.remove(each.id)
 
     @hookimpl
     async def list_registrations(self) -> list[Registration]:
         """Every runner whose name ends in `@<scaler>`."""
-        return list(registrations(await self._look()).values())
+        return list(registrations(await self._listing.look()).values())
 
     async def _poll(self) -> float:
-        """Ask once for jobs and runners; how many seconds to wait then."""
+        """Ask once for runners and jobs; how many seconds to wait then.
+
+        A runner goes when its job ends. That is looked at first and told last: told before the end
+        of its job, it would be replaced for that job.
+        """
         pause = float(self._context.config.interval)
         try:
-            await self._look()
+            listed = await self._listing.look()
             await self._deliver()
         except Unavailable as error:
             self._context.report(f"Forgejo: {error}", ok=False)
             return max(pause, error.retry_after or 0.0)
+        self._tell(self._told.news(listed))
         self._context.report("jobs and runners are as Forgejo says")
         return pause
 
@@ -130,14 +138,12 @@ class ForgejoSource:
                 await self._context.deliver(message)
                 self._known[profile] = known
 
-    async def _look(self) -> list[Listed]:
-        listed, changed = await self._listing.look()
+    def _tell(self, changed: list[Registration]) -> None:
         for each in changed:
             self._context.registration_changed(each)
-        return listed
 
     async def _named(self, name: str) -> list[Listed]:
-        return [each for each in await self._look() if each.name == name]
+        return [each for each in await self._listing.look() if each.name == name]
 
     def _config_of(self, runner: Runner, made: Made) -> str:
         """A configuration file for `forgejo-runner one-job --config FILE --wait`.
