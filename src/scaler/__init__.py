@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scaler.api import API, ScalerDeprecationWarning
     from scaler.app import Running, serve
     from scaler.context import Context, Guest
     from scaler.errors import (
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "API",
     "Busy",
     "Context",
     "Decline",
@@ -103,6 +105,7 @@ __all__ = [
     "Runner",
     "RunnerState",
     "Running",
+    "ScalerDeprecationWarning",
     "ScalerError",
     "Secret",
     "SecretSource",
@@ -119,7 +122,18 @@ __all__ = [
     "serve",
 ]
 
-_HOMES = ("errors", "units", "secrets", "records", "hooks", "context", "log", "settings", "app")
+_HOMES = (
+    "errors",
+    "units",
+    "secrets",
+    "records",
+    "hooks",
+    "context",
+    "log",
+    "settings",
+    "api",
+    "app",
+)
 
 if not TYPE_CHECKING:  # a type checker would take it as leave to import any name
 
@@ -128,7 +142,9 @@ if not TYPE_CHECKING:  # a type checker would take it as leave to import any nam
             for home in _HOMES:
                 module = importlib.import_module(f"scaler.{home}")
                 if hasattr(module, name):
-                    value = globals()[name] = getattr(module, name)
+                    value = getattr(module, name)
+                    if not importlib.import_module("scaler.api").warned(name, stacklevel=3):
+                        globals()[name] = value
                     return value
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

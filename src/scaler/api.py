@@ -74,6 +74,15 @@ def deprecated(
     return mark
 
 
+def warned(name: str, stacklevel: int, table: Mapping[str, Deprecation] | None = None) -> bool:
+    """Warn where a name is deprecated, so many callers up; answer whether it is."""
+    row = (DEPRECATED if table is None else table).get(name)
+    if row is None:
+        return False
+    warnings.warn(row.says(name), stacklevel=stacklevel)
+    return True
+
+
 def version(text: str) -> tuple[int, int]:
     """A version of the API as numbers.
 

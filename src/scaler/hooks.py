@@ -29,6 +29,7 @@ alone retries.
 from __future__ import annotations
 
 import enum
+import inspect
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,12 +37,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pluggy
 
 from scaler import records
+from scaler.api import DEPRECATED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import trio
 
+    from scaler.api import Deprecation
     from scaler.records import (
         Decline,
         Finding,
@@ -100,10 +103,22 @@ def _hook(
     *,
     many: bool = False,
     none: bool = True,
+    deprecated: Mapping[str, Deprecation] = DEPRECATED,
 ) -> Callable[[F], F]:
     def mark(function: F) -> F:
         function.contract = Contract(kind, deadline, answers, many, none)  # type: ignore[attr-defined]
-        return _hookspec(function)
+        name = f"Spec.{function.__name__}"
+        row = deprecated.get(name)
+        arguments = {
+            argument: deprecated[f"{name}.{argument}"].says(f"{name}.{argument}")
+            for argument in inspect.signature(function).parameters
+            if f"{name}.{argument}" in deprecated
+        }
+        return _hookspec(
+            function,
+            warn_on_impl=row.says(name) if row else None,
+            warn_on_impl_args=arguments or None,
+        )
 
     return mark
 

@@ -31,7 +31,7 @@ def write(tmp_path: Path) -> Callable[[str], str]:
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Stands in for what the commands start."""
-    fake = SimpleNamespace(main=lambda *_: None, check=lambda *_: [])
+    fake = SimpleNamespace(main=lambda *_, **__: None, check=lambda *_, **__: [])
     monkeypatch.setitem(sys.modules, "scaler.app", fake)
     monkeypatch.setattr(scaler, "app", fake, raising=False)
     return fake

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def test_check_tells_what_is_well(
     write: Callable[[str], str], app: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app.check = lambda *_: [("both", Finding(ok=True, text="the host answers"))]
+    app.check = lambda *_, **__: [("both", Finding(ok=True, text="the host answers"))]
     assert main(["check", "-c", write(GOOD)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "ok  settings       scaler host-1; plugins: both",
@@ -52,7 +52,7 @@ def test_check_tells_how_many_runners_there_can_be(
 def test_check_tells_what_is_wrong_and_how_to_mend_it(
     write: Callable[[str], str], app: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app.check = lambda *_: [
+    app.check = lambda *_, **__: [
         ("both", Finding(ok=False, text="no\x1b[1m way", fix="install it")),
         ("both", Finding(ok=True, text="fine", fix="not needed")),
     ]
@@ -73,7 +73,7 @@ def test_check_tells_wrong_from_worth_a_look_and_from_not_seen(
     soon = Finding(ok=False, text="expires in 3 days", fix="make another", need="useful")
     dark = Finding(ok=False, text="permissions", fix="a wider token", need="unseen")
     fine = Finding(ok=True, text="fine", need="useful")
-    app.check = lambda *_: [("both", soon), ("both", dark), ("both", fine)]
+    app.check = lambda *_, **__: [("both", soon), ("both", dark), ("both", fine)]
     assert main(["check", "-c", write(GOOD)]) == 0
     assert capsys.readouterr().out.splitlines()[2:] == [
         "warn    both           expires in 3 days",
@@ -83,7 +83,11 @@ def test_check_tells_wrong_from_worth_a_look_and_from_not_seen(
         "",
         "1 is worth a look; 1 cannot be seen from here, and need not be",
     ]
-    app.check = lambda *_: [("both", soon), ("both", soon), ("both", Finding(ok=False, text="no"))]
+    app.check = lambda *_, **__: [
+        ("both", soon),
+        ("both", soon),
+        ("both", Finding(ok=False, text="no")),
+    ]
     assert main(["check", "-c", write(GOOD)]) == 1
     assert capsys.readouterr().out.endswith("\n1 of 5 is wrong; 2 are worth a look\n")
 
@@ -106,7 +110,7 @@ def test_check_is_in_colours_on_a_terminal(
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(sys, "stdout", screen := Screen())
     finding = partial(Finding, ok=False, text="something")
-    app.check = lambda *_: [
+    app.check = lambda *_, **__: [
         ("both", finding(need=need)) for need in ("required", "useful", "unseen")
     ]
     assert main(["check", "-c", write(GOOD)]) == 1
@@ -126,7 +130,9 @@ def test_check_says_on_a_terminal_whom_it_waits_for(
     monkeypatch: pytest.MonkeyPatch,
     terminal: bool,
 ) -> None:
-    def check(_settings: object, _loaded: object, progress: Callable[..., None]) -> list[object]:
+    def check(
+        _settings: object, _loaded: object, progress: Callable[..., None], **_: object
+    ) -> list[object]:
         for waiting in (("one", "two"), ("two",), ()):
             progress(waiting)
         return []
@@ -157,7 +163,7 @@ def test_check_never_shows_a_secret(
     config = "    @__import__('dataclasses').dataclass\n    class Config:\n        token: Secret\n"
     text = PLUGIN.replace("import hookimpl", "import Secret, hookimpl")
     (tmp_path / "both.py").write_text(text.replace("class Both:\n", "class Both:\n" + config))
-    app.check = lambda *_: [("both", Finding(ok=False, text="401 for canary-in-a-finding"))]
+    app.check = lambda *_, **__: [("both", Finding(ok=False, text="401 for canary-in-a-finding"))]
     toml = GOOD.replace("[plugins.both]", '[plugins.both]\n    token = { env = "TOKEN" }')
     assert main(["check", "-c", write(toml)]) == 1
     said = capsys.readouterr()

@@ -97,7 +97,7 @@ def test_run_hands_settings_and_plugins_to_the_app(
     write: Callable[[str], str], app: SimpleNamespace
 ) -> None:
     seen: list[Any] = []
-    app.main = lambda *given: seen.extend(given)
+    app.main = lambda *given, **_: seen.extend(given)
     assert main(["run", "-c", write(GOOD)]) == 0
     settings, loaded = seen
     assert (settings.name, list(loaded)) == ("host-1", ["both"])
@@ -107,7 +107,7 @@ def test_run_hands_settings_and_plugins_to_the_app(
 def test_a_fatal_error_is_its_text_and_its_code(
     write: Callable[[str], str], app: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise FatalError("the ledger is locked by process 7")
 
     app.main = fail
@@ -118,7 +118,7 @@ def test_a_fatal_error_is_its_text_and_its_code(
 def test_ctrl_c_before_the_start_is_quiet(
     write: Callable[[str], str], app: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt(*_: Any) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     app.main = interrupt
@@ -127,7 +127,7 @@ def test_ctrl_c_before_the_start_is_quiet(
 
 
 def test_a_bug_keeps_its_traceback(write: Callable[[str], str], app: SimpleNamespace) -> None:
-    def stumble(*_: Any) -> None:
+    def stumble(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
     app.main = stumble

@@ -8,8 +8,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from scaler import log
+from scaler.cli.notices import noticed, whose
 from scaler.cli.run import arguments
 from scaler.cli.terminal import Passing, painter, say, table
+from scaler.cli.tracing import tracer
 from scaler.errors import ExitCode
 from scaler.records import Finding
 from scaler.settings import load
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
+    from scaler.cli.notices import Notices
     from scaler.records import Profile
     from scaler.settings import Settings
 
@@ -31,6 +34,11 @@ _COLOURS = {"ok": "green", WRONG: "red", WARN: "yellow", UNSEEN: "dim"}
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
+    with noticed() as notices:
+        return _run(args, notices)
+
+
+def _run(args: argparse.Namespace, notices: Notices) -> int:
     settings, loaded = load(args.config)
     log.setup("warning", hide=settings.secrets)
     import scaler.app as app  # only now: wrong settings are told without trio's start
@@ -40,7 +48,12 @@ def run(args: argparse.Namespace) -> int:
     def progress(waiting: Collection[str]) -> None:
         passing.show(f"still asking {', '.join(waiting)} …" if waiting else "")
 
-    findings = [*_settled(settings), *app.check(settings, loaded, progress)]
+    trace = tracer(args)
+    findings = [*_settled(settings), *app.check(settings, loaded, progress, trace=trace)]
+    findings += [
+        (whose(each.file, loaded) or "plugins", Finding(ok=False, need="useful", text=str(each)))
+        for each in notices.found
+    ]
     say(*_told(findings, log.hider(settings.secrets)))
     wrong = any(_word(finding) == WRONG for _, finding in findings)
     return ExitCode.FAILED if wrong else ExitCode.OK

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING
 
 from scaler import log
-from scaler.cli import process
+from scaler.cli import process, tracing
+from scaler.cli.notices import noticed, whose
 from scaler.errors import ExitCode
 from scaler.settings import load
 
 if TYPE_CHECKING:
     import argparse
+
+_log = logging.getLogger("scaler.api")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,15 +23,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-c", "--config", default="scaler.toml", metavar="FILE", help="settings (%(default)s)"
     )
+    tracing.argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    settings, loaded = load(args.config)
-    log.setup(settings.log, hide=settings.secrets)
-    os.umask(0o077)
-    import scaler.app as app  # only now: wrong settings are told without trio's start
+    with noticed() as notices:
+        settings, loaded = load(args.config)
+        log.setup(settings.log, hide=settings.secrets)
+        notices.listen(
+            lambda notice: _log.warning("%s", notice, extra={"plugin": whose(notice.file, loaded)})
+        )
+        os.umask(0o077)
+        import scaler.app as app  # only now: wrong settings are told without trio's start
 
-    process.tune()
-    app.main(settings, loaded)
+        process.tune()
+        app.main(settings, loaded, trace=tracing.tracer(args))
     return ExitCode.OK
