@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.testing.broken import plugins, provisioners
+from tests.testing.broken import lists, plugins, provisioners
 from tests.testing.broken.plugins import BlocksTheLoop, SpinningHook, SpinningService
 from tests.testing.machines import InMemory, World
 
@@ -29,6 +29,7 @@ ALL = [
 
 def test_every_promise_has_a_plugin_that_breaks_it() -> None:
     broken = {*plugins.BROKEN, *provisioners.BROKEN, *ON_THE_REAL_CLOCK}
+    assert lists.BROKEN is provisioners.BROKEN
     assert broken == {promise.name for promise in (*PLUGIN, *PROVISIONER)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import tomllib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 #: A plugin's class, or a function (also a coroutine function) that makes the plugin.
 Make: TypeAlias = Callable[[Context[Any, Any]], object | Awaitable[object]]
 
-_FAKES: Mapping[str, tuple[str, type[Any]]] = {
-    "register_runner": ("fake-source", FakeSource),
-    "provision_runner": ("fake-provisioner", FakeProvisioner),
-}
+_FAKES = (("register_runner", "fake-source"), ("provision_runner", "fake-provisioner"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,36 +83,84 @@ def read_site(
         raise TypeError(
             f"make is {make!r}, which is no class: say by plugin=… whose settings are meant"
         )
+    full = complete(settings, [cls], folder, runners=runners)
+    read, loaded = load(full.file, extra=full.extra, environ=environ or {})
+    return Site(
+        name=full.names[0],
+        make=make,
+        settings=replace(read, state_dir=folder / "state"),
+        loaded={name: found for name, found in loaded.items() if name not in full.filled},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Complete:
+    """Settings with what was missing.
+
+    Attributes:
+        file: Where they were written.
+        names: What they call each of the classes.
+        extra: The classes that nothing installed brings, by name, for `load`.
+        filled: The names of the fakes that were filled in.
+    """
+
+    file: Path
+    names: list[str]
+    extra: Mapping[str, type[Any]]
+    filled: frozenset[str]
+
+
+def complete(
+    settings: str,
+    classes: Sequence[type[Any]],
+    folder: Path,
+    *,
+    runners: int = 3,
+    scaler: str = "",
+    fakes: tuple[type[FakeSource], type[FakeProvisioner]] = (FakeSource, FakeProvisioner),
+) -> Complete:
+    """Fill in what settings lack, and write them into the folder.
+
+    Args:
+        settings: TOML; may be empty.
+        classes: Plugins' classes that are meant to be enabled.
+        folder: Where the file is written, and where `state_dir` is.
+        runners: The `max_count` of the profile that is made where there is none.
+        scaler: More of `[scaler]`, where it is filled in.
+        fakes: What registers runners, and what makes machines, where no plugin does.
+
+    Raises:
+        ValueError: It is not clear which of the tables is a class's.
+        SettingsError: It is no TOML.
+        PluginError: A class cannot be used.
+    """
     try:
         raw = tomllib.loads(settings)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError([f"settings: is not TOML: {error}"]) from None
     tables = list(raw.get("plugins", {}))
-    name, extra = _name_of(cls, tables)
-    parts = [settings]
+    parts, names, extra = [settings], [], {}
     if "scaler" not in raw:
-        parts.append(f'[scaler]\nname = "here"\nstate_dir = "{folder}/state"')
-    if name not in tables:
-        parts.append(f"[plugins.{name}]")
-        tables.append(name)
-    classes = {} if extra is None else {name: extra}
-    able = {hook for each in load_classes(tables, extra=classes).values() for hook in each.hooks}
-    filled = {}
-    for hook, (fake, fake_cls) in _FAKES.items():
-        if hook not in able:
-            filled[fake] = fake_cls
-            parts.append(f"[plugins.{fake}]")
+        parts.append(f'[scaler]\nname = "here"\nstate_dir = "{folder}/state"\n{scaler}')
+    for cls in classes:
+        name, own = _name_of(cls, [each for each in tables if each not in names])
+        names.append(name)
+        if own is not None:
+            extra[name] = own
+        if name not in tables:
+            parts.append(f"[plugins.{name}]")
+            tables.append(name)
+    on = [name for name in tables if raw.get("plugins", {}).get(name, {}).get("enabled", True)]
+    able = {hook for each in load_classes(on, extra=extra).values() for hook in each.hooks}
+    filled = {
+        name: cls for (hook, name), cls in zip(_FAKES, fakes, strict=True) if hook not in able
+    }
+    parts += [f"[plugins.{name}]" for name in filled]
     if not raw.get("profiles"):
         parts.append(f'[profiles.linux]\nlabels = ["linux"]\nmax_count = {runners}')
     file = folder / "scaler.toml"
     file.write_text("\n".join(parts) + "\n")
-    read, loaded = load(file, extra={**classes, **filled}, environ=environ or {})
-    return Site(
-        name=name,
-        make=make,
-        settings=replace(read, state_dir=folder / "state"),
-        loaded={each: found for each, found in loaded.items() if each not in filled},
-    )
+    return Complete(file=file, names=names, extra={**extra, **filled}, filled=frozenset(filled))
 
 
 def _name_of(cls: type[Any], tables: list[str]) -> tuple[str, type[Any] | None]:
@@ -130,7 +175,7 @@ def _name_of(cls: type[Any], tables: list[str]) -> tuple[str, type[Any] | None]:
         and point.load() is cls
     ]
     for name in installed:
-        if name in tables or (not tables and len(installed) == 1):
+        if name in tables or len(installed) == 1:
             return name, None
     known = {point.name for point in points}
     folded = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_", "-", cls.__name__).lower().strip("-")
