@@ -35,7 +35,9 @@ def start(forge: Forge) -> Start:
         labels: dict[str, tuple[str, ...]] | None = None, memory: Memory | None = None
     ) -> AsyncIterator[tuple[ForgejoSource, Context]]:
         labels = labels or {"linux": ("linux",)}
-        config = Config(url=forge.url, token=Secret(TOKEN), scope=forge.scope, interval=Duration(1))
+        config = Config(url=forge.url, token=Secret(TOKEN), scope=forge.scope)
+        # (quicker than a site may: nobody's server is asked here)
+        object.__setattr__(config, "interval", Duration(0.05))
         context: Context = FakeContext(
             config,
             name="forgejo",

@@ -33,9 +33,8 @@ async def test_all_is_well(forge: Forge, start: Any) -> None:
 async def test_what_is_refused_comes_with_how_to_mend_it(
     forge: Forge, start: Any, status: int, fix: str
 ) -> None:
-    async with start() as (plugin, context):
-        await context.core.until(lambda: context.core.messages)
-        forge.failing = [Reply(200, {"version": "15.0.0"}), *[Reply(status, {})] * 3]
+    async with start() as (plugin, _):
+        forge.instead = {"/actions/runners": Reply(status, {})}
         findings = await plugin.check()
     assert [each.ok for each in findings] == [True, False]
     assert fix in findings[1].fix

@@ -211,9 +211,8 @@ async def test_the_end_of_a_job_is_told_before_that_of_its_runner(forge: Forge, 
 async def test_refusals_are_outcomes_and_the_wait_is_what_forgejo_asks(
     forge: Forge, start: Any
 ) -> None:
-    async with start() as (plugin, context):
-        await context.core.until(lambda: context.core.messages)
-        forge.failing = [Reply(429, {}, {"Retry-After": "40"})] * 2
+    async with start() as (plugin, _):
+        forge.instead = {"/actions/runners": Reply(429, {}, {"Retry-After": "40"})}
         with pytest.raises(Unavailable, match="429") as caught:
             await plugin.register_runner(runner())
         assert caught.value.retry_after == 40
@@ -234,9 +233,8 @@ async def test_refusals_are_outcomes_and_the_wait_is_what_forgejo_asks(
 async def test_an_answer_that_is_none_is_unavailable(
     forge: Forge, start: Any, reply: Reply
 ) -> None:
-    async with start() as (plugin, context):
-        await context.core.until(lambda: context.core.messages)
-        forge.failing = [reply] * 2
+    async with start() as (plugin, _):
+        forge.instead = {"/actions/runners": reply}
         with pytest.raises(Unavailable):
             await plugin.list_registrations()
 

@@ -37,7 +37,7 @@ class Forge:
         runners: Each as it is listed, by its id.
         jobs: Each as it is listed.
         asked: Method and path of each request so far.
-        failing: The answers to the next requests, before any other.
+        instead: What is answered in place of the truth, by what a path ends in.
         page: The largest page that it gives.
         between: Called after each page of runners: what others do meanwhile.
         rows: The runners in the order that they are listed in; None for that of their registration.
@@ -48,7 +48,7 @@ class Forge:
     runners: dict[int, dict[str, Any]] = field(default_factory=dict)
     jobs: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
-    failing: list[Reply] = field(default_factory=list)
+    instead: dict[str, Reply] = field(default_factory=dict)
     page: int = 50
     between: Callable[[], None] | None = None
     rows: Callable[[], list[dict[str, Any]]] | None = None
@@ -96,8 +96,9 @@ class Forge:
         parts = urlsplit(target)
         path = parts.path.removeprefix("/api/v1")
         self.asked.append((method, path))
-        if self.failing:
-            return self.failing.pop(0)
+        for end, reply in self.instead.items():
+            if path.endswith(end):
+                return reply
         if path == "/version":
             return Reply(200, {"version": self.version})
         if headers.get("authorization") != f"token {TOKEN}":
