@@ -237,7 +237,7 @@ def promises(hook: str) -> Iterator[str]:
     for kind in dict.fromkeys(promise.kind for promise in PROMISES):
         held = [each for each in PROMISES if (each.hook, each.kind) == (hook, kind)]
         if held:
-            check = "Every check" if kind == "plugin" else f"`check_{kind}`"
+            check = "Every check" if kind == "plugin" else f"[`check_{kind}`](../testing.md#checks)"
             yield f"{check} holds a plugin to this:"
             yield "\n".join(f"- **{each.name}**: {prose_of(each.text, hook)}" for each in held)
 
@@ -343,8 +343,8 @@ def index() -> str:
         table,
         prose_of(rest),
         "## What the checks hold",
-        "`scaler.testing` has checks of a plugin, for its own tests. What they hold about a hook "
-        "is on its page; the rest is this.",
+        "[`scaler.testing`](../testing.md) has checks of a plugin, for its own tests. What they "
+        "hold about a hook is on its page; the rest is this.",
         *promises(""),
         f"```{{toctree}}\n:hidden:\n\n{toctree}\n```",
     ]
