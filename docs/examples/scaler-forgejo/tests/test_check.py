@@ -56,12 +56,17 @@ async def test_a_forgejo_that_is_not_there_is_found(forge: Forge, start: Any) ->
         await context.core.until(lambda: context.core.reports)
         assert not context.core.reports[-1].ok
     assert not finding.ok
+    assert "http://127.0.0.1:1/api/v1/version" in finding.text
 
 
 @pytest.mark.parametrize(
     ("settings", "found"),
     [
         ({"url": "codeberg.org"}, "url: found 'codeberg.org'"),
+        (
+            {"url": "https://me:word@codeberg.org"},
+            "url: found a name or a password in it, wanted neither",
+        ),
         ({"scope": "acme"}, "scope: found 'acme'"),
         ({"scope": "repos/acme/../../admin"}, "scope: found"),
         ({"interval": Duration(0.1)}, "interval: found 100ms, wanted 1s or more"),
@@ -69,5 +74,6 @@ async def test_a_forgejo_that_is_not_there_is_found(forge: Forge, start: Any) ->
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, object], found: str) -> None:
     given = {"url": "https://codeberg.org", "token": Secret("x")} | settings
-    with pytest.raises(ValueError, match=found):
+    with pytest.raises(ValueError, match=found) as caught:
         Config(**given)  # type: ignore[arg-type]
+    assert "word@" not in str(caught.value)

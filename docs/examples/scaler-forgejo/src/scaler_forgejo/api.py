@@ -135,6 +135,7 @@ class Api:
     ) -> httpx.Response:
         if self._client is None:
             raise Trouble("the connection to Forgejo is not open")
+        where = f"{self._base}{path}"
         try:
             # httpx bounds each step; a server that sends a byte now and then has no end
             with trio.fail_after(LONGEST):
@@ -142,11 +143,11 @@ class Api:
                     method, path, params=query, json=body if body is not None else None
                 )
         except trio.TooSlowError:
-            raise Trouble(f"{method} {path}: no answer within {LONGEST:g} s") from None
+            raise Trouble(f"{method} {where}: no answer within {LONGEST:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Trouble(f"{method} {path}: {error!s} ({type(error).__name__})") from None
+            raise Trouble(f"{method} {where}: {error!s} ({type(error).__name__})") from None
         if not answer.is_success:
-            raise _trouble(method, path, answer)
+            raise _trouble(method, where, answer)
         return answer
 
     def _read(self, answer: httpx.Response, wanted: Any) -> Any:
@@ -165,11 +166,11 @@ def _total(answer: httpx.Response) -> int:
     return int(text)
 
 
-def _trouble(method: str, path: str, answer: httpx.Response) -> Trouble:
+def _trouble(method: str, where: str, answer: httpx.Response) -> Trouble:
     """What a refusal means, and when to come again where it says so in seconds."""
     after = answer.headers.get("Retry-After", "")
     retry = float(after) if after.isdecimal() else None
-    text = f"{method} {path}: {answer.status_code} {answer.reason_phrase}"
+    text = f"{method} {where}: {answer.status_code} {answer.reason_phrase}"
     if answer.is_redirect:  # it is not followed: the token is for the url of the settings alone
         text += f", moved to {answer.headers.get('Location', 'nowhere')}"
     return Trouble(text, answer.status_code, retry)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scaler import Duration, Secret
 
+_URL = re.compile(r"https?://[^/\s?#]+(/[^\s?#]*)?")
 _SCOPE = re.compile(r"admin|user|orgs/[\w.-]+|repos/[\w.-]+/[\w.-]+")
 _LABEL = re.compile(r"[^:,\s]+")
 _LEAST = Duration(1)
@@ -33,7 +34,9 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before anything runs: each error names its key."""
-        if not re.match(r"https?://[^/\s?#]+[^\s?#]*$", self.url):
+        if "@" in self.url:
+            raise ValueError("url: found a name or a password in it, wanted neither: see token")
+        if not _URL.fullmatch(self.url):
             raise ValueError(f"url: found {self.url!r}, wanted one such as https://codeberg.org")
         if not _SCOPE.fullmatch(self.scope):
             wanted = "admin, user, orgs/NAME or repos/OWNER/NAME"
