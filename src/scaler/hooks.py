@@ -148,6 +148,7 @@ class Spec:
 
         Raises:
             Unavailable: The other side cannot be used now: it is started again, told in one line.
+            FatalError: scaler cannot run like this: it ends, and a person reads the text.
 
         Example:
             @hookimpl
