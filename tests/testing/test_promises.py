@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,13 @@ from scaler import Busy, HookFault, Unavailable, hooks
 from scaler.testing import PROMISES, Promise, PromiseBroken
 from scaler.testing.promises import promised
 
+TITLES = {
+    "plugin": "Every plugin",
+    "provisioner": "Provisioners",
+    "source": "Sources",
+    "selector": "Selectors",
+    "panel": "Panels",
+}
 NAMES = [f"{promise.kind}-{promise.name}" for promise in PROMISES]
 
 
@@ -39,6 +47,22 @@ def test_it_is_written_where_it_says(promise: Promise) -> None:
 def test_it_is_about_a_hook_and_is_a_sentence(promise: Promise) -> None:
     assert promise.hook in ("", *hooks.hook_names())
     assert promise.text.endswith((".", ".)"))
+
+
+def rows(kind: str) -> list[str]:
+    return [
+        f"| {each.name} | {f'`{each.hook}`' if each.hook else ''} | {each.text} |"
+        for each in PROMISES
+        if each.kind == kind
+    ]
+
+
+@pytest.mark.parametrize("kind", dict.fromkeys(promise.kind for promise in PROMISES))
+def test_the_reference_lists_it(kind: str) -> None:
+    """What is missing there is printed as it has to stand."""
+    text = (Path(__file__).parents[2] / "docs/reference/testing.md").read_text()
+    table = text.partition(f"\n### {TITLES[kind]}\n")[2].partition("\n#")[0].splitlines()
+    assert [line for line in table if line.startswith("|")][2:] == rows(kind), "\n".join(rows(kind))
 
 
 def test_no_two_of_a_kind_have_the_same_name() -> None:
