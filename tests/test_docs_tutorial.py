@@ -9,7 +9,7 @@
 - `text`: what the command that goes on says next.
 
 A line `% …` above a block, which readers do not see, says more: `goes on`, `fails`, `second
-terminal`. Only `make setup` and the environment that it makes are not tried here: a copy of the one
+terminal`, and `in a while` where a reader would look again. Only `make setup` and the environment that it makes are not tried here: a copy of the one
 that runs this is in their place, so that nothing is fetched.
 """
 
@@ -213,6 +213,11 @@ class Reader:
                 shell.wait_for(shown)
                 continue
             said, code = shell.type(command)
+            since = time.monotonic()
+            while block.says == "in a while" and not same(shown, said):
+                assert time.monotonic() < since + WITHIN, f"$ {command}\n{said}"
+                time.sleep(0.1)
+                said, code = shell.type(command)
             if command.startswith("scaler plugin new"):
                 self._move_port()
             assert (code != 0) == (last and block.says == "fails"), f"$ {command}\n{said}"
