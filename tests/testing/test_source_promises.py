@@ -9,6 +9,7 @@ import trio
 from tests.testing.broken import sources_jobs, sources_runners
 from tests.testing.broken.selectors import Selector
 from tests.testing.broken.sources import GOOD, Forge, Source
+from tests.testing.broken.sources_jobs import OneProfile
 from trio.testing import MockClock
 
 from scaler.testing import PromiseBroken, check_source
@@ -54,8 +55,9 @@ async def test_one_that_is_broken_is_told_by_its_promise(
     cls: type[Any], promise: Promise, autojump_clock: MockClock
 ) -> None:
     made, forge = before(cls)
+    settings = SETTINGS.replace("source", "oneprofile") if cls is OneProfile else ""
     with pytest.raises(PromiseBroken) as caught:
-        await check_source(made, send=forge.send)
+        await check_source(made, settings=settings, send=forge.send)
     assert caught.value.promise is promise, str(caught.value)
     assert caught.value.seen
 

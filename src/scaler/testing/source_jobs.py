@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: Lets a job appear on the other side, for the profile of this name.
 Send: TypeAlias = Callable[[str], Awaitable[None]]
 
+#: The ids of jobs, and how many runners were wanted at most.
+News: TypeAlias = tuple[frozenset[str], int]
+
 ARRIVES = 60.0  # seconds until a job that appeared is delivered
 _REFUSED = 2  # deliveries that fail before one succeeds
 _ALL = 1 << 30
@@ -45,51 +48,66 @@ class Jobs:
 
     def __init__(self, trial: Trial, profiles: list[str], send: Send, settle: float) -> None:
         self._trial = trial
+        self._profiles = profiles
         self._profile = profiles[0]
         self._send = send
         self._patience = ARRIVES + settle
-        self._delivered: list[Message] = []
+        self._delivered: list[Message] = []  # by the instances before
+        self._known: News = frozenset(), 0
+        self._ids: set[str] = set()
 
     async def check(self) -> None:
-        """Send a job, one whose delivery fails at first, and one whose delivery never returns.
+        """Send jobs: some as it should be, then with deliveries that fail, or never return.
 
         Raises:
             PromiseBroken: It breaks a promise.
         """
         async with self._trial.stage() as stage:
-            core = stage.core
-            await self._job(stage, DELIVERS, "a job appeared")
+            for profile in self._profiles:
+                await self._job(stage, profile, DELIVERS, "a job appeared")
             await self._acquire(stage)
-            core.fail_deliver(_REFUSED)
-            await self._job(stage, AGAIN, f"{_REFUSED} deliveries were not taken")
-            known = news(core.messages, self._profile)
-            tried = len(core.refused)
-            core.fail_deliver(_ALL)
-            await self._send(self._profile)
-            await self._until(
-                stage,
-                lambda: news([*core.messages, *core.refused[tried:]], self._profile) != known,
-                DELIVERS,
-                "a job appeared",
-            )
-            before = job_ids([*core.messages, *core.refused])
-            self._delivered += core.messages
+            stage.core.fail_deliver(_REFUSED)
+            doing = f"{_REFUSED} deliveries were not taken"
+            await self._job(stage, self._profile, AGAIN, doing)
+            await self._refuse(stage)
             stage.crash()
         async with self._trial.stage() as stage:
-            core = stage.core
-            await self._until(
-                stage,
-                lambda: news([*self._delivered, *core.messages], self._profile) != known,
-                DURABLE,
-                "a crash, while its delivery had not returned",
-            )
-            self._delivered += core.messages
-            if strange := job_ids(core.messages) - before:
-                raise SAME_JOB.broken(
-                    f"after a crash, and with no new job, there are jobs {sorted(strange)} beside "
-                    f"{sorted(before)}"
-                )
+            await self._comes(stage, "a crash, while its delivery had not returned")
+            await self._refuse(stage)
+        async with self._trial.stage() as stage:
+            await self._comes(stage, "a stop, while its delivery had not returned")
+            self._delivered += stage.core.messages
         self._judge_ids()
+
+    async def _refuse(self, stage: Stage) -> None:
+        """Let a job appear, and whatever is delivered from now on fail."""
+        core, tried = stage.core, len(stage.core.refused)
+        self._delivered += core.messages
+        self._known = news(self._delivered, self._profile)
+        core.fail_deliver(_ALL)
+        await self._send(self._profile)
+
+        def seen() -> bool:
+            told = [*self._delivered, *core.refused[tried:]]
+            return news(told, self._profile) != self._known
+
+        await self._until(stage, seen, DELIVERS, "a job appeared")
+        self._ids = job_ids([*self._delivered, *core.refused])
+
+    async def _comes(self, stage: Stage, doing: str) -> None:
+        """See that the job whose delivery never returned comes, and as the job that it was."""
+        core = stage.core
+
+        def seen() -> bool:
+            told = [*self._delivered, *core.messages]
+            return news(told, self._profile) != self._known
+
+        await self._until(stage, seen, DURABLE, doing)
+        if strange := job_ids(core.messages) - self._ids:
+            raise SAME_JOB.broken(
+                f"after {doing}, and with no new job, there are jobs {sorted(strange)} beside "
+                f"{sorted(self._ids)}"
+            )
 
     async def _acquire(self, stage: Stage) -> None:
         """Acquire what it offers, as the core does where there is room for all of it."""
@@ -109,11 +127,11 @@ class Jobs:
                 f"of {sorted(offered)}, which nobody else wants, {sorted(ours)} are ours"
             )
 
-    async def _job(self, stage: Stage, promise: Promise, doing: str) -> None:
-        known = news(stage.core.messages, self._profile)
-        await self._send(self._profile)
+    async def _job(self, stage: Stage, profile: str, promise: Promise, doing: str) -> None:
+        known = news(stage.core.messages, profile)
+        await self._send(profile)
         await self._until(
-            stage, lambda: news(stage.core.messages, self._profile) != known, promise, doing
+            stage, lambda: news(stage.core.messages, profile) != known, promise, doing
         )
 
     async def _until(
@@ -144,7 +162,7 @@ def job_ids(messages: Iterable[Message]) -> set[str]:
     return {job.id for each in messages for job in each.jobs}
 
 
-def news(messages: Iterable[Message], profile: str) -> tuple[frozenset[str], int]:
+def news(messages: Iterable[Message], profile: str) -> News:
     """What changes when one more job appears: the jobs, and the most that was wanted at a time.
 
     A source may tell of jobs, of demand alone, or of both.

@@ -74,6 +74,26 @@ class TriesOnce(Source):
             self.context.report("it was not taken", ok=False)
 
 
+class TriesForEver(Source):
+    """Has no ear for the end while it delivers."""
+
+    async def take(self, waiting: tuple[str, str]) -> None:
+        while True:
+            try:
+                await self.context.deliver(self.message(*waiting))
+            except Unavailable:
+                await trio.sleep(0.01)
+            else:
+                return self.forge.queue.remove(waiting)
+
+
+class OneProfile(Source):
+    """Gives every job to the same profile."""
+
+    def message(self, profile: str, job: str) -> Message:
+        return super().message("linux", job)
+
+
 class TakesFirst(Source):
     """Has the other side forget what it tries to deliver for as long as it lives."""
 
@@ -149,6 +169,8 @@ BROKEN: tuple[tuple[type[Any], Promise], ...] = (
     (AcquiresMore, promises_source.ACQUIRES),
     (OffersInVain, promises_source.ACQUIRES),
     (TriesOnce, promises_source.AGAIN),
+    (TriesForEver, promises_plugin.STOPS),
+    (OneProfile, promises_source.DELIVERS),
     (TakesFirst, promises_source.DURABLE),
     (JobsOfAnInstance, promises_source.SAME_JOB),
     (CountsMessages, promises_source.MESSAGE_IDS),
