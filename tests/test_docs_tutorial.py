@@ -6,11 +6,12 @@
 - `toml`, `python`: the file that its first line names is written; or, after `% shown from: FILE`,
   it is what that file says.
 - `diff`: the lines are changed in the file that its first line names.
-- `text`: what the command that goes on says next.
+- `text`: what the command that goes on says next; other lines may come between.
 
 A line `% …` above a block, which readers do not see, says more: `goes on`, `fails`, `second
-terminal`, and `in a while` where a reader would look again. Only `make setup` and the environment that it makes are not tried here: a copy of the one
-that runs this is in their place, so that nothing is fetched.
+terminal`, and `in a while` where a reader would look again. Only `make setup` and the environment
+that it makes are not tried here: one on top of that in which this runs is in their place, so that
+nothing is fetched. The simulator gets a port that is free, in place of 8080.
 """
 
 from __future__ import annotations
@@ -186,7 +187,7 @@ class Reader:
             case "console":
                 self._type(block)
             case "text":
-                self.shells[""].wait_for(block.text)
+                self.shells[""].wait_for("…\n".join(block.text.splitlines(keepends=True)))
             case "diff":
                 self._change(self.folder / block.file, block.text.partition("\n")[2])
             case _ if block.says.startswith("shown from: "):
