@@ -7,17 +7,18 @@ import math
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
 from scaler import log as logs
 from scaler.building import Link, build_all, kin, origin, siblings
-from scaler.checks import CHECK, Checks, Progress, survey
+from scaler.checking import check
+from scaler.checks import CHECK, Checks
 from scaler.clock import Clock
-from scaler.dispatch import Dispatcher, HookCall, open_calls
+from scaler.dispatch import AT_ONCE, Dispatcher, HookCall, open_calls, part
 from scaler.dispatch.calls import GRACE
 from scaler.engine import Engine
 from scaler.engine.overrides import META as OVERRIDE
@@ -27,17 +28,23 @@ from scaler.evidence.files import Files
 from scaler.hooks import SPEC
 from scaler.ledger import Ledger, LedgerError
 from scaler.loading import LoadedPlugin, register
-from scaler.records import Finding, View
+from scaler.records import View
 from scaler.services import Services
 from scaler.units import Duration
+from scaler.watchdog import Guard, Watchdog
 
 if TYPE_CHECKING:
     from scaler.settings import Settings
 
+__all__ = ["Running", "check", "main", "serve"]
+
 log = logging.getLogger("scaler")
 
 ECHO = 0.1  # seconds within which a second signal is the first one's echo: `timeout` sends two
-AT_ONCE = 1.0  # seconds that calls have to end when all is to stop at once, all together
+LOOP = "event loop"  # what a plugin that blocks it is shown with, in place of a hook
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+UNENDING = 30.0  # seconds after shutdown_grace, until the process is ended
+STUBBORN = 10.0  # seconds after a second signal
 SERVICE = SPEC.run_service.__name__
 PATIENT_SHARE = 0.6  # of shutdown_grace is for what is being made, the rest for unmaking it
 PATIENCE = 10.0  # seconds that the start waits for services, and for the first survey
@@ -83,24 +90,31 @@ def main(
     Raises:
         FatalError: It could not start.
     """
-    trio.run(_main, settings, loaded, trace)
+    guard = Guard()
+    with guard.over_threads():
+        trio.run(_main, settings, loaded, trace, guard)
 
 
 async def _main(
     settings: Settings,
     loaded: Mapping[str, LoadedPlugin],
     trace: Callable[[HookCall], None] | None,
+    guard: Guard,
 ) -> None:
     soon = partial(trio.lowlevel.current_trio_token().run_sync_soon, idempotent=True)
+    watchdog = Watchdog({name: plugin.cls for name, plugin in loaded.items()}, guard)
     async with _unwrapped():
         with (
             logs.gathered(soon),
-            trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals,
+            trio.open_signal_receiver(*STOPPING) as signals,
+            guard.on_signals(STOPPING, float(settings.shutdown_grace) + UNENDING, STUBBORN),
+            watchdog.watching(),
         ):
             async with trio.open_nursery() as nursery:
                 stop = trio.Event()
                 nursery.start_soon(_watch, signals, stop, nursery.cancel_scope, name="signals")
-                await serve(settings, loaded, stop=stop, trace=trace)
+                around = _Around(stop, trace, guard.stuck, watchdog)
+                await _serve(settings, loaded, around)
                 nursery.cancel_scope.cancel()
 
 
@@ -164,32 +178,39 @@ async def serve(
     Raises:
         FatalError: It could not start.
     """
-    if stop is None:
-        stop = trio.Event()
-    stopped = trio.Event()
-    try:
-        async with _unwrapped(), open_calls() as calls:
-            around = _Around(stop, stopped, calls, trace, on_stuck)
-            await _serve(settings, loaded, around, task_status)
-    finally:
-        stopped.set()
+    around = _Around(trio.Event() if stop is None else stop, trace, on_stuck)
+    await _serve(settings, loaded, around, task_status)
 
 
 @dataclass(frozen=True)
 class _Around:
-    """What a scaler is given by who runs it: `calls` outlives its ledger."""
+    """What a scaler is given by who runs it."""
 
     stop: trio.Event
-    stopped: trio.Event
-    calls: trio.Nursery
-    trace: Callable[[HookCall], None] | None
-    on_stuck: Callable[[Sequence[str]], None] | None
+    trace: Callable[[HookCall], None] | None = None
+    on_stuck: Callable[[Sequence[str]], None] | None = None
+    watchdog: Watchdog | None = None
+    stopped: trio.Event = field(default_factory=trio.Event)
 
 
 async def _serve(
     settings: Settings,
     loaded: Mapping[str, LoadedPlugin],
     around: _Around,
+    task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    try:
+        async with _unwrapped(), open_calls() as calls:
+            await _over_ledger(settings, loaded, around, calls, task_status)
+    finally:
+        around.stopped.set()
+
+
+async def _over_ledger(
+    settings: Settings,
+    loaded: Mapping[str, LoadedPlugin],
+    around: _Around,
+    calls: trio.Nursery,
     task_status: trio.TaskStatus[Running],
 ) -> None:
     ledger, stored = await Ledger.open(settings.state_dir)
@@ -200,11 +221,13 @@ async def _serve(
         plugins = build_all(settings, loaded, link, stopping)
         hooks = Dispatcher(
             register(plugins),
-            around.calls,
+            calls,
             partial(_show_fault, link),
             partial(_clear, link),
             trace=around.trace,
         )
+        if around.watchdog is not None:
+            around.watchdog.attach(hooks, partial(_show_lag, link))
         clock = Clock(stored.meta.get("clock"))
         state = State(settings.name, settings.profiles, stored, ledger, hooks, clock)
         async with trio.open_nursery() as nursery:
@@ -235,19 +258,7 @@ async def _serve(
     finally:
         await ledger.close()
         if hooks is not None:
-            await _part(hooks, around.on_stuck)
-
-
-async def _part(hooks: Dispatcher, on_stuck: Callable[[Sequence[str]], None] | None) -> None:
-    """Let calls go that do not end, now that nothing depends on them."""
-    hooks.release()
-    with trio.move_on_after(AT_ONCE, shield=True):
-        while hooks.given_up():  # noqa: ASYNC110 - once, at the very end
-            await trio.sleep(AT_ONCE / 10)
-    if stuck := hooks.given_up():
-        log.error("these do not end: %s", "; ".join(stuck))
-        if on_stuck is not None:
-            on_stuck(stuck)
+            await part(hooks, around.on_stuck)
 
 
 async def _run(
@@ -328,61 +339,16 @@ async def _first_look(services: Services, engine: Engine, done: trio.CancelScope
     done.cancel()
 
 
-def check(
-    settings: Settings,
-    loaded: Mapping[str, LoadedPlugin],
-    progress: Progress = lambda _waiting: None,
-    *,
-    trace: Callable[[HookCall], None] | None = None,
-) -> list[tuple[str, Finding]]:
-    """Ask every plugin what is well and what is wrong around it; nothing is started or changed.
-
-    `progress` is told once a second who has not answered yet, and nobody at the end.
-    """
-    return trio.run(_check, settings, loaded, progress, trace)
-
-
-async def _check(
-    settings: Settings,
-    loaded: Mapping[str, LoadedPlugin],
-    progress: Progress,
-    trace: Callable[[HookCall], None] | None,
-) -> list[tuple[str, Finding]]:
-    link = Link()
-    plugins = build_all(settings, loaded, link, trio.Event(), folders=False)
-    link.engine = _Bare(siblings(plugins, loaded))  # type: ignore[assignment]
-    async with open_calls() as calls:
-        hooks = Dispatcher(register(plugins), calls, trace=trace)
-        try:
-            return await survey(hooks, settings.profiles, progress)
-        finally:
-            await _part(hooks, None)
-
-
-class _Bare:
-    """What stands behind a Context while only checks are made: siblings, and nothing else."""
-
-    def __init__(self, siblings: dict[str, dict[type[Any], Any]]) -> None:
-        self._siblings = siblings
-
-    def sibling(self, plugin: str, cls: type[Any]) -> Any:
-        """See `Context.plugin`."""
-        return self._siblings[plugin][cls]
-
-    def report(self, *_args: Any) -> None:
-        """Nobody looks."""
-
-    async def load(self, *_args: Any) -> None:
-        """Nothing is remembered."""
-        await trio.lowlevel.checkpoint()
-
-    def __getattr__(self, name: str) -> Any:
-        raise RuntimeError(f"Context.{name} cannot be used in check: nothing runs")
-
-
 def _show_fault(link: Link, fault: HookFault) -> None:
     if link.engine is not None:
         link.engine.fault(fault.plugin, fault.hook, fault.text)
+
+
+def _show_lag(link: Link, plugin: str, text: str | None) -> None:
+    if text is not None:
+        _show_fault(link, HookFault(plugin, LOOP, text))
+    else:
+        _clear(link, plugin, LOOP)
 
 
 def _clear(link: Link, plugin: str, hook: str) -> None:

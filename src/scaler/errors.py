@@ -17,6 +17,7 @@ class ExitCode(enum.IntEnum):
     USAGE = 2  #: the command line was not understood
     SETTINGS = 3  #: the settings are wrong; nothing was started
     PLUGIN = 4  #: a plugin could not be loaded; nothing was started
+    FORCED = 70  #: something did not end, or blocked the event loop, and the process was ended
 
 
 class ScalerError(Exception):
@@ -121,6 +122,10 @@ class HookFault(ScalerError):
         self.plugin = plugin
         self.hook = hook
         self.text = text
+
+
+class Blocked(BaseException):
+    """Raised within a plugin's hook that has blocked the event loop, to break it off."""
 
 
 class FatalError(ScalerError):

@@ -112,6 +112,7 @@ class Services:
             await self._hooks.stop(service)
             outcome, ended = self._hooks.ended(service)
             if not ended.is_set():
+                log.error("%s", outcome, extra={"plugin": name})
                 self._failed(name, str(outcome))
             raise
         finally:

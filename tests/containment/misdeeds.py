@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import types
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -40,8 +41,8 @@ async def kept() -> trio.Cancelled:
         try:
             await trio.sleep(1)
         except trio.Cancelled as cancelled:
-            found = cancelled
-    return found
+            return cancelled
+    raise AssertionError
 
 
 @types.coroutine
@@ -93,10 +94,8 @@ async def awaits_foreign() -> None:
 
 async def awaits_foreign_for_ever() -> None:
     while True:
-        try:
+        with suppress(TypeError):
             await foreign("a letter")
-        except TypeError:
-            pass
 
 
 async def cancels_around() -> None:
@@ -115,18 +114,14 @@ async def never_returns() -> None:
 
 
 async def swallows_once() -> None:
-    try:
+    with suppress(BaseException):
         await trio.sleep_forever()
-    except BaseException:
-        pass
 
 
 async def swallows() -> None:
     while True:
-        try:
+        with suppress(BaseException):
             await trio.sleep(1)
-        except BaseException:
-            pass
 
 
 async def swallows_below() -> None:

@@ -124,13 +124,14 @@ class Call:
     async def run(self) -> None:
         """Run it. Raises nothing, whatever the plugin does."""
         self._task = task = trio.lowlevel.current_task()
+        task.name = self.impl.label
         before = len(task.child_nurseries)
         try:
             with self._scope:
                 await self._run()
         except BaseException as error:  # it left a cancel scope open, for example
             self.error, self.cancelled = error, False
-            if _interrupt(error) is not None:
+            if interrupt(error) is not None:
                 raise
         finally:
             if len(task.child_nurseries) == before:
@@ -165,8 +166,8 @@ class Call:
             self.answer = answer = await Guarded(self._coroutine)
             self.trouble = self.impl.judge(answer)
         except BaseException as error:
-            if (interrupt := _interrupt(error)) is not None:
-                raise interrupt from None
+            if (wanted := interrupt(error)) is not None:
+                raise wanted from None
             self.error = error
             self.cancelled = trio.current_effective_deadline() == -math.inf
         self.late = self._late()
@@ -204,7 +205,13 @@ class Call:
 
     def release(self) -> bool:
         """Let it end where it stands; whether it can."""
-        return self.done or self._reins().release()
+        if self.done or self._task is None:
+            return True
+        own = self._reins().holds(self._task)
+        released = self._reins().release()
+        if own and released:
+            self._end()  # (what `run` still had to do is never done)
+        return released
 
     def _reins(self) -> Rein:
         if self._rein is None:
@@ -217,7 +224,7 @@ class Call:
         return f" at {place}" if place else ""
 
 
-def _interrupt(error: BaseException) -> BaseException | None:
+def interrupt(error: BaseException) -> BaseException | None:
     """A Ctrl-C that is in there, where it is left to raise KeyboardInterrupt: no plugin's doing."""
     found: BaseException | None = None
     if isinstance(error, KeyboardInterrupt):

@@ -107,6 +107,20 @@ class Dispatcher:
         """The calls that were cancelled and go on, as `plugin.hook at FILE:LINE`."""
         return [f"{call.impl.label}{call.where()}" for call in self._caller.left()]
 
+    def running(self) -> list[str]:
+        """The calls that run now. From any thread, when all else stands."""
+        return sorted(task.name for task in self._caller.calls.child_tasks)
+
+    def whose(self, task: trio.lowlevel.Task | None) -> tuple[str, str] | None:
+        """The plugin and hook whose call a task is, or was started by. From any thread."""
+        while task is not None:
+            if task in self._caller.calls.child_tasks:
+                plugin, _, hook = task.name.rpartition(".")
+                return (plugin, hook) if plugin in self._healths else None
+            nursery = task.parent_nursery
+            task = None if nursery is None else nursery.parent_task
+        return None
+
     def hurry(self, seconds: float) -> None:
         """From now on all calls that are cancelled have so long to end, all together."""
         self._caller.hurry(seconds)

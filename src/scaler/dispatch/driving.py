@@ -105,6 +105,10 @@ class Rein:
         while not self._released:
             await trio.lowlevel.wait_task_rescheduled(_never)
 
+    def holds(self, task: trio.lowlevel.Task) -> bool:
+        """Whether a task is held."""
+        return task in self._held
+
     def release(self) -> bool:
         """Let held tasks end where they stand; whether all of them can.
 

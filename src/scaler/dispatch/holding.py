@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from scaler.dispatch.dispatcher import Dispatcher
+
+log = logging.getLogger("scaler.hooks")
+
+AT_ONCE = 1.0  # seconds that calls have to end when all is to stop at once, all together
 
 
 @asynccontextmanager
@@ -33,3 +40,15 @@ async def _hold(closing: trio.Event, task_status: trio.TaskStatus[trio.Nursery])
             task_status.started(calls)
             await closing.wait()
             calls.cancel_scope.cancel()
+
+
+async def part(hooks: Dispatcher, on_stuck: Callable[[Sequence[str]], None] | None) -> None:
+    """Let calls go that do not end, now that nothing depends on them; tell which cannot."""
+    hooks.release()
+    with trio.move_on_after(AT_ONCE, shield=True):
+        while hooks.given_up():  # noqa: ASYNC110 - once, at the very end
+            await trio.sleep(AT_ONCE / 10)
+    if stuck := hooks.given_up():
+        log.error("these do not end: %s", "; ".join(stuck))
+        if on_stuck is not None:
+            on_stuck(stuck)

@@ -1,0 +1,111 @@
+"""`scaler check`: ask every plugin what is well, without running anything."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from scaler.building import Link, build_all, siblings
+from scaler.checks import survey
+from scaler.dispatch import Dispatcher, open_calls, part
+from scaler.loading import register
+from scaler.watchdog import Guard, Watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from scaler.checks import Progress
+    from scaler.dispatch import HookCall
+    from scaler.loading import LoadedPlugin
+    from scaler.records import Finding
+    from scaler.settings import Settings
+
+UNENDING = 30.0  # seconds after Ctrl-C, until the process is ended
+
+
+def check(
+    settings: Settings,
+    loaded: Mapping[str, LoadedPlugin],
+    progress: Progress = lambda _waiting: None,
+    *,
+    trace: Callable[[HookCall], None] | None = None,
+) -> list[tuple[str, Finding]]:
+    """Ask every plugin what is well and what is wrong around it; nothing is started or changed.
+
+    `progress` is told once a second who has not answered yet, and nobody at the end.
+    """
+    guard = Guard()
+    with guard.over_threads():
+        found = trio.run(_check, settings, loaded, progress, trace, guard)
+    if found is None:
+        raise KeyboardInterrupt
+    return found
+
+
+async def _check(
+    settings: Settings,
+    loaded: Mapping[str, LoadedPlugin],
+    progress: Progress,
+    trace: Callable[[HookCall], None] | None,
+    guard: Guard,
+) -> list[tuple[str, Finding]] | None:
+    """What was found; None where Ctrl-C came first."""
+    link = Link()
+    plugins = build_all(settings, loaded, link, trio.Event(), folders=False)
+    link.engine = _Bare(siblings(plugins, loaded))  # type: ignore[assignment]
+    found: list[tuple[str, Finding]] | None = None
+    main = threading.current_thread() is threading.main_thread()
+    watchdog = Watchdog({name: plugin.cls for name, plugin in loaded.items()}, guard)
+    signals: AbstractContextManager[AsyncIterator[int] | None] = (
+        trio.open_signal_receiver(signal.SIGINT) if main else nullcontext()
+    )
+    with signals as came:
+        async with open_calls() as calls:
+            hooks = Dispatcher(register(plugins), calls, trace=trace)
+            watchdog.attach(hooks, lambda _plugin, _text: None)
+            watching = _watching(watchdog, guard) if came is not None else nullcontext()
+            with watching:
+                async with trio.open_nursery() as nursery:
+                    if came is not None:
+                        nursery.start_soon(_interrupted, came, nursery.cancel_scope)
+                    found = await survey(hooks, settings.profiles, progress)
+                    nursery.cancel_scope.cancel()
+                await part(hooks, guard.stuck)
+    return found
+
+
+@contextmanager
+def _watching(watchdog: Watchdog, guard: Guard) -> Iterator[None]:
+    with guard.on_signals([signal.SIGINT], UNENDING, UNENDING / 3), watchdog.watching():
+        yield
+
+
+async def _interrupted(came: AsyncIterator[int], everything: trio.CancelScope) -> None:
+    async for _number in came:
+        everything.cancel()
+
+
+class _Bare:
+    """What stands behind a Context while only checks are made: siblings, and nothing else."""
+
+    def __init__(self, siblings: dict[str, dict[type[Any], Any]]) -> None:
+        self._siblings = siblings
+
+    def sibling(self, plugin: str, cls: type[Any]) -> Any:
+        """See `Context.plugin`."""
+        return self._siblings[plugin][cls]
+
+    def report(self, *_args: Any) -> None:
+        """Nobody looks."""
+
+    async def load(self, *_args: Any) -> None:
+        """Nothing is remembered."""
+        await trio.lowlevel.checkpoint()
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"Context.{name} cannot be used in check: nothing runs")

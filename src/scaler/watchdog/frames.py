@@ -1,0 +1,73 @@
+"""Whose code a stack is in, and whether an exception may be raised in there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import CodeType, FrameType
+
+
+@dataclass(frozen=True)
+class Place:
+    """One frame of a stack."""
+
+    file: str
+    line: int
+    code: CodeType | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def stack(frame: FrameType | None) -> list[Place]:
+    """A stack, innermost first."""
+    found = []
+    while frame is not None:
+        found.append(Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code))
+        frame = frame.f_back
+    return found
+
+
+def homes(classes: Mapping[str, type]) -> dict[str, str]:
+    """For each plugin the folder of its package, with a separator at its end, or its one file."""
+    found = {}
+    for name, cls in classes.items():
+        top, dot, _ = cls.__module__.partition(".")
+        file = getattr(sys.modules.get(top if dot else cls.__module__), "__file__", None)
+        if file is not None:
+            packaged = os.path.basename(file) == "__init__.py"
+            found[name] = os.path.dirname(file) + os.sep if packaged else file
+    return found
+
+
+def innermost(places: Iterable[Place], homes: Mapping[str, str]) -> tuple[str, Place] | None:
+    """The plugin whose frame is the innermost of those that are a plugin's, and that frame."""
+    for place in places:
+        for plugin, home in homes.items():
+            if _within(place, home):
+                return plugin, place
+    return None
+
+
+def may_break(places: Sequence[Place], home: str, caller: CodeType) -> bool:
+    """Whether raising in the innermost frame ends a plugin's call, and harms nobody else.
+
+    Every frame must be the plugin's own, out to the one that scaler's call of it called. In between
+    may be no library, whose locks would stay taken; nothing of trio's, whose state would be lost;
+    nothing of scaler's, which would be broken off itself. C functions have no frame.
+    """
+    for number, place in enumerate(places):
+        if place.code is caller:
+            return number > 0
+        if not _within(place, home):
+            return False
+    return False
+
+
+def _within(place: Place, home: str) -> bool:
+    return place.file.startswith(home) if home.endswith(os.sep) else place.file == home

@@ -1,0 +1,135 @@
+"""Seeing to it that the process ends: after so long, whatever still runs."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NoReturn
+
+from scaler.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from types import FrameType
+
+log = logging.getLogger("scaler.watchdog")
+
+ECHO = 0.1  # seconds within which a second signal is the first one's echo
+LOOK = 0.2  # seconds between two looks at the time
+THREADS = 5.0  # seconds that threads have when all else has ended
+LAST = 1.0  # seconds that logging and flushing may take
+RESORT = 10.0  # seconds after which a thread that needs nothing of Python's ends the process
+
+STDERR = 2  # written to directly, whatever stands in for the stream
+
+
+class Guard:
+    """A thread that ends the process when its time is over.
+
+    Args:
+        running: What still runs, in words; for the log.
+    """
+
+    def __init__(self, running: Callable[[], list[str]] = list) -> None:
+        self.running = running
+        self._until: float | None = None
+        self._why = ""
+
+    def start(self) -> None:
+        """Begin to look at the time; nothing is armed yet."""
+        threading.Thread(target=self._run, name="guard", daemon=True).start()
+
+    def stuck(self, calls: Sequence[str]) -> NoReturn:
+        """End the process: these calls of plugins' cannot be ended, and all else is done."""
+        self.end(f"{len(calls)} calls of plugins' do not end")
+
+    @contextmanager
+    def over_threads(self) -> Iterator[None]:
+        """Look at the time; after the body, threads that were begun in it have to end soon."""
+        there = set(threading.enumerate())
+        self.start()
+        try:
+            yield
+        finally:
+            self.disarm()
+            begun = [each for each in threading.enumerate() if each not in there]
+            if names := [each.name for each in begun if not each.daemon]:
+                self.arm(THREADS, f"these threads do not end: {', '.join(names)}")
+
+    def arm(self, seconds: float, why: str) -> None:
+        """End the process in so long, if not sooner already. From any thread or signal handler."""
+        until = time.monotonic() + seconds
+        if self._until is None or until < self._until:
+            # (without a lock: a signal handler may have interrupted who holds it)
+            self._until, self._why = until, why
+
+    def disarm(self) -> None:
+        """What was waited for has ended."""
+        self._until = None
+
+    @contextmanager
+    def on_signals(
+        self, numbers: Collection[signal.Signals], first: float, then: float
+    ) -> Iterator[None]:
+        """Arm it when a signal comes, before whoever handles these now.
+
+        In the handler itself: the loop may be blocked, and would not hear of it.
+
+        Args:
+            numbers: The signals.
+            first: Seconds from the first one.
+            then: Seconds from a second one.
+        """
+        came: list[float] = []
+        before = {number: signal.getsignal(number) for number in numbers}
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            now = time.monotonic()
+            if not came or now - came[0] > ECHO:
+                came.append(now)
+                name = signal.Signals(number).name
+                self.arm(then if len(came) > 1 else first, f"{name} came, and not all ends")
+            handler = before[signal.Signals(number)]
+            if callable(handler):
+                handler(number, frame)
+
+        for number in numbers:
+            signal.signal(number, handle)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                signal.signal(number, before[number])
+
+    def _run(self) -> None:
+        while True:
+            until = self._until
+            if until is not None and time.monotonic() >= until:
+                self.end(self._why)
+            time.sleep(LOOK)
+
+    def end(self, why: str) -> NoReturn:
+        """End the process now, and say why."""
+        with suppress(Exception):
+            faulthandler.dump_traceback_later(RESORT, exit=True, file=STDERR)
+        # who holds a lock of logging's or a stream's may be what does not end
+        speaking = threading.Thread(target=self._say, args=(why,), daemon=True)
+        with suppress(Exception):
+            speaking.start()
+            speaking.join(LAST)
+        with suppress(Exception):
+            faulthandler.dump_traceback(file=STDERR, all_threads=True)
+        os._exit(ExitCode.FORCED)
+
+    def _say(self, why: str) -> None:
+        running = self.running()
+        what = f"; still running: {'; '.join(running)}" if running else ""
+        log.critical("%s: the process is ended%s", why, what)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()

@@ -1,0 +1,204 @@
+"""Seeing from a thread that the event loop is blocked, by whom, and breaking that off."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import math
+import signal
+import sys
+import threading
+import time
+import traceback
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+from scaler.dispatch.driving import Guarded
+from scaler.errors import Blocked
+from scaler.watchdog.frames import Place, homes, innermost, may_break, stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
+
+    from scaler.dispatch import Dispatcher
+    from scaler.watchdog.guard import Guard
+
+log = logging.getLogger("scaler.watchdog")
+
+BEAT = 0.5  # seconds between two beats
+LAG = 1.0  # seconds in which the loop has to answer one
+BREAK = 5.0  # seconds of one step after which it is broken off, where it may be
+GIVE_UP = 120.0  # seconds after which the process is ended
+RESORT = 150.0  # and after which it ends where no thread of Python's gets a turn any more
+SHOWN = 60.0  # seconds that a plugin is shown as having blocked the loop
+
+
+class Steps(trio.abc.Instrument):
+    """Numbers the steps of tasks: two looks that see the same number see the same step."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.task: trio.lowlevel.Task | None = None
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        """See `trio.abc.Instrument`."""
+        self.number += 1
+        self.task = task
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the main thread does at one moment."""
+
+    step: int
+    task: trio.lowlevel.Task | None
+    places: list[Place]
+    text: str
+
+
+class Watchdog:
+    """Watches the event loop of the main thread.
+
+    Args:
+        classes: The plugins' classes by name: whose code is whose.
+        guard: Ends the process where nothing else helps.
+    """
+
+    def __init__(self, classes: Mapping[str, type], guard: Guard) -> None:
+        self._hooks: Dispatcher | None = None
+        self._shown: Callable[[str, str | None], None] = lambda _plugin, _text: None
+        self._homes = homes(classes)
+        self._guard = guard
+        self._steps = Steps()
+        self._main = threading.main_thread()
+        self._done = threading.Event()
+        self._answered = threading.Event()
+        self._aim: tuple[int, str] | None = None
+        self._clear: dict[str, float] = {}
+        self._breaks = False
+
+    def attach(self, hooks: Dispatcher, shown: Callable[[str, str | None], None]) -> None:
+        """Know whose call a task is.
+
+        Args:
+            hooks: Runs the calls.
+            shown: Told, in the loop, of a plugin that has blocked it, and how; None when that was
+                long enough ago.
+        """
+        self._hooks, self._shown = hooks, shown
+        self._guard.running = hooks.running
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch the loop that runs now, in the main thread."""
+        token = trio.lowlevel.current_trio_token()
+        trio.lowlevel.add_instrument(self._steps)
+        before = signal.getsignal(signal.SIGUSR2)
+        if before is signal.SIG_DFL:
+            signal.signal(signal.SIGUSR2, self._on_signal)
+            self._breaks = True
+        thread = threading.Thread(target=self._run, args=(token,), name="watchdog", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._done.set()
+            thread.join()
+            faulthandler.cancel_dump_traceback_later()
+            if self._breaks:
+                signal.signal(signal.SIGUSR2, before)
+            trio.lowlevel.remove_instrument(self._steps)
+
+    # -- in the thread
+
+    def _run(self, token: trio.lowlevel.TrioToken) -> None:
+        try:
+            while not self._done.wait(BEAT):
+                faulthandler.dump_traceback_later(RESORT, exit=True, file=2)
+                self._answered.clear()
+                token.run_sync_soon(self._answered.set)
+                sent = time.monotonic()
+                if not self._answered.wait(LAG) and not self._done.is_set():
+                    self._blocked(token, sent)
+                self._recover(token)
+        except trio.RunFinishedError:
+            return
+
+    def _blocked(self, token: trio.lowlevel.TrioToken, since: float) -> None:
+        if time.monotonic() - since > 2 * LAG:
+            log.warning("this machine stood still for %.1f s", time.monotonic() - since)
+            return
+        first, used = self._look(), time.process_time()
+        self._answered.wait(LAG / 10)
+        second = self._look()
+        blamed = self._blame(first, second)
+        if blamed is None and time.process_time() - used < LAG / 1000:
+            log.warning("the event loop does not answer since %.1f s; nothing runs", LAG)
+        else:
+            who = "{} at {}".format(*blamed[1:]) if blamed else "nobody in particular"
+            extra = {"plugin": blamed[0]} if blamed else {}
+            text = "the event loop is blocked since %.1f s by %s\n%s"
+            log.error(text, LAG, who, second.text.rstrip(), extra=extra)
+        broken = math.inf
+        while not self._answered.wait(LAG / 4) and not self._done.is_set():
+            lasts = time.monotonic() - since
+            if lasts >= GIVE_UP:
+                self._guard.end(f"the event loop is blocked since {lasts:.0f} s")
+            if lasts >= min(broken, BREAK) and blamed is not None:
+                if lasts < broken < math.inf:
+                    continue
+                broken = lasts + LAG
+                self._break(blamed, lasts)
+        if blamed is not None:
+            plugin, hook, place = blamed
+            lasted = time.monotonic() - since
+            told = f"{hook} blocked the event loop for {lasted:.1f} s at {place}"
+            self._clear[plugin] = time.monotonic() + SHOWN
+            token.run_sync_soon(self._shown, plugin, told)
+
+    def _look(self) -> Look:
+        frame = sys._current_frames().get(self._main.ident or 0)
+        text = "".join(traceback.format_stack(frame)[-12:]) if frame is not None else ""
+        return Look(self._steps.number, self._steps.task, stack(frame), text)
+
+    def _blame(self, first: Look, second: Look) -> tuple[str, str, Place] | None:
+        """The plugin, what of it, and where: only where both looks saw the same."""
+        if first.step != second.step:
+            return None
+        whose = self._hooks.whose(second.task) if self._hooks is not None else None
+        found = innermost(second.places, self._homes)
+        if whose is not None:
+            return whose[0], ".".join(whose), found[1] if found else second.places[0]
+        return (found[0], found[0], found[1]) if found is not None else None
+
+    def _break(self, blamed: tuple[str, str, Place], lasts: float) -> None:
+        if not self._breaks or blamed[0] not in self._homes:
+            return
+        look = self._look()
+        if may_break(look.places, self._homes[blamed[0]], _CALLER):
+            self._aim = (look.step, blamed[0])
+            with suppress(ProcessLookupError):
+                signal.pthread_kill(self._main.ident or 0, signal.SIGUSR2)
+        del lasts
+
+    def _recover(self, token: trio.lowlevel.TrioToken) -> None:
+        for plugin in [name for name, until in self._clear.items() if time.monotonic() > until]:
+            del self._clear[plugin]
+            token.run_sync_soon(self._shown, plugin, None)
+
+    # -- in the main thread
+
+    def _on_signal(self, _number: int, frame: FrameType | None) -> None:
+        aim, self._aim = self._aim, None
+        if aim is None or aim[0] != self._steps.number:
+            return  # what was meant has ended in the meantime
+        places = stack(frame)
+        if may_break(places, self._homes[aim[1]], _CALLER):
+            raise Blocked(f"it blocked the event loop at {places[0]}, and is broken off")
+
+
+_CALLER = Guarded.send.__code__
