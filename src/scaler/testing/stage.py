@@ -12,7 +12,7 @@ import trio
 
 from scaler.dispatch import Dispatcher
 from scaler.dispatch.words import said
-from scaler.errors import ScalerError
+from scaler.errors import FatalError, ScalerError
 from scaler.hooks import SPEC, contract
 from scaler.loading import register
 from scaler.testing.fakecontext import FakeContext
@@ -154,7 +154,7 @@ class Stage:
         try:
             service: Any = impl.function
             await service(*[told for _ in impl.argnames])
-        except (trio.Cancelled, PromiseBroken):
+        except (trio.Cancelled, PromiseBroken, FatalError):
             raise
         except GivenUp:
             pass
@@ -218,6 +218,7 @@ async def open_stage(
 
     Raises:
         PromiseBroken: A service did not start, failed, or did not stop within 10 s.
+        FatalError: A service said that a scaler cannot run like this.
     """
     contexts = _contexts(site, scaler, memory)
     plugins: dict[str, object] = {}
