@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import scaler
-from scaler import ScalerDeprecationWarning, api, hookimpl, hooks
+from scaler import PluginError, ScalerDeprecationWarning, api, hookimpl, hooks
 from scaler.api import DEPRECATED, Deprecation, deprecated, version
 from scaler.cli.main import main
 from scaler.context import Context
@@ -186,11 +186,9 @@ def test_check_shows_it_as_worth_a_look_with_the_plugin_s_file_and_line(
 
 @pytest.mark.usefixtures("old_hook")
 @pytest.mark.filterwarnings("error::scaler.ScalerDeprecationWarning")
-def test_who_has_made_warnings_errors_gets_an_error(
-    settings: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["check", "-c", settings]) == 4
-    assert f"plugin old: Spec.on_message {SAID}" in capsys.readouterr().err
+def test_who_has_made_warnings_errors_gets_an_error() -> None:
+    with pytest.raises(PluginError, match=rf"^plugin old: Spec\.on_\S+ {SAID}"):
+        register({"old": Uses()})
 
 
 class Keeping(logging.Handler):
