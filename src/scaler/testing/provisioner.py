@@ -52,6 +52,10 @@ async def check_provisioner(
     destroyed at the end, also when a promise was broken. Run it with the real clock where the
     plugin waits for the real world.
 
+    A crash is played by ending an instance without a word; the next one is left the facts and the
+    folder as they were at that moment. What a process leaves besides, such as connections that
+    hang, is not seen.
+
     Args:
         make: The plugin's class, or a function that makes the plugin from its context. What its
             instances share beside the context is the outside world.

@@ -63,8 +63,7 @@ async def life(shop: Shop, runner: Runner) -> None:
             f"runner_name {tags[0]!r} and profile {tags[1]!r} are listed, wanted {runner.name!r} "
             f"and {runner.profile!r}"
         )
-    if (after := await _totals(shop)) != before:
-        raise TOTAL.broken(f"{before} before a machine was made, {after} after")
+    beside = await _totals(shop)
     again = await shop.make(runner, ONE)
     await shop.shows([runner], ONE)
     if again.id != made.id:
@@ -74,6 +73,8 @@ async def life(shop: Shop, runner: Runner) -> None:
     await shop.shows([runner], CHECK_CHANGES_NOTHING)
     await shop.destroy(runner, machine=seen)
     await shop.lacks([runner], LEAVES_NONE)
+    if beside != before == await _totals(shop):
+        raise TOTAL.broken(f"{before} without the machine, and {beside} beside it")
     await shop.destroy(runner, TWICE)
     await shop.destroy(shop.runner(runner.profile), NEVER_WAS)
 
