@@ -82,6 +82,7 @@ def test_one_file_for_a_folder_of_plugins(
         ("scaler-x", 'wanted "x"'),
         ("email", "Python's own"),
         ("A", "a-z"),
+        ("panel", "one whose class, Panel, means nothing else"),
     ],
 )
 def test_a_name_that_is_refused_leaves_nothing(
@@ -96,3 +97,19 @@ def test_a_kind_that_there_is_not_is_told(capsys: pytest.CaptureFixture[str]) ->
     assert main(["plugin", "new", "my-cloud", "--kind", "provisoner"]) == 2
     told = capsys.readouterr().err
     assert all(kind in told for kind in KINDS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *((kind, name) for kind in KINDS for name in ("none", "exception", "context")),
+        ("provisioner", "machine"),
+        ("source", "runner"),
+        ("selector", "permit"),
+        ("panel", "view"),
+    ],
+)
+def test_its_class_takes_nobodys_name(kind: str, name: str, tmp_path: Path) -> None:
+    assert main(["plugin", "new", name, "--kind", kind]) == 2
+    assert list(tmp_path.iterdir()) == []
+    assert main(["plugin", "new", f"my-{name}", "--kind", kind]) == 0
