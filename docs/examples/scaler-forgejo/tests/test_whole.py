@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-from typing import Any
-
-import trio
-
-from scaler import load_settings, serve
-from scaler.testing import FakeProvisioner
+from scaler.testing import run_scaler
+from scaler_forgejo import ForgejoSource
 from scaler_forgejo.testing import TOKEN, Forge
 
 SETTINGS = """
-[scaler]
-name = "here"
-state_dir = "state"
-tick = "1s"
-
 [plugins.forgejo]
 url = "{url}"
 scope = "orgs/acme"
 token = {{ env = "FORGEJO_TOKEN" }}
 interval = "1s"
-
-[plugins.fake-provisioner]
 
 [profiles.linux]
 max_count = 2
@@ -33,41 +19,23 @@ max_count = 2
 """
 
 
-async def test_a_job_gets_a_runner_and_nothing_is_left_of_it(
-    forge: Forge, nursery: trio.Nursery, tmp_path: Path
-) -> None:
-    machines: Any = type("FakeProvisioner", (FakeProvisioner,), {"made": []})
-    file = tmp_path / "scaler.toml"
-    file.write_text(SETTINGS.format(url=forge.url))
-    extra = {"fake-provisioner": machines}
-    settings, loaded = load_settings(file, extra=extra, environ={"FORGEJO_TOKEN": TOKEN})
-    running = await nursery.start(partial(serve, settings, loaded))
+async def test_a_job_gets_a_runner_and_nothing_is_left_of_it(forge: Forge) -> None:
+    settings = SETTINGS.format(url=forge.url)
+    environ = {"FORGEJO_TOKEN": TOKEN}
+    async with run_scaler(ForgejoSource, settings=settings, environ=environ) as scaler:
+        job = forge.add_job("linux")
+        made = await scaler.runner("booting")
+        [runner] = forge.runners.values()
+        assert runner["name"] == made.name
 
-    async def until(true: Callable[[], Any]) -> None:
-        with trio.fail_after(20):
-            view = running.view()
-            while not true():
-                view = await running.next_view(view)
+        runner["status"] = "idle"  # what is in the machine connects
+        await scaler.runner("idle")
+        runner["status"], job["status"] = "active", "running"
+        await scaler.runner("busy")
 
-    job = forge.add_job("linux")
-    await until(lambda: machines.made and machines.made[0].machines)
-    [machine] = machines.made[0].machines.values()
-    [runner] = forge.runners.values()
-    assert runner["name"] == machine.runner_name
-
-    runner["status"] = "idle"
-    await until(lambda: [each.state for each in running.view().runners] == ["idle"])
-    runner["status"] = job["status"] = "active"
-    job["status"] = "running"
-    await until(lambda: [each.state for each in running.view().runners] == ["busy"])
-
-    forge.jobs.clear()
-    forge.runners.clear()
-    await until(lambda: not running.view().runners)
-    assert not machines.made[0].machines
-    assert [path for method, path in forge.asked if method == "POST"] == [
-        "/orgs/acme/actions/runners"
-    ]
-    running.stop()
-    with trio.fail_after(20):
-        await running.stopped.wait()
+        forge.jobs.clear()  # the job ends, and Forgejo removes its runner
+        forge.runners.clear()
+        await scaler.until(lambda view: not view.runners)
+        assert scaler.provisioner is not None
+        assert not scaler.provisioner.machines
+        assert len(scaler.hooks.of("register_runner", "forgejo")) == 1
