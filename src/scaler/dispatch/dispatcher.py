@@ -21,6 +21,7 @@ from scaler.hooks import SPEC, contract, hook_names
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from types import FrameType
 
     import pluggy
 
@@ -111,14 +112,20 @@ class Dispatcher:
         """The calls that run now. From any thread, when all else stands."""
         return sorted(task.name for task in self._caller.calls.child_tasks)
 
-    def whose(self, task: trio.lowlevel.Task | None) -> tuple[str, str] | None:
-        """The plugin and hook whose call a task is, or was started by. From any thread."""
-        while task is not None:
-            if task in self._caller.calls.child_tasks:
-                plugin, _, hook = task.name.rpartition(".")
-                return (plugin, hook) if plugin in self._healths else None
-            nursery = task.parent_nursery
-            task = None if nursery is None else nursery.parent_task
+    def whose(self, frame: FrameType | None) -> tuple[str, str] | None:
+        """The plugin and hook of the call that a task is, or was begun by. From any thread.
+
+        Args:
+            frame: The outermost of the task.
+        """
+        for call in list(self._caller.calls.child_tasks):
+            look = [call]
+            while look:
+                task = look.pop()
+                if frame is not None and getattr(task.coro, "cr_frame", None) is frame:
+                    plugin, _, hook = call.name.rpartition(".")
+                    return (plugin, hook) if plugin in self._healths else None
+                look += [each for nursery in task.child_nurseries for each in nursery.child_tasks]
         return None
 
     def hurry(self, seconds: float) -> None:

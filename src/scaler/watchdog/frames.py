@@ -33,6 +33,22 @@ def stack(frame: FrameType | None) -> list[Place]:
     return found
 
 
+def task_of(frame: FrameType | None) -> FrameType | None:
+    """The outermost frame of the task of trio's that a stack is in."""
+    while frame is not None and frame.f_back is not None:
+        if frame.f_back.f_code.co_name == "unrolled_run":
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def step_of(frame: FrameType | None, caller: CodeType) -> FrameType | None:
+    """The frame of scaler's call of a plugin's coroutine, where a stack has one."""
+    while frame is not None and frame.f_code is not caller:
+        frame = frame.f_back
+    return frame
+
+
 def homes(classes: Mapping[str, type]) -> dict[str, str]:
     """For each plugin the folder of its package, with a separator at its end, or its one file."""
     found = {}

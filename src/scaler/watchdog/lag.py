@@ -18,7 +18,7 @@ import trio
 
 from scaler.dispatch.driving import Guarded
 from scaler.errors import Blocked
-from scaler.watchdog.frames import Place, homes, innermost, may_break, stack
+from scaler.watchdog.frames import Place, homes, innermost, may_break, stack, step_of, task_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,26 +37,18 @@ RESORT = 150.0  # and after which it ends where no thread of Python's gets a tur
 SHOWN = 60.0  # seconds that a plugin is shown as having blocked the loop
 
 
-class Steps(trio.abc.Instrument):
-    """Numbers the steps of tasks: two looks that see the same number see the same step."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.task: trio.lowlevel.Task | None = None
-
-    def before_task_step(self, task: trio.lowlevel.Task) -> None:
-        """See `trio.abc.Instrument`."""
-        self.number += 1
-        self.task = task
-
-
 @dataclass(frozen=True)
 class Look:
-    """What the main thread does at one moment."""
+    """What the main thread does at one moment.
 
-    step: int
-    task: trio.lowlevel.Task | None
+    Attributes:
+        task: The outermost frame of the task that runs.
+        step: The frame in which scaler has a plugin's coroutine take a step: another one for each.
+    """
+
     places: list[Place]
+    task: FrameType | None
+    step: FrameType | None
     text: str
 
 
@@ -73,11 +65,10 @@ class Watchdog:
         self._shown: Callable[[str, str | None], None] = lambda _plugin, _text: None
         self._homes = homes(classes)
         self._guard = guard
-        self._steps = Steps()
         self._main = threading.main_thread()
         self._done = threading.Event()
         self._answered = threading.Event()
-        self._aim: tuple[int, str] | None = None
+        self._aim: tuple[FrameType, str] | None = None
         self._clear: dict[str, float] = {}
         self._breaks = False
 
@@ -96,7 +87,6 @@ class Watchdog:
     def watching(self) -> Iterator[None]:
         """Watch the loop that runs now, in the main thread."""
         token = trio.lowlevel.current_trio_token()
-        trio.lowlevel.add_instrument(self._steps)
         before = signal.getsignal(signal.SIGUSR2)
         if before is signal.SIG_DFL:
             signal.signal(signal.SIGUSR2, self._on_signal)
@@ -111,7 +101,6 @@ class Watchdog:
             faulthandler.cancel_dump_traceback_later()
             if self._breaks:
                 signal.signal(signal.SIGUSR2, before)
-            trio.lowlevel.remove_instrument(self._steps)
 
     # -- in the thread
 
@@ -152,7 +141,7 @@ class Watchdog:
                 if lasts < broken < math.inf:
                     continue
                 broken = lasts + LAG
-                self._break(blamed, lasts)
+                self._break(blamed)
         if blamed is not None:
             plugin, hook, place = blamed
             lasted = time.monotonic() - since
@@ -163,27 +152,28 @@ class Watchdog:
     def _look(self) -> Look:
         frame = sys._current_frames().get(self._main.ident or 0)
         text = "".join(traceback.format_stack(frame)[-12:]) if frame is not None else ""
-        return Look(self._steps.number, self._steps.task, stack(frame), text)
+        return Look(stack(frame), task_of(frame), step_of(frame, _CALLER), text)
 
     def _blame(self, first: Look, second: Look) -> tuple[str, str, Place] | None:
         """The plugin, what of it, and where: only where both looks saw the same."""
-        if first.step != second.step:
+        if first.task is not second.task or first.step is not second.step:
             return None
-        whose = self._hooks.whose(second.task) if self._hooks is not None else None
         found = innermost(second.places, self._homes)
-        if whose is not None:
-            return whose[0], ".".join(whose), found[1] if found else second.places[0]
-        return (found[0], found[0], found[1]) if found is not None else None
+        if found is None:
+            return None
+        with suppress(RuntimeError):  # it goes on in the meantime, and its tasks change
+            if self._hooks is not None and (whose := self._hooks.whose(second.task)) is not None:
+                return whose[0], ".".join(whose), found[1]
+        return found[0], found[0], found[1]
 
-    def _break(self, blamed: tuple[str, str, Place], lasts: float) -> None:
+    def _break(self, blamed: tuple[str, str, Place]) -> None:
         if not self._breaks or blamed[0] not in self._homes:
             return
         look = self._look()
-        if may_break(look.places, self._homes[blamed[0]], _CALLER):
+        if look.step is not None and may_break(look.places, self._homes[blamed[0]], _CALLER):
             self._aim = (look.step, blamed[0])
             with suppress(ProcessLookupError):
                 signal.pthread_kill(self._main.ident or 0, signal.SIGUSR2)
-        del lasts
 
     def _recover(self, token: trio.lowlevel.TrioToken) -> None:
         for plugin in [name for name, until in self._clear.items() if time.monotonic() > until]:
@@ -194,7 +184,7 @@ class Watchdog:
 
     def _on_signal(self, _number: int, frame: FrameType | None) -> None:
         aim, self._aim = self._aim, None
-        if aim is None or aim[0] != self._steps.number:
+        if aim is None or step_of(frame, _CALLER) is not aim[0]:
             return  # what was meant has ended in the meantime
         places = stack(frame)
         if may_break(places, self._homes[aim[1]], _CALLER):
