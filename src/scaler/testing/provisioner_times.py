@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scaler.testing.shop import Shop
 
 LATE = 0.5  # seconds after which what was broken off is seen to have left nothing behind
-RACES = (0.0, 0.001, 0.01, 0.05)  # seconds that making it is ahead
+RACES = (0.0, 0.25, 0.5, 0.75)  # parts of the time it takes by which making it is ahead
 
 
 async def broken_off(shop: Shop, points: int) -> int:
@@ -60,8 +60,13 @@ async def broken_off(shop: Shop, points: int) -> int:
 
 async def races(shop: Shop) -> None:
     """Destroy a machine while it is being made: whoever comes second, it is gone in the end."""
-    for ahead in RACES:
-        runner = shop.runner()
+    runner = shop.runner()
+    began = trio.current_time()
+    await shop.make(runner)
+    took = trio.current_time() - began
+    await shop.destroy(runner)
+    for part in RACES:
+        runner, ahead = shop.runner(), part * took
 
         async def make(runner: Runner = runner) -> None:
             with suppress(HookFault, Outcome):  # (it may say that its runner is being retired)

@@ -327,6 +327,11 @@ class BelievesItWasDone(InMemory):
         self.done: set[int] = set()
 
     @hookimpl
+    async def provision_runner(self, runner: Runner, registration: Registration) -> Machine:
+        await trio.sleep(0.05)
+        return await super().provision_runner(runner, registration)
+
+    @hookimpl
     async def destroy_runner(self, runner: Runner) -> None:
         if runner.id not in self.done:
             await super().destroy_runner(runner)
