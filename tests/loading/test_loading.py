@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import signal
 import sys
 import textwrap
 from types import FunctionType
@@ -15,7 +16,7 @@ from scaler.loading import build, find, load_classes, load_one, register
 from scaler.loading.names import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -151,6 +152,8 @@ def test_two_of_one_name_are_refused(folder: Callable[..., Path]) -> None:
         ("#\n\n1 / 0\n", "ZeroDivisionError: division by zero", 3),
         ("#\ndef broken(:\n", "SyntaxError: invalid syntax", 2),
         ("def f():\n    raise SystemExit(3)\nf()\n", "SystemExit: 3", 2),
+        ("class Own(BaseException): ...\n\nraise Own('x')\n", "Own: x", 3),
+        ("raise GeneratorExit\n", "GeneratorExit", 1),
         ("import json\njson.loads('{')\n", "JSONDecodeError: Expecting property name", 2),
     ],
 )
@@ -394,3 +397,48 @@ def test_first_party_plugins_pass() -> None:
 )
 def test_nearest(name: str, known: list[str], found: str) -> None:
     assert nearest(name, known) == found
+
+
+MADE_UP = "raise KeyboardInterrupt('made up')\n"
+
+
+def test_a_ctrl_c_goes_its_way_where_python_raises_it_for_one(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(MADE_UP)
+    with pytest.raises(KeyboardInterrupt):
+        load_classes(["own"], plugin_dir=tmp_path)
+
+
+@pytest.fixture
+def _taken() -> Iterator[None]:
+    """SIGINT is somebody's: then no KeyboardInterrupt comes of it."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_taken")
+def test_c40_one_that_a_plugin_made_up_is_its_fault(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(MADE_UP)
+    with pytest.raises(PluginError, match="cannot be imported: KeyboardInterrupt: made up"):
+        load_classes(["own"], plugin_dir=tmp_path)
+
+
+class Leaves(Watcher):
+    def __init__(self, context: object) -> None:
+        raise SystemExit(3)
+
+
+class Wordless(Watcher):
+    def __init__(self, context: object) -> None:
+        class Odd(BaseException):
+            def __str__(self) -> str:
+                raise RuntimeError("no words")
+
+        raise Odd
+
+
+@pytest.mark.parametrize(("cls", "said"), [(Leaves, "SystemExit: 3"), (Wordless, "Odd")])
+def test_c40_whatever_a_constructor_raises_is_told(cls: type[Any], said: str) -> None:
+    plugin = load_classes(["x"], extra={"x": cls})["x"]
+    with pytest.raises(PluginError, match=rf"plugin x: cannot be built: {said} \("):
+        build(plugin, object())

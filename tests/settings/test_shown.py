@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from scaler import Duration, Secret, Size
 from scaler.settings.model import ProfileTable, ScalerTable
-from scaler.settings.shown import Table, meanings, tables, words
+from scaler.settings.shown import Table, meanings, summary, tables, words
 
 PAGE = Path(__file__).parents[2] / "docs/reference/settings.md"
 
@@ -92,8 +92,35 @@ def test_a_docstring_may_go_on_after_its_attributes() -> None:
         (Literal["a", 1, True], '"a", 1, true'),
         (str | Path | str, "string or path"),
         (dict[str, bool], "table of true or false"),
+        (dict[str, tuple[dict[str, int], ...]], "table of lists of tables of whole numbers"),
         (Any, "anything"),
     ],
 )
 def test_types_in_words(type_: Any, said: str) -> None:
     assert words(type_) == said
+
+
+class Unshowable:
+    def __str__(self) -> str:
+        raise RuntimeError("nothing is told")
+
+
+def leave() -> str:
+    raise SystemExit("a default must not end it")
+
+
+@dataclasses.dataclass
+class Strange:
+    a: str = Unshowable()  # type: ignore[assignment]
+    b: str = dataclasses.field(default_factory=leave)
+    c: float = float("inf")
+
+
+Strange.__doc__ = 5  # type: ignore[assignment]
+
+
+def test_defaults_and_docstrings_that_are_none_do_no_harm() -> None:
+    (found,) = tables("x", Strange)
+    assert [each.default for each in found.settings] == ["", "", '"inf"']
+    assert meanings(Strange) == {"": ""}
+    assert summary(Strange) == ""

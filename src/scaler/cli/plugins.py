@@ -11,6 +11,7 @@ from scaler.cli.terminal import painter, say, table
 from scaler.errors import ExitCode, PluginError
 from scaler.hooks import hook_names
 from scaler.loading import find, load_one, lookup
+from scaler.log import printable
 from scaler.settings import look
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _chosen(
             wrong.append(name)
     for name in wrong:
         try:
-            load_one(name, known)
+            load_one(printable(name), known)
         except PluginError as error:
             more = "" if files else "; files of plugin_dir are known with -c FILE"
             raise PluginError(f"{error}{more}") from None

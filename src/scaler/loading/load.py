@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 import traceback
 import zlib
@@ -125,7 +126,9 @@ def build(plugin: LoadedPlugin, context: Any) -> Any:
         return plugin.cls(context)
     except FatalError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if _interrupted(error):
+            raise
         place = _place(error, plugin.cls.__module__)
         raise PluginError(
             f"plugin {plugin.name}: cannot be built: {_words(error)}{place}"
@@ -143,7 +146,9 @@ def _import(found: Found) -> Any:
         return _class_in(found.file)
     except PluginError as error:
         raise PluginError(f"plugin {found.name}: {error}") from None
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if _interrupted(error):
+            raise
         place = _place(error, own)
         raise PluginError(
             f"plugin {found.name}: cannot be imported: {_words(error)}{place}"
@@ -180,9 +185,20 @@ def _class_in(file: Path) -> Any:
     return classes[0]
 
 
+def _interrupted(error: BaseException) -> bool:
+    """Whether it is a Ctrl-C, and none that the plugin made up: where someone raises it for one."""
+    handler = signal.getsignal(signal.SIGINT)
+    trios = getattr(handler, "__module__", "").startswith("trio.")
+    raises = handler is signal.default_int_handler or trios
+    return isinstance(error, KeyboardInterrupt) and raises
+
+
 def _words(error: BaseException) -> str:
     """The error in one line, as Python says it."""
-    text = str(error.msg) if isinstance(error, SyntaxError) else str(error)
+    try:
+        text = str(error.msg) if isinstance(error, SyntaxError) else str(error)
+    except Exception:  # its words are a plugin's, too
+        text = ""
     return ": ".join([type(error).__name__, *filter(None, [" ".join(text.split())])])
 
 

@@ -198,7 +198,7 @@ class _Builder:
         # (the host's name is another one elsewhere)
         default: Any = None if field.default_factory is host_name else default_of(field)
         if default is not dataclasses.MISSING and default is not None:
-            built["default"] = plain(default)
+            built["default"] = default
         return built
 
     def of(self, type_: Any) -> Schema:

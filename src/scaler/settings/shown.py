@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import inspect
 import json
+import math
 import re
 import textwrap
 import types
@@ -122,9 +123,9 @@ def words(type_: Any, *, many: bool = False) -> str:
     if origin is Literal:
         return ", ".join(map(_toml, args))
     if origin in _MAPPINGS:
-        return f"table of {words(args[1], many=True)}"
+        return f"table{'s' if many else ''} of {words(args[1], many=True)}"
     if origin is not None:
-        return f"list of {words(args[0], many=True)}"
+        return f"list{'s' if many else ''} of {words(args[0], many=True)}"
     if isinstance(type_, type) and issubclass(type_, enum.Enum):
         return ", ".join(_toml(each.value) for each in type_)
     word = _WORDS.get(type_, "table")
@@ -139,13 +140,17 @@ def default(field: dataclasses.Field[Any]) -> str:
     return "" if value is None or value is dataclasses.MISSING else _toml(value)
 
 
+def _doc(cls: type[Any]) -> str:
+    return inspect.cleandoc(cls.__doc__) if isinstance(cls.__doc__, str) else ""
+
+
 def default_of(field: dataclasses.Field[Any]) -> Any:
-    """A field's default; MISSING where it has none, or none that can be told."""
-    if field.default_factory is dataclasses.MISSING:
-        return field.default
+    """A field's default as plain values; MISSING where it has none, or none that can be told."""
     try:
-        return field.default_factory()
-    except Exception:  # a plugin's own, which may look at what is not there
+        if field.default_factory is not dataclasses.MISSING:
+            return plain(field.default_factory())
+        return field.default if field.default is dataclasses.MISSING else plain(field.default)
+    except (Exception, SystemExit):  # a plugin's own, which may look at what is not there
         return dataclasses.MISSING
 
 
@@ -155,10 +160,12 @@ def _needed(field: dataclasses.Field[Any]) -> bool:
 
 def plain(value: Any) -> Any:
     """A value as TOML and JSON have it; what a secret is stays out of it."""
+    if value is None:
+        return None
     if isinstance(value, enum.Enum):
         return plain(value.value)
     if isinstance(value, bool | float | int) and not isinstance(value, Duration | Size):
-        return value
+        return value if math.isfinite(value) else str(value)  # JSON has no such number
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, tuple | list | frozenset):
@@ -169,7 +176,7 @@ def plain(value: Any) -> Any:
         return {
             key: plain(each)
             for key, each in given.items()
-            if each is not None and each != usual[key]
+            if each is not None and plain(each) != usual[key]
         }
     return str(value)
 
@@ -195,13 +202,13 @@ def _key(key: str) -> str:
 
 def summary(cls: type[Any]) -> str:
     """The first paragraph of its docstring, but for one that a dataclass gives itself."""
-    text = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0]
+    text = _doc(cls).partition("\n\n")[0]
     return "" if text.startswith(f"{cls.__name__}(") else " ".join(text.split())
 
 
 def meanings(cls: type[Any]) -> dict[str, str]:
     """What the docstring's `Attributes:` say of each field; `a, b: …` says it of both."""
-    _, _, rest = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")
+    _, _, rest = _doc(cls).partition("Attributes:\n")
     entries = re.split(r"\n(?=\S)", textwrap.dedent(re.split(r"\n(?=\S)", rest)[0]))
     found = {}
     for entry in entries:
