@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import termios
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,6 @@ from scaler.hooks import hook_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 RICH = '''
 from collections.abc import Mapping
@@ -152,6 +152,20 @@ def test_settings_are_told_with_type_default_and_meaning(
     ]
     at = lines.index("  [plugins.rich.rooms.NAME]")
     assert words(lines[at + 1]) == ["size", "size", '"1G"', "How large."]
+
+
+@pytest.mark.once
+def test_the_reference_shows_one_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).parents[2] / "docs/reference/commands.md").read_text()
+    command, _, shown = text.partition("$ scaler plugins -v ")[2].partition("\n")
+    name, option, _ = command.split()
+    (tmp_path / "scaler.toml").write_text(
+        "[plugins.github]\n[plugins.actions-queue]\n[plugins.acquirable-jobs]\n[plugins.libvirt]\n"
+    )
+    lines = told(capsys, "-v", name, option, str(tmp_path / "scaler.toml"))
+    assert "\n".join(lines) == shown.partition("\n```")[0]
 
 
 def test_json_has_all_of_it(rich: str, capsys: pytest.CaptureFixture[str]) -> None:
