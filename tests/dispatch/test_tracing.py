@@ -37,7 +37,7 @@ async def test_an_answer_is_told_without_its_secret(autojump_clock: object) -> N
     assert (call.plugin, call.hook, call.outcome) == ("p", "register_runner", "answered")
     assert call.arguments == {"runner": RUNNER}
     assert call.answer is answer
-    assert (call.began, call.seconds) == (pytest.approx(trio.current_time() - 2), pytest.approx(2))
+    assert (call.began, call.seconds) == (pytest.approx(trio.current_time() - 2), pytest.approx(2.0))
     assert call.text.startswith("Registration(")
     assert "hush" not in call.text
     assert len(call.text) <= 200

@@ -9,6 +9,7 @@ turn, and costs nothing more.
 from __future__ import annotations
 
 import ctypes
+import math
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
@@ -132,7 +133,10 @@ class Rein:
             except StopIteration as end:
                 return end.value
             steps += 1
-            if isinstance(getattr(given, "error", None), trio.Cancelled):  # an outcome.Error
+            if (
+                isinstance(getattr(given, "error", None), trio.Cancelled)  # an outcome.Error
+                and trio.current_effective_deadline() == -math.inf  # and it will come again
+            ):
                 swallowed += 1
             if swallowed > SWALLOWED or steps > STEPS:
                 break
