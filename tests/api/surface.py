@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import scaler
+from scaler import testing
 from scaler.context import Context
 from scaler.hooks import SPEC, contract, hook_names
 from scaler.settings.shown import meanings
@@ -39,7 +40,17 @@ def surface() -> list[str]:
             found.append(f"scaler.{name}{_signature(value)}")
         elif get_origin(value) is not Literal:
             found.append(f"scaler.{name}")
-    return found + _choices()
+    return found + _testing() + _choices()
+
+
+def _testing() -> list[str]:
+    """What plugins' tests rely on."""
+    found = []
+    for name in sorted(testing.__all__):
+        value = getattr(testing, name)
+        called = isinstance(value, types.FunctionType)
+        found.append(f"scaler.testing.{name}{_signature(value) if called else ''}")
+    return found
 
 
 def _hook(name: str) -> str:
