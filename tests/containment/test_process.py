@@ -234,3 +234,76 @@ def test_c40_a_constructor_that_exits_is_an_error_of_the_plugin(
     )
     assert run.process.wait(30) == 4
     assert "plugin bad: cannot be built: SystemExit: 0" in run.log()
+
+
+def test_c41_a_second_signal_ends_a_loop_that_is_blocked_for_good(
+    scaler: Callable[[str], Scaler],
+) -> None:
+    run = scaler(
+        """
+        @hookimpl
+        async def capacity(self):
+            self.context.log.warning("it begins")
+            threading.Event().wait(300)  # a library's frame: this is not broken off
+        """
+    )
+    run.until("it begins")
+    run.process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    assert run.stop(25) == 70
+    assert "SIGTERM came, and not all ends: the process is ended" in run.log()
+    assert "bad.capacity" in run.log()
+
+
+def test_d33_a_plugin_that_the_settings_do_not_name_is_not_imported(
+    scaler: Callable[[str], Scaler],
+) -> None:
+    run = scaler("")
+    marker = run.folder / "imported"
+    other = run.folder / "plugins" / "other.py"
+    other.write_text(f"open({str(marker)!r}, 'w').close()\n")
+    run.until("scaler host starts")
+    assert run.stop(20) == 0
+    for command in (["check"], ["config", "schema"]):
+        line = [sys.executable, "-m", "scaler", *command, "-c", str(run.folder / "scaler.toml")]
+        subprocess.run(line, capture_output=True, timeout=60, check=False)
+    again = subprocess.Popen(
+        [sys.executable, "-m", "scaler", "run", "-c", str(run.folder / "scaler.toml")],
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(2)
+    again.terminate()
+    assert again.wait(20) == 0
+    assert not marker.exists()
+
+
+def test_c42_a_check_ends_at_ctrl_c_though_a_plugin_swallows_it(tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "bad.py").write_text(
+        HEAD
+        + textwrap.indent(
+            textwrap.dedent(
+                """
+                @hookimpl
+                async def check(self):
+                    print("it begins", flush=True)
+                    while True:
+                        try:
+                            await trio.sleep(1)
+                        except BaseException:
+                            pass
+                """
+            ),
+            "    ",
+        )
+    )
+    (tmp_path / "scaler.toml").write_text(SETTINGS.format(folder=tmp_path))
+    command = [sys.executable, "-m", "scaler", "check", "-c", str(tmp_path / "scaler.toml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"it begins\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+        finally:
+            process.kill()
