@@ -17,7 +17,7 @@ from scaler_process.ending import end
 from scaler_process.folders import Folders
 from scaler_process.plugin import Process
 from scaler_process.proc import Process as Running
-from scaler_process.proc import runners
+from scaler_process.proc import read, runners
 from scaler_process.settings import Config, ProfileConfig
 
 SECRET = "eyJzZWNyZXQiOiJhIHJ1bm5lcidzIGNvbmZpZyJ9"
@@ -34,6 +34,12 @@ def runner(number: int = 1, *, scaler: str = "here", **more: Any) -> Runner:
 def registration(of: Runner, config: str = SECRET) -> Registration:
     """What lets it join."""
     return Registration(name=of.name, config=Secret(config))
+
+
+def runs(process: Running) -> bool:
+    """Whether this very process is there and has not ended."""
+    seen = read(process.pid)
+    return seen == process and seen is not None and not seen.ended
 
 
 def environment(pid: int) -> dict[str, str]:
@@ -77,9 +83,10 @@ class Place:
         return {each.tag for name in SCALERS for each in Folders(self.base, name)} - {""}
 
     def processes(self) -> list[Running]:
-        """Its runners' processes, a keeper first."""
+        """Its runners' processes that run, a keeper first."""
         mine = self.tags()
-        return sorted(each for tag, found in runners().items() if tag in mine for each in found)
+        found = [each for tag, found in runners().items() if tag in mine for each in found]
+        return sorted(each for each in found if not each.ended)
 
     def running(self) -> int:
         """How many there are."""

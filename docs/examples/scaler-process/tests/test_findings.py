@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scaler import Size
-from scaler_process import findings as module
 from scaler_process.findings import findings
 from scaler_process.settings import Limits, ProfileConfig
 
@@ -26,7 +26,7 @@ def wrong(folder: Path, **own: Any) -> list[tuple[str, str]]:
 @pytest.fixture(autouse=True)
 def _ordinary(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever runs the tests, this is no root."""
-    monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
 
 @pytest.fixture
@@ -92,14 +92,14 @@ def test_a_limit_above_scalers_own(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ("required", "there is no user no-such") in wrong(tmp_path, user="no-such")
     assert ("required", "only root can run jobs as nobody") in wrong(tmp_path, user="nobody")
-    monkeypatch.setattr(module.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o700)
     assert ("required", f"nobody may not enter {locked}") in wrong(locked, user="nobody")
 
 
 def test_root(tmp_path: Path, unpacked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     found = wrong(
         tmp_path, command=("./run.sh",), runner_dir=unpacked, limits=Limits(processes=100)
     )
@@ -111,5 +111,5 @@ def test_root(tmp_path: Path, unpacked: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     assert wrong(tmp_path) == [("required", "this is no Linux of 5.3 or newer")]

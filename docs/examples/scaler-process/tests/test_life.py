@@ -12,9 +12,9 @@ import trio
 
 from scaler import NoRoom, Unavailable
 from scaler_process.files import MARKER
-from scaler_process.proc import read, runners
+from scaler_process.proc import runners
 
-from .conftest import PYTHON, SECRET, command_line, environment, registration, runner, until
+from .conftest import PYTHON, SECRET, command_line, environment, registration, runner, runs, until
 
 
 async def test_it_runs_in_a_copy_and_goes_with_it(place: Any, tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ async def test_a_folder_that_was_taken_away_ends_its_processes(place: Any) -> No
         await until(lambda: place.running() == 2)
         there = place.processes()
         (place.base / "linux.1@here" / MARKER).unlink()
-        await until(lambda: not any(read(process.pid) == process for process in there))
+        await until(lambda: not any(runs(process) for process in there))
 
 
 async def test_a_call_that_is_cancelled_leaves_nothing_that_destroy_does_not_find(

@@ -15,6 +15,8 @@ from scaler_process.settings import Limits
 
 from .conftest import PYTHON, Place
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize(
     ("limits", "script", "why"),

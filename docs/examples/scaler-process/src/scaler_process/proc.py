@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,26 +24,32 @@ class Process:
     Attributes:
         started: In ticks since the machine was started.
         parent: The pid of its parent, which may change.
+        group: Its process group, which may change.
+        ended: Whether it runs no more, and only waits for its parent to see that.
     """
 
     started: int
     pid: int
     parent: int = field(compare=False)
+    group: int = field(compare=False)
+    ended: bool = field(compare=False)
 
 
 def read(pid: int) -> Process | None:
-    """The process that has this pid now; None where none does, or it has ended."""
+    """The process that has this pid now; None where none does."""
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
     except OSError:
         return None
     # the second field is the program's name in brackets, which may hold anything
-    state, parent, *rest = stat.rpartition(b")")[2].split()
-    return None if state in (b"Z", b"X") else Process(int(rest[17]), pid, int(parent))
+    state, parent, group, *rest = stat.rpartition(b")")[2].split()
+    return Process(int(rest[16]), pid, int(parent), int(group), state in (b"Z", b"X"))
 
 
 def runners(*, but: int = 0) -> dict[str, set[Process]]:
     """Every runner's processes by its tag, without the process `but`.
+
+    Those that have ended are among them, as long as there is one that has not.
 
     Raises:
         OSError: /proc cannot be read.
@@ -64,7 +71,7 @@ def runners(*, but: int = 0) -> dict[str, set[Process]]:
                     todo += children.get(process.pid, ())
     for mine in found.values():
         mine -= {process for process in mine if process.pid == but}
-    return found
+    return {tag: mine for tag, mine in found.items() if not all(each.ended for each in mine)}
 
 
 def send(process: Process, number: int) -> None:
@@ -81,6 +88,16 @@ def send(process: Process, number: int) -> None:
         pass
     finally:
         os.close(handle)
+
+
+def send_group(group: int, number: int) -> None:
+    """Signal a whole process group, and none that is born to it meanwhile slips through.
+
+    One of the group must be held still, or dead and not seen to: then its number is not another's.
+    """
+    if group not in (0, 1, os.getpgrp()):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number)
 
 
 def _tag(pid: int) -> str:
