@@ -122,7 +122,8 @@ class _Check:
                 trio.CancelScope(shield=True, deadline=trio.current_time() + _TIDYING),
                 suppress(Exception),
             ):
-                async with self._shop(scaler) as shop:
+                async with self._trial.stage(scaler) as stage:
+                    shop = Shop(self._trial, stage, self._book, self._settle)
                     for machine in await shop.machines():
                         if machine.runner is not None and machine.runner >= self._first:
                             await shop.destroy(shop.runner(number=machine.runner))
