@@ -42,8 +42,8 @@ def end(
         pause: Called with seconds between two looks; may raise.
 
     Raises:
-        StillThere: They do not end: they are another user's, the kernel holds them, or they multiply
-            faster than they can be stopped.
+        StillThere: They do not end: they are another user's, the kernel holds them, or they
+            multiply faster than they can be stopped.
     """
     deadline = time.monotonic() + patience
     seen: set[Process] = set()
