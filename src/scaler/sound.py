@@ -50,7 +50,9 @@ def _plain(value: Any) -> Any:
         return "***"
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} is not plain data")
+    base = next((each for each in (int, float, str) if isinstance(value, each)), None)
+    mending = f": {base.__name__}(…) makes it so" if base else ""  # a Size from the settings
+    raise TypeError(f"{type(value).__name__} is not plain data{mending}")
 
 
 def _rich(kind: type, value: Any) -> Any:
