@@ -87,8 +87,11 @@ class Site:
 
 
 @pytest.fixture
-async def site(tmp_path: Path, nursery: trio.Nursery) -> AsyncIterator[Site]:
+async def site(
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Site]:
     """A site; the runners that a scaler leaves to its next start end with the test."""
+    monkeypatch.chdir(tmp_path)  # the plugin in one file has no folder of its own for a runner
     simulator = Simulator()
     await nursery.start(simulator.serve)
     made = Site(tmp_path, simulator)
