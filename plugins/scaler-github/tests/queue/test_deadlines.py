@@ -11,6 +11,8 @@ from scaler import Machine, Unavailable
 from scaler_github.patience import HOOK, patience
 from scaler_github.queue import plugin
 
+pytestmark = pytest.mark.once
+
 World = Any
 
 OFFERED = {"flow": "offered"}

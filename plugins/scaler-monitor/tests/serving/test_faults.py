@@ -18,6 +18,8 @@ from scaler_monitor.serving import connection, server
 from scaler_monitor.serving.places import Places
 from scaler_monitor.site import Door
 
+pytestmark = pytest.mark.once
+
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 GET_ONE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 POST = b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n123456789"

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from scaler_monitor import limits
 from scaler_monitor.serving import strict
 
+pytestmark = pytest.mark.once
+
 GIB = 1 << 30
 HOST = b"Host: localhost\r\n"
 
