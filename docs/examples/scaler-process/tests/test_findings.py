@@ -52,7 +52,9 @@ def test_nothing_is_changed(tmp_path: Path, unpacked: Path) -> None:
 
 
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
-    assert wrong(tmp_path / "a/b") == [("required", f"there is no folder {tmp_path}/a")]
+    assert wrong(tmp_path / "a/b") == []  # it is made with what is above it
+    (tmp_path / "file").touch()
+    assert wrong(tmp_path / "file/b") == [("required", f"{tmp_path}/file is no folder")]
     tmp_path.chmod(0o555)
     if not os.access(tmp_path, os.W_OK):  # root may
         assert wrong(tmp_path) == [("required", f"the folder {tmp_path} cannot be written to")]

@@ -37,10 +37,10 @@ def findings(folder: Path, profiles: Mapping[str, ProfileConfig]) -> list[Findin
 
 
 def _folder(folder: Path) -> Iterator[Finding]:
-    place = folder if folder.exists() else folder.parent
+    place = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
     if not place.is_dir():
-        fix = "make it, or name another by plugins.process.folder"
-        yield Finding(ok=False, text=f"there is no folder {place}", fix=fix)
+        fix = "name another by plugins.process.folder"
+        yield Finding(ok=False, text=f"{place} is no folder", fix=fix)
     elif not os.access(place, os.W_OK | os.X_OK):
         fix = f"give it to the user that scaler runs as ({_name(os.geteuid())})"
         yield Finding(ok=False, text=f"the folder {place} cannot be written to", fix=fix)

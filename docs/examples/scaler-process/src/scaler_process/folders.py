@@ -94,7 +94,7 @@ class Folders:
     def prepare(self) -> None:
         """Make the folder that all are in. Whoever runs jobs may pass through, and not look."""
         if not self.base.is_dir():
-            self.base.mkdir()
+            self.base.mkdir(parents=True)
             self.base.chmod(0o711)
 
     def __iter__(self) -> Iterator[Folder]:

@@ -85,8 +85,10 @@ class Process:
     async def capacity(self) -> list[Room]:
         """This machine; it refuses all profiles while there are as many runners as may be."""
         most = self._context.config.most
-        refuses = {}
-        if await self._thread(lambda: sum(1 for _ in self._folders)) >= most:
+        there, refuses = 0, {}
+        with suppress(FileNotFoundError):  # nothing runs yet, as in a check: none was made
+            there = await self._thread(lambda: sum(1 for _ in self._folders))
+        if there >= most:
             refuses = dict.fromkeys(self._context.profiles, _most(most))
         total = {name: int(size) for name, size in self._context.config.resources.items()}
         return [Room(name=ROOM, total=total, refuses=refuses)]
