@@ -9,9 +9,9 @@
 - `text`: what the command that goes on says next; other lines may come between.
 
 A line `% …` above a block, which readers do not see, says more: `goes on`, `fails`, `second
-terminal`, and `in a while` where a reader would look again. Only `make setup` and the environment
-that it makes are not tried here: one on top of that in which this runs is in their place, so that
-nothing is fetched. The simulator gets a port that is free, in place of 8080.
+terminal`, and `in a while` where a reader would look again. Only the clone, `make setup` and the
+environment that it makes are not tried here: one on top of that in which this runs is in their
+place, so that nothing is fetched. The simulator gets a port that is free, in place of 8080.
 """
 
 from __future__ import annotations
@@ -37,7 +37,12 @@ pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/tutorial/write-a-provisioner.md"
-NOT_TRIED = ("make setup", ". .venv/bin/activate")
+NOT_TRIED = (
+    "git clone ADDRESS-OF-THE-REPOSITORY scaler",
+    "cd scaler",
+    "make setup",
+    ". .venv/bin/activate",
+)
 WITHIN = 120.0  # seconds, for one command
 _BLOCK = re.compile(
     r"^(?:% (?P<says>[^\n]+)\n+)?```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL

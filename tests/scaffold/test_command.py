@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -39,6 +41,7 @@ def test_a_package_is_whole(kind: str, tmp_path: Path, capsys: pytest.CaptureFix
     assert files >= {"README.md", "pyproject.toml", "scaler.toml", "tests/test_plugin.py"}
     assert files >= {f"src/scaler_my_cloud/{name}" for name in ("plugin.py", "py.typed")}
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert "scaler>=0.1,<1" in project["dependencies"]  # from 1.8 on it is somebody else's
     assert project["entry-points"] == {"scaler.plugins": {"my-cloud": "scaler_my_cloud:MyCloud"}}
     said = capsys.readouterr().out
     assert "1. cd scaler-my-cloud " in said
@@ -73,6 +76,61 @@ def test_one_file_for_a_folder_of_plugins(
     assert main(new) == 2
     told = capsys.readouterr()
     assert (told.out, "found something at plugins/my_cloud.py" in told.err) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("folder", "means"),
+    [
+        (".", "."),
+        ("plugins", "plugins"),
+        ("../a/plugins", "../a/plugins"),
+        ('odd "name\\"""', 'odd "name\\"""'),
+    ],
+)
+def test_one_file_names_the_folder_that_it_is_in(
+    folder: str, means: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = ["plugin", "new", "my-cloud", "--kind", "provisioner", "--file", "--dir", folder]
+    assert main(new) == 0
+    shown = ast.get_docstring(ast.parse((tmp_path / folder / "my_cloud.py").read_text())) or ""
+    settings = tomllib.loads(shown.partition("\n\n")[2])
+    assert settings["scaler"]["plugin_dir"] == means
+    said = re.search(r"1\. (plugin_dir = .*)", capsys.readouterr().out)
+    assert said
+    assert tomllib.loads(said[1]) == {"plugin_dir": means}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_that_its_settings_need_is_told(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plugin", "new", "my-cloud", "--kind", kind]) == 0
+    steps = re.findall(r"^  \d\. (.*?)  ", capsys.readouterr().out, re.MULTILINE)
+    file = (tmp_path / "scaler-my-cloud/scaler.toml").read_text()
+    wanted = [f"export {name}=…" for name in re.findall(r'env = "(\w+)"', file)]
+    wanted += [f"mkdir {name}" for name in re.findall(r'^folder = "(\w+)"', file, re.MULTILINE)]
+    assert wanted
+    assert steps[-1 - len(wanted) :] == [*wanted, "scaler check -c scaler.toml"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_it_makes_when_tried_is_not_to_be_committed(kind: str, tmp_path: Path) -> None:
+    assert main(["plugin", "new", "my-cloud", "--kind", kind]) == 0
+    folder = tmp_path / "scaler-my-cloud"
+    settings = tomllib.loads((folder / "scaler.toml").read_text())
+    made = [settings["scaler"]["state_dir"], settings["plugins"]["my-cloud"].get("folder")]
+    for name in filter(None, made):
+        (folder / name).mkdir()
+        (folder / name / "linux.1@try").write_text("a secret")
+    git = shutil.which("git")
+    assert git
+    subprocess.run([git, "init", "-q"], cwd=folder, check=True, timeout=60)
+    listed = [git, "ls-files", "--others", "--exclude-standard"]
+    seen = subprocess.run(
+        listed, cwd=folder, check=True, timeout=60, capture_output=True, text=True
+    ).stdout.splitlines()
+    assert "scaler.toml" in seen
+    assert not [file for file in seen if file.endswith("@try")]
 
 
 @pytest.mark.parametrize(

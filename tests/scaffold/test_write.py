@@ -51,6 +51,20 @@ def test_nothing_is_left_of_half_a_folder(tmp_path: Path, bad: str) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
+    too_long = "x" * 300
     with pytest.raises(ScaffoldError, match=r"cannot be written: .*nothing is left"):
-        write_folder(tmp_path / "file/new", {"x": "1"})
+        write_folder(tmp_path / too_long, {"x": "1"})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["new", "a/b/new"])
+def test_a_file_where_a_folder_is_wanted_is_named(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("file", "dangling"):
+        told = rf"found .*/{name}, which is no folder, wanted one to put new into: .* --dir"
+        with pytest.raises(ScaffoldError, match=told):
+            write_folder(tmp_path / name / below, {"x": "1"})
+        with pytest.raises(ScaffoldError, match=told):
+            write_file(tmp_path / name / below, "1")
+    assert (tmp_path / "file").read_text() == "mine"

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scaler.cli.terminal import painter, say
 from scaler.errors import ExitCode
 from scaler.loading import find
-from scaler.scaffold import KINDS, Name, named, render, render_file, write_file, write_folder
+from scaler.scaffold import (
+    KINDS,
+    Name,
+    named,
+    plugin_dir_setting,
+    render,
+    render_file,
+    write_file,
+    write_folder,
+)
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,12 +52,13 @@ def run(args: argparse.Namespace) -> int:
     folder = args.dir or Path()
     if args.file:
         target = folder / f"{name.stem}.py"
-        write_file(target, render_file(name, args.kind))
+        write_file(target, render_file(name, args.kind, folder))
         say(*_after_file(name, args.kind, target))
     else:
         target = folder / name.dist
-        write_folder(target, render(name, args.kind))
-        say(*_after_folder(name, args.kind, target))
+        files = render(name, args.kind)
+        write_folder(target, files)
+        say(*_after_folder(name, args.kind, target, tomllib.loads(files["scaler.toml"])))
     return ExitCode.OK
 
 
@@ -56,13 +68,13 @@ def _after_file(name: Name, kind: str, target: Path) -> list[str]:
         "",
         "What to do next:",
         *_numbered(
-            (f'plugin_dir = "{target.parent}"', "in [scaler] of your settings, see the file's top"),
+            (plugin_dir_setting(target.parent), "in [scaler] of your settings, see the file's top"),
             ("scaler check -c scaler.toml", f"says what is missing for {name.name}"),
         ),
     ]
 
 
-def _after_folder(name: Name, kind: str, target: Path) -> list[str]:
+def _after_folder(name: Name, kind: str, target: Path, settings: dict[str, Any]) -> list[str]:
     replaced = "backend.py" if kind != "panel" else "plugin.py"
     return [
         f"{target}: a {kind}, which works as it is",
@@ -73,9 +85,19 @@ def _after_folder(name: Name, kind: str, target: Path) -> list[str]:
             ("pip install -e '.[test]'", "beside scaler, in the same environment"),
             ("pytest", f"holds every promise of a {kind} against it"),
             (f"$EDITOR src/{name.package}/{replaced}", "put your own in place of it; pytest again"),
+            *_needed(name, settings["plugins"]),
             ("scaler check -c scaler.toml", "tries it with the settings beside it"),
         ),
     ]
+
+
+def _needed(name: Name, plugins: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What must be there before the settings beside it can be tried."""
+    for table in plugins.values():
+        if (token := table.get("token")) is not None:
+            yield f"export {token['env']}=…", "in each terminal: scaler.toml says which"
+    if (folder := plugins[name.name].get("folder")) is not None:
+        yield f"mkdir {folder}", "scaler.toml names it"
 
 
 def _numbered(*steps: tuple[str, str]) -> list[str]:

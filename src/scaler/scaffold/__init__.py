@@ -4,7 +4,7 @@ What it writes works: its tests pass, and it is what ruff and mypy want, before 
 """
 
 from scaler.scaffold.names import Name, ScaffoldError, named
-from scaler.scaffold.render import KINDS, render, render_file
+from scaler.scaffold.render import KINDS, plugin_dir_setting, render, render_file
 from scaler.scaffold.write import write_file, write_folder
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Name",
     "ScaffoldError",
     "named",
+    "plugin_dir_setting",
     "render",
     "render_file",
     "write_file",

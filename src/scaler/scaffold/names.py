@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LONGEST = 40
 _NAME = re.compile(r"[a-z](-?[a-z0-9])*")
 _PREFIX = "scaler-"
+#: A single file of such a name would hide another from a Python that is run beside it.
+_RESERVED = ("scaler", "test", "tests", "trio")
 
 
 class ScaffoldError(FatalError):
@@ -78,6 +80,11 @@ def named(text: str, taken: Mapping[str, str]) -> Name:
         raise ScaffoldError(
             f'found the name "{text}", wanted one that no module of Python\'s own has: '
             f'"my-{text}" would do'
+        )
+    if text in _RESERVED:
+        raise ScaffoldError(
+            f'found the name "{text}", wanted none of {", ".join(_RESERVED)}, which stand for '
+            f'something else already: "my-{text}" would do'
         )
     if text in taken:
         raise ScaffoldError(

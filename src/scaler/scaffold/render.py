@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import builtins
 import importlib.resources
+import json
 import string
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaler.scaffold.names import Name, ScaffoldError
@@ -21,6 +23,9 @@ KINDS = {
     "panel": "shows something on the dashboard",
 }
 
+#: Where those which begin with a folder keep what they make, by their scaler.toml.
+_FOLDERS = {"provisioner": "machines", "source": "otherside", "selector": "permits"}
+_COLUMN = 35  # where comments in settings stand
 _OTHER = Name("a-name-that-nobody-has")
 _PACKAGE = {
     "pyproject.toml": "package/pyproject.toml",
@@ -51,15 +56,26 @@ def render(name: Name, kind: str) -> dict[str, str]:
     return {path: _filled(source, name, kind) for path, source in sources.items()}
 
 
-def render_file(name: Name, kind: str) -> str:
+def render_file(name: Name, kind: str, plugin_dir: Path | None = None) -> str:
     """A plugin in one file.
+
+    Args:
+        name: What it is called.
+        kind: One of `KINDS`.
+        plugin_dir: The folder that the settings on top of it name; `plugins` if left out.
 
     Raises:
         ScaffoldError: The class would have a name that stands for something else in there.
     """
     source = f"{kind}/single.py"
     _see_that_its_class_is_free(name, kind, [source])
-    return _filled(source, name, kind)
+    return _filled(source, name, kind, plugin_dir or Path("plugins"))
+
+
+def plugin_dir_setting(folder: Path) -> str:
+    """The line of the settings that has scaler look into this folder for plugins."""
+    text = json.dumps(folder.as_posix(), ensure_ascii=False)  # a string of JSON is one of TOML
+    return f"plugin_dir = {text}"
 
 
 def _see_that_its_class_is_free(name: Name, kind: str, sources: Iterable[str]) -> None:
@@ -75,8 +91,9 @@ def _see_that_its_class_is_free(name: Name, kind: str, sources: Iterable[str]) -
         )
 
 
-def _filled(template: str, name: Name, kind: str) -> str:
+def _filled(template: str, name: Name, kind: str, plugin_dir: Path = Path()) -> str:
     place = importlib.resources.files("scaler.scaffold").joinpath("templates", f"{template}.tmpl")
+    in_a_docstring = plugin_dir_setting(plugin_dir).replace("\\", "\\\\")
     return string.Template(place.read_text("utf-8")).substitute(
         name=name.name,
         stem=name.stem,
@@ -85,4 +102,6 @@ def _filled(template: str, name: Name, kind: str) -> str:
         cls=name.cls,
         kind=kind,
         does=KINDS[kind],
+        ignored=f"/{_FOLDERS[kind]}/\n" if kind in _FOLDERS else "",
+        plugin_dir=in_a_docstring.ljust(_COLUMN - 1) + " ",
     )

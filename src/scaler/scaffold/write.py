@@ -51,6 +51,13 @@ def _beside(target: Path) -> Iterator[Path]:
             f"found something at {target}, wanted a place that is free: "
             "move it away, or name another folder by --dir"
         )
+    above = next((path for path in target.parents if os.path.lexists(path)), None)
+    # os.path, since pathlib's raises where a link leads to what may not be looked at.
+    if above and not os.path.isdir(above):
+        raise ScaffoldError(
+            f"found {above}, which is no folder, wanted one to put {target.name} into: "
+            "name another by --dir"
+        )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".scaler-", dir=target.parent) as hidden:
