@@ -27,6 +27,7 @@ class GitHub:
             a queue.
     """
 
+    api = "1.0"
     only_where_named = True
 
     @dataclass(frozen=True)

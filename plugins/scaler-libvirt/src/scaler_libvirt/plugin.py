@@ -50,6 +50,7 @@ _KEPT_AT_ONCE = 4
 class Libvirt:
     """A fresh domain for every runner; every host is a room."""
 
+    api = "1.0"
     Config = settings.Config
     ProfileConfig = settings.ProfileConfig
 

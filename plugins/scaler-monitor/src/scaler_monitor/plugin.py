@@ -38,6 +38,7 @@ class Monitor:
         guest_addresses: Where it serves guests now.
     """
 
+    api = "1.0"
     Config = settings.Config
 
     def __init__(self, context: Context[settings.Config, None]) -> None:

@@ -37,6 +37,7 @@ from scaler_forgejo.listing import Listing, Told, registrations
 class ForgejoSource:
     """Brings the jobs of a Forgejo instance, organisation or repository, and registers runners."""
 
+    api = "1.0"
     Config = settings.Config
     ProfileConfig = settings.ProfileConfig
 

@@ -51,6 +51,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM, errno.EMFILE, e
 class Process:
     """A process in a fresh folder for every runner. Each has a keeper, which outlives scaler."""
 
+    api = "1.0"
     Config = settings.Config
     ProfileConfig = settings.ProfileConfig
 

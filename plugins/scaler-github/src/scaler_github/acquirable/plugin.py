@@ -21,6 +21,8 @@ INTERVAL = Duration(60)
 class AcquirableJobs:
     """Looks for jobs that the queue has not told: what waits must not wait for a lost message."""
 
+    api = "1.0"
+
     @dataclass(frozen=True)
     class Config:
         """`[plugins.acquirable-jobs]`.

@@ -40,6 +40,8 @@ class ActionsQueue:
         states: How each profile's queue is, by the profile's key.
     """
 
+    api = "1.0"
+
     @dataclass(frozen=True)
     class Config:
         """`[plugins.actions-queue]`.

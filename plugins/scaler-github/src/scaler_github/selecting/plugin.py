@@ -42,6 +42,8 @@ class ArtifactSelect:
     the run's state are looked at; that is why the latter is not done unless it is asked for.
     """
 
+    api = "1.0"
+
     @dataclass(frozen=True)
     class Config:
         """`[plugins.artifact-select]`.
