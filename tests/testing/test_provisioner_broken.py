@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trio.testing import MockClock
 
 ON_THE_REAL_CLOCK = {"loop-free"}
+WHILE_AWAY = {"complete-or-raises"}  # in test_provisioner_outside.py
 ALL = [
     pytest.param(promise, cls, id=f"{promise}-{cls.__name__}")
     for broken in (plugins.BROKEN, provisioners.BROKEN)
@@ -28,7 +29,7 @@ ALL = [
 
 
 def test_every_promise_has_a_plugin_that_breaks_it() -> None:
-    broken = {*plugins.BROKEN, *provisioners.BROKEN, *ON_THE_REAL_CLOCK}
+    broken = {*plugins.BROKEN, *provisioners.BROKEN, *ON_THE_REAL_CLOCK, *WHILE_AWAY}
     assert lists.BROKEN is provisioners.BROKEN
     assert broken == {promise.name for promise in (*PLUGIN, *PROVISIONER)}
 

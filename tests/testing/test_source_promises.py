@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,9 +14,10 @@ from tests.testing.broken.sources import GOOD, Forge, Source
 from tests.testing.broken.sources_jobs import OneProfile
 from trio.testing import MockClock
 
+from scaler import Unavailable
 from scaler.testing import PromiseBroken, check_source
 from scaler.testing.promises import Promise
-from scaler.testing.promises_source import SOURCE
+from scaler.testing.promises_source import AWAY, SOURCE
 
 BROKEN = (*sources_runners.BROKEN, *sources_jobs.BROKEN)
 SETTINGS = """
@@ -64,7 +67,36 @@ async def test_one_that_is_broken_is_told_by_its_promise(
 
 def test_each_promise_is_broken_by_somebody() -> None:
     broken = {promise.name for _, promise in BROKEN}
-    assert {promise.name for promise in SOURCE} <= broken
+    assert {promise.name for promise in SOURCE} - {AWAY.name} <= broken
+
+
+@pytest.mark.parametrize("patient", [False, True])
+async def test_less_than_there_is_is_no_answer(patient: bool, autojump_clock: MockClock) -> None:
+    away = False
+
+    @contextmanager
+    def unreachable() -> Iterator[None]:
+        nonlocal away
+        away = True
+        yield
+        away = False
+
+    class Cut(Source):
+        def ours(self) -> list[str]:
+            if not away:
+                return super().ours()
+            if patient:
+                raise Unavailable("the forge is away")
+            return []
+
+    made, forge = before(Cut)
+    if patient:
+        await check_source(made, unreachable=unreachable)
+        assert forge.registered == []
+        return
+    with pytest.raises(PromiseBroken, match="list_registrations answered nothing") as caught:
+        await check_source(made, unreachable=unreachable)
+    assert caught.value.promise is AWAY
 
 
 async def test_what_was_there_already_is_no_concern(autojump_clock: MockClock) -> None:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import trio
 
 from scaler.errors import HookFault, Outcome
+from scaler.testing.promises import noted
 
 if TYPE_CHECKING:
     from scaler.testing.stage import Stage
 
 #: Makes the arguments of the call of this round, counted from 0.
 Arguments: TypeAlias = Callable[[int], Awaitable[Mapping[str, Any]]]
-#: Looks at what the call of this round left.
+#: Looks at what the call of this round left; `Stage.broken_off` says where it was broken off.
 After: TypeAlias = Callable[[int], Awaitable[None]]
 
 # After five faults in a row a hook would be left alone, and each of these counts as one
@@ -47,18 +48,25 @@ async def cut_short(
     began = trio.current_time()
     awaits = await stage.cut(0, hook, **given)
     took = trio.current_time() - began
+    stage.broken_off = "not broken off"
     await after(0)
+    name = hook.__name__
     if not awaits:
         for number, part in enumerate(_PARTS, 1):
             given = await arguments(number)
             with suppress(HookFault, Outcome):
                 await stage.call(hook, deadline=max(_LEAST, took * part), **given)
-            await after(number)
+            stage.broken_off = f"{name} was abandoned after {max(_LEAST, took * part):.3f} s"
+            with noted(stage.broken_off):
+                await after(number)
         return 1 + len(_PARTS)
     chosen = spread(awaits, points)
     for number, at in enumerate(chosen, 1):
         await stage.cut(at, hook, **await arguments(number))
-        await after(number)
+        place = f", {stage.steps.place}" if stage.steps.place else ", and was over before"
+        stage.broken_off = f"{name} was cancelled at await {at} of {awaits}{place}"
+        with noted(stage.broken_off):
+            await after(number)
     return 1 + len(chosen)
 
 

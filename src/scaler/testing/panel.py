@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 from scaler.hooks import SPEC
-from scaler.testing.promises import promised
+from scaler.testing.promises import promised, told_in_short
 from scaler.testing.promises_panel import ANY_VIEW, ESCAPES, FOR_PROGRAMS, IN_TIME, VIEW_KEPT
 from scaler.testing.trial import check_findings, open_trial
 from scaler.testing.views import ATTRIBUTE, ELEMENT, empty, hostile, large
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scaler.testing.stage import Stage
 
 
+@told_in_short
 async def check_panel(
     make: Make,
     *,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from functools import wraps
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias
 
 from scaler.errors import HookFault, Outcome
 from scaler.log import printable
+from scaler.testing.frames import raised_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
+
+P = ParamSpec("P")
 
 Kind: TypeAlias = Literal["plugin", "provisioner", "source", "selector", "panel"]
 
@@ -86,4 +90,34 @@ def promised(promise: Promise, doing: str, *allowed: type[Outcome]) -> Iterator[
         raise
     except (HookFault, Outcome) as error:
         said = str(error) if isinstance(error, HookFault) else f"{type(error).__name__}: {error}"
-        raise promise.broken(f"{doing}: {said}") from error
+        place = raised_at(error)
+        raise promise.broken(f"{doing}: {said}{f' ({place})' if place else ''}") from None
+
+
+@contextmanager
+def noted(what: str) -> Iterator[None]:
+    """Within: a promise that is broken is told with what was done just before."""
+    try:
+        yield
+    except PromiseBroken as error:
+        raise error.promise.broken(f"{what}: {error.seen}") from None
+
+
+def told_in_short(
+    check: Callable[P, Awaitable[None]],
+) -> Callable[P, Coroutine[object, object, None]]:
+    """A check whose `PromiseBroken` comes without the lines that lead to it: they are not its."""
+
+    @wraps(check)
+    async def checked(*args: P.args, **kwargs: P.kwargs) -> None:
+        __tracebackhide__ = True
+        try:
+            await check(*args, **kwargs)
+        except PromiseBroken as error:
+            broken = error
+        else:
+            return
+        broken.__context__ = None
+        raise broken.with_traceback(None) from None
+
+    return checked

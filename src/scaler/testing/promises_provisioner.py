@@ -71,6 +71,11 @@ LISTS_ALL = _LISTS(
     text="A list has every machine of this scaler's.",
     quote=_ALL,
 )
+AWAY = _LISTS(
+    name="complete-or-raises",
+    text="While its other side cannot be reached it raises; it never answers less than there is.",
+    quote=_ALL,
+)
 LISTS_OURS = _LISTS(
     name="lists-only-ours",
     text="A list has no machine of another scaler's.",
@@ -83,7 +88,7 @@ LISTS_AFTER_CRASH = _LISTS(
 )
 LEAVES_NONE = _DESTROYS(
     name="leaves-none",
-    text="A machine that was destroyed is not listed any more.",
+    text="A machine that was destroyed is not listed any more, and nothing of it is left.",
     quote=_NONE,
 )
 NEVER_WAS = _DESTROYS(
@@ -164,5 +169,5 @@ SCREEN = Promise(
 PROVISIONER = (
     *(MACHINE, EXISTS, ONE, ONE_AT_ONCE, ONE_AFTER_CRASH, TAGGED, OWN_ID, ANY_CONFIG, AT_ONCE),
     *(CUT, CUT_BY_CRASH, LEAVES_NONE, NEVER_WAS, TWICE, BY_ID, NO_OTHER, STRANGERS, DESTROY_CUT),
-    *(RACE, LISTS_ALL, LISTS_OURS, LISTS_AFTER_CRASH, SAME_ID, ROOM_NAMES, TOTAL, SCREEN),
+    *(RACE, LISTS_ALL, AWAY, LISTS_OURS, LISTS_AFTER_CRASH, SAME_ID, ROOM_NAMES, TOTAL, SCREEN),
 )

@@ -80,6 +80,14 @@ LISTS = Promise(
     quote="Every registration named `*@<scaler name>`, with `online` and `busy`: complete, or "
     "raise.",
 )
+AWAY = Promise(
+    name="complete-or-raises",
+    kind="source",
+    hook="list_registrations",
+    text="While its other side cannot be reached it raises; it never answers less than there is.",
+    quote="Every registration named `*@<scaler name>`, with `online` and `busy`: complete, or "
+    "raise.",
+)
 ONLY_OURS = Promise(
     name="lists-only-ours",
     kind="source",
@@ -164,6 +172,6 @@ MESSAGE_IDS = Promise(
 SOURCE = (
     *(REGISTERS, LEFTOVER, REGISTER_CUT),
     *(UNREGISTERS, THAT_ONE, GONE_IS_GONE, BY_NAME, UNREGISTER_CUT, NOT_OURS_TO_SAY),
-    *(LISTS, ONLY_OURS, AFTER_CRASH, RESERVES, TAKES_BACK),
+    *(LISTS, AWAY, ONLY_OURS, AFTER_CRASH, RESERVES, TAKES_BACK),
     *(DELIVERS, ACQUIRES, AGAIN, DURABLE, SAME_JOB, MESSAGE_IDS),
 )

@@ -11,7 +11,7 @@ import trio
 from scaler.errors import Unavailable
 from scaler.hooks import SPEC
 from scaler.testing.promises import promised
-from scaler.testing.promises_plugin import CHECK_CHANGES_NOTHING
+from scaler.testing.promises_plugin import CHECK_CHANGES_NOTHING, NO_FAULT
 from scaler.testing.promises_provisioner import (
     ANY_CONFIG,
     AT_ONCE,
@@ -45,6 +45,10 @@ ASKED_AT_ONCE = 5
 async def each_profile(shop: Shop, profiles: Mapping[str, Profile]) -> None:
     """The life of a machine of each profile."""
     for profile in profiles:
+        first = shop.runner(profile)  # what fails here fails whatever is asked of it
+        await shop.make(first, harmless=True)
+        await shop.destroy(first, NO_FAULT)
+        await shop.clean([first], LEAVES_NONE)
         await life(shop, shop.runner(profile))
 
 
@@ -69,10 +73,11 @@ async def life(shop: Shop, runner: Runner) -> None:
     if again.id != made.id:
         raise ONE.broken(f"{made.id} is there, and {again.id} was answered")
     await _look(shop, seen)
+    listed = await shop.listed()
     await check_findings(shop.stage)
-    await shop.shows([runner], CHECK_CHANGES_NOTHING)
+    await shop.lists(listed, CHECK_CHANGES_NOTHING)
     await shop.destroy(runner, machine=seen)
-    await shop.lacks([runner], LEAVES_NONE)
+    await shop.clean([runner], LEAVES_NONE)
     if beside != before == await _totals(shop):
         raise TOTAL.broken(f"{before} without the machine, and {beside} beside it")
     await shop.destroy(runner, TWICE)
@@ -89,6 +94,7 @@ async def several(shop: Shop, count: int) -> None:
     await shop.destroy(one)
     await shop.shows([two], NO_OTHER)
     await shop.destroy(two)
+    await shop.clean([one, two], LEAVES_NONE)
 
     runner = shop.runner()
     answers = await _make_at_once(shop, [runner] * ASKED_AT_ONCE, ONE_AT_ONCE)
@@ -96,6 +102,7 @@ async def several(shop: Shop, count: int) -> None:
     if len({each.id for each in answers}) > 1:
         raise ONE_AT_ONCE.broken(f"answered {sorted({each.id for each in answers})}")
     await shop.destroy(runner)
+    await shop.clean([runner], ONE_AT_ONCE)
 
     many = [shop.runner() for _ in range(count)]
     await _make_at_once(shop, many, AT_ONCE)
@@ -103,7 +110,7 @@ async def several(shop: Shop, count: int) -> None:
     async with trio.open_nursery() as nursery:
         for each in many:
             nursery.start_soon(shop.destroy, each, AT_ONCE)
-    await shop.lacks(many, AT_ONCE)
+    await shop.clean(many, AT_ONCE)
 
 
 async def _make_at_once(shop: Shop, runners: list[Runner], promise: Promise) -> list[Machine]:

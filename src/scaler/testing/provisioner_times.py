@@ -27,6 +27,7 @@ RACES = (0.0, 0.25, 0.5, 0.75)  # parts of the time it takes by which making it 
 async def broken_off(shop: Shop, points: int) -> int:
     """Break off making machines, and destroying them; answer how many awaits making one has."""
     rounds: list[Runner] = []
+    notes: dict[int, str] = {}
 
     async def making(_round: int) -> Mapping[str, Any]:
         runner = shop.runner()
@@ -34,8 +35,9 @@ async def broken_off(shop: Shop, points: int) -> int:
         return {"runner": runner, "registration": shop.registration(runner)}
 
     async def made(_round: int) -> None:
+        notes[rounds[-1].id] = f"{shop.stage.broken_off}, and destroyed then"
         await shop.destroy_at_last(rounds[-1], CUT)
-        await shop.lacks(rounds[-1:], CUT)
+        await shop.clean(rounds[-1:], CUT)
 
     async def destroying(_round: int) -> Mapping[str, Any]:
         runner = shop.runner()
@@ -45,16 +47,16 @@ async def broken_off(shop: Shop, points: int) -> int:
 
     async def destroyed(_round: int) -> None:
         await shop.destroy_at_last(rounds[-1], DESTROY_CUT)
-        await shop.lacks(rounds[-1:], DESTROY_CUT)
+        await shop.clean(rounds[-1:], DESTROY_CUT)
 
     with promised(NO_FAULT, "making a machine"):
         awaits = await cut_short(shop.stage, SPEC.provision_runner, points, making, made)
     await trio.sleep(LATE)
-    await shop.lacks(rounds, CUT)
+    await shop.clean(rounds, CUT, notes)
     rounds.clear()
     with promised(NO_FAULT, "destroying a machine"):
         await cut_short(shop.stage, SPEC.destroy_runner, points, destroying, destroyed)
-    await shop.lacks(rounds, DESTROY_CUT)
+    await shop.clean(rounds, DESTROY_CUT)
     return awaits - 1
 
 
@@ -82,4 +84,4 @@ async def races(shop: Shop) -> None:
             nursery.start_soon(make)
             nursery.start_soon(destroy)
         await shop.destroy_at_last(runner, RACE)
-        await shop.lacks([runner], RACE)
+        await shop.clean([runner], RACE)

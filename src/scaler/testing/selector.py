@@ -13,7 +13,7 @@ from scaler.errors import HookFault, Refused, Unavailable
 from scaler.hooks import SPEC
 from scaler.records import SelectionRequest
 from scaler.testing.cutting import cut_short, spread
-from scaler.testing.promises import promised
+from scaler.testing.promises import promised, told_in_short
 from scaler.testing.promises_selector import AT_ONCE, REFUSES, SELECT_CUT, SELECTS, UNPROVEN
 from scaler.testing.trial import check_findings, open_trial
 
@@ -46,6 +46,7 @@ _FIELDS = ("unique_id", "qualified_repo", "run_id", "address")
 _MANY = 8  # who ask at the same time
 
 
+@told_in_short
 async def check_selector(
     make: Make,
     *,

@@ -6,6 +6,7 @@ import itertools
 import secrets
 import string
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,16 +18,18 @@ from scaler.hooks import SPEC
 from scaler.records import Machine, Profile, Registration, Runner, RunnerState
 from scaler.testing.promises import promised
 from scaler.testing.promises_plugin import NO_FAULT
-from scaler.testing.promises_provisioner import LEAVES_NONE, ROOM_NAMES
+from scaler.testing.promises_provisioner import EXISTS, LEAVES_NONE, ROOM_NAMES
 from scaler.units import Secret
 
 if TYPE_CHECKING:
+    from scaler.testing.outside import Outside
     from scaler.testing.promises import Promise
     from scaler.testing.stage import Stage
     from scaler.testing.trial import Trial
 
 PATIENCE = 60.0  # seconds for a destroy that is repeated, and for a room to take machines
 AGAIN = 0.02  # seconds between two lists that have to say the same
+_LASTS = " (if it ended by itself, have the check make one that lasts)"
 _HOSTILE = "".join(sorted(string.printable[:94])) + " "
 
 
@@ -34,9 +37,15 @@ class Book:
     """What a check's shops share: ids that nobody had before, and what was registered.
 
     What an earlier check left is none of this one's.
+
+    Attributes:
+        outside: The world that the machines are in.
+        last: What was done last, in words.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outside: Outside) -> None:
+        self.outside = outside
+        self.last = ""
         self._next = itertools.count(time.time_ns() // 1_000_000)
         self._registrations: dict[str, Registration] = {}
 
@@ -44,12 +53,12 @@ class Book:
         """The next runner's id."""
         return next(self._next)
 
-    def registration(self, runner: Runner) -> Registration:
-        """What its source answered once, with a config of any printable character."""
+    def registration(self, runner: Runner, *, harmless: bool) -> Registration:
+        """What its source answered once, with a config of any printable character or of none."""
         found = self._registrations.get(runner.name)
         if found is None:
             token = secrets.token_hex(8)
-            config = Secret(f"{token}{_HOSTILE}{token}")
+            config = Secret(f"{token}{'' if harmless else _HOSTILE}{token}")
             found = Registration(name=runner.name, ref=str(runner.id), config=config)
             self._registrations[runner.name] = found
         return found
@@ -96,9 +105,9 @@ class Shop:
         self.stage.core.runners.append(runner)
         return runner
 
-    def registration(self, runner: Runner) -> Registration:
+    def registration(self, runner: Runner, *, harmless: bool = False) -> Registration:
         """What its source answered."""
-        found = self._book.registration(runner)
+        found = self._book.registration(runner, harmless=harmless)
         if found.config is not None:
             secret = found.config.reveal()[:16]
             self._trial.secrets[secret] = f"the config of {runner.name}"
@@ -137,12 +146,14 @@ class Shop:
 
     # -- its hooks
 
-    async def make(self, runner: Runner, promise: Promise = NO_FAULT) -> Machine:
+    async def make(
+        self, runner: Runner, promise: Promise = NO_FAULT, *, harmless: bool = False
+    ) -> Machine:
         """Have its machine made."""
+        given = self.registration(runner, harmless=harmless)
         with promised(promise, f"making the machine of {runner.name}"):
-            made = await self.stage.call(
-                SPEC.provision_runner, runner=runner, registration=self.registration(runner)
-            )
+            made = await self.stage.call(SPEC.provision_runner, runner=runner, registration=given)
+        self._did(SPEC.provision_runner, runner)
         self._trial.said.append(("what provision_runner answered", made))
         return made
 
@@ -153,6 +164,10 @@ class Shop:
         retiring = replace(runner, state=RunnerState.RETIRING, machine=machine)
         with promised(promise, f"destroying the machine of {runner.name}"):
             await self.stage.call(SPEC.destroy_runner, runner=retiring)
+        self._did(SPEC.destroy_runner, runner)
+
+    def _did(self, hook: Callable[..., object], runner: Runner) -> None:
+        self._book.last = f"{hook.__name__} of {self.stage.scaler} for {runner.name} returned"
 
     async def destroy_at_last(self, runner: Runner, promise: Promise) -> None:
         """Destroy it as the core does after an outcome that is not known: until that returns."""
@@ -163,7 +178,7 @@ class Shop:
             while True:
                 try:
                     await self.stage.call(SPEC.destroy_runner, runner=retiring)
-                    return
+                    return self._did(SPEC.destroy_runner, runner)
                 except (HookFault, Outcome) as failure:
                     error = failure
                 await trio.sleep(pause)
@@ -195,30 +210,63 @@ class Shop:
             have = listed.get(number, [])
             if len(have) != 1:
                 ids = ", ".join(machine.id for machine in have)
-                hint = (
-                    "" if have else " (if it ended by itself, have the check make one that lasts)"
-                )
+                hint = "" if have or promise is not EXISTS else _LASTS
                 raise promise.broken(
                     f"for runner {number} {len(have)} machines are listed"
-                    f"{f' ({ids})' if ids else ''}, wanted one{hint}"
+                    f"{f' ({ids})' if ids else ''}, wanted one; just before: {self._book.last}"
+                    f"{hint}"
                 )
         return {number: listed[number][0] for number in wanted}
 
-    async def lacks(self, runners: Iterable[Runner], promise: Promise) -> None:
+    async def clean(
+        self, runners: Iterable[Runner], promise: Promise, notes: Mapping[int, str] | None = None
+    ) -> None:
+        """The same as `lacks`, where no other runner has one: nor is anything left outside."""
+        await self.lacks(runners, promise, notes)
+        await self._book.outside.clean(promise)
+
+    async def lacks(
+        self, runners: Iterable[Runner], promise: Promise, notes: Mapping[int, str] | None = None
+    ) -> None:
         """See that none of these runners has a machine any more, in two lists.
+
+        Args:
+            runners: Which.
+            promise: The promise that is broken where one has.
+            notes: What was done to a runner, by its id.
 
         Raises:
             PromiseBroken: One has.
         """
         gone = [runner.id for runner in runners]
-        for pause in (AGAIN, 0.0):
+        for pause, since in ((AGAIN, ""), (0.0, f"; {AGAIN:g} s before, none was listed")):
             listed = await self._until(lambda found: not any(found.get(each) for each in gone))
             for number in gone:
                 if have := listed.get(number):
+                    note = (notes or {}).get(number, "")
                     raise promise.broken(
-                        f"runner {number} still has {', '.join(each.id for each in have)}"
+                        f"{note}{': ' if note else ''}runner {number} still has "
+                        f"{', '.join(each.id for each in have)}{since}"
                     )
             await trio.sleep(pause)
+
+    async def listed(self) -> Counter[tuple[int | None, str]]:
+        """Every machine that it lists: its runner and its id."""
+        return Counter((each.runner, each.id) for each in await self.machines())
+
+    async def lists(self, before: Counter[tuple[int | None, str]], promise: Promise) -> None:
+        """See that it lists what it listed before.
+
+        Raises:
+            PromiseBroken: It lists more, or less.
+        """
+        late = trio.current_time() + self.settle
+        while (now := await self.listed()) != before:
+            if trio.current_time() >= late:
+                more = ", ".join(name for _, name in now - before) or "none"
+                less = ", ".join(name for _, name in before - now) or "none"
+                raise promise.broken(f"more machines are listed: {more}; and less: {less}")
+            await trio.sleep(min(0.2, self.settle))
 
     async def _until(
         self, right: Callable[[Mapping[int, list[Machine]]], bool]

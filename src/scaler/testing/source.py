@@ -13,10 +13,12 @@ import trio
 
 from scaler.hooks import SPEC
 from scaler.testing.cutting import cut_short
-from scaler.testing.promises import promised
+from scaler.testing.outside import Unreachable, lists_while_away
+from scaler.testing.promises import promised, told_in_short
 from scaler.testing.promises_plugin import CHECK_CHANGES_NOTHING
 from scaler.testing.promises_source import (
     AFTER_CRASH,
+    AWAY,
     BY_NAME,
     GONE_IS_GONE,
     LEFTOVER,
@@ -45,6 +47,7 @@ _RESERVED = 910  # ids from here on are for reservations
 _CUT = 1000  # ids from here on are for calls that are cut short
 
 
+@told_in_short
 async def check_source(
     make: Make,
     *,
@@ -55,12 +58,16 @@ async def check_source(
     runners: int = 3,
     points: int = 40,
     settle: float = 0.0,
+    unreachable: Unreachable | None = None,
 ) -> None:
     """See that a plugin keeps what a source promises.
 
     It registers runners named `<profile>.<id>@here` and `@here-2` and removes them all; whatever
     else is registered on the other side is left alone. It makes instances of the plugin one after
     another, never two at once.
+
+    Not tried: that a runner at work cannot be unregistered (`Busy`), for nothing here runs a job.
+    A list while the other side cannot be reached is tried only with `unreachable`.
 
     Args:
         make: The plugin's class, or a function (also a coroutine function) that makes the plugin
@@ -73,6 +80,8 @@ async def check_source(
         runners: How many are registered at a time, at most; 2 or more.
         points: At how many awaits a hook is cancelled, at most, spread evenly.
         settle: Seconds within which a list must come right after a change.
+        unreachable: Makes a context manager, plain or `async`, within which the other side cannot
+            be reached. Left out, it is not tried what is listed then.
 
     Raises:
         PromiseBroken: It breaks a promise; the first that was seen.
@@ -86,6 +95,8 @@ async def check_source(
         check = _Check(trial, max(2, runners), points, settle)
         async with check.strangers():
             await check.registering()
+            if unreachable is not None:
+                await check.away(unreachable)
             await check.after_a_crash()
             await check.cut_short()
             await check.reserving()
@@ -166,6 +177,11 @@ class _Check:
             await desk.sees(there=others, lost=LEFTOVER, doing=doing)
             desk.stage.crash()
         self._held = others
+
+    async def away(self, unreachable: Unreachable) -> None:
+        """What is listed while the other side cannot be reached."""
+        name = self._held[0].name
+        await lists_while_away(self._trial, unreachable, SPEC.list_registrations, name, AWAY)
 
     async def after_a_crash(self) -> None:
         """What was registered is there, and goes by its name alone; all at once."""

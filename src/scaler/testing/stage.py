@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,12 +13,21 @@ import trio
 
 from scaler.dispatch import Dispatcher
 from scaler.dispatch.words import said
-from scaler.errors import FatalError, ScalerError
+from scaler.errors import FatalError, ScalerError, Unavailable
 from scaler.hooks import SPEC, contract
 from scaler.loading import register
 from scaler.testing.fakecontext import FakeContext
+from scaler.testing.frames import raised_at
 from scaler.testing.promises import PromiseBroken, promised
-from scaler.testing.promises_plugin import BUILT, ENDS, NO_FAULT, STARTS, STAYS_UP, STOPS
+from scaler.testing.promises_plugin import (
+    BUILT,
+    ENDS,
+    LOOP_FREE,
+    NO_FAULT,
+    STARTS,
+    STAYS_UP,
+    STOPS,
+)
 from scaler.testing.stepping import Cut, GivenUp, Steps, stepped
 
 if TYPE_CHECKING:
@@ -33,6 +43,12 @@ T = TypeVar("T")
 
 STARTING = 30.0  # seconds until a service has called started()
 STOPPING = 10.0  # seconds for a service to end
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before a service that is `Unavailable` runs again
+HELD_UP = 3  # times that a hook may hold the loop up until nothing more is tried
+
+
+class NotAvailable(PromiseBroken):
+    """A service did not start, and said itself that its other side is away."""
 
 
 class Stage:
@@ -46,6 +62,7 @@ class Stage:
         hooks: The dispatcher that it is called through.
         steps: What was seen of its awaits.
         left: What was there when it crashed; None while it has not.
+        broken_off: Where the last call of `cut_short` was broken off, in words.
     """
 
     def __init__(self, site: Site, plugin: object, contexts: dict[str, FakeContext[Any, Any]]):
@@ -58,6 +75,10 @@ class Stage:
         self._services: list[pluggy.HookImpl] = []
         self._contexts = contexts
         self.left: Memory | None = None
+        self.broken_off = ""
+        self._away = ""  # what its service said when it ended as `Unavailable`
+        self._up = trio.Event()
+        self._up.set()
         self._crashed = False
         self._ended = trio.Event()
 
@@ -94,6 +115,9 @@ class Stage:
             Outcome: What the plugin said: `Busy`, `NoRoom`, `Unavailable` and so on.
             HookFault: It broke its contract.
         """
+        held_up(self.name, self.steps.slow, HELD_UP)
+        with trio.move_on_after(sum(PAUSES)):  # a service that is started again is waited for
+            await self._up.wait()
         if deadline is None and math.isinf(contract(hook).deadline):
             profile = self.context.profiles.get(arguments["runner"].profile)
             deadline = 240.0 if profile is None else profile.start_timeout
@@ -150,28 +174,55 @@ class Stage:
     # -- its service
 
     async def _serve(self, impl: pluggy.HookImpl, task_status: trio.TaskStatus[None]) -> None:
-        name, told = impl.plugin_name, _Once(task_status)
+        own = impl.plugin_name == self.name
+        told = _Once(task_status, self._started if own else lambda: None)
+        stopping = self._contexts[impl.plugin_name].stopping
         try:
-            service: Any = impl.function
+            for pause in (*PAUSES, None):
+                away = await self._serve_once(impl, told)
+                if away is None or stopping.is_set():
+                    break
+                if own:
+                    self._away, self._up = said(away), trio.Event()
+                if pause is None:
+                    raise self._fell(impl.plugin_name, away, f" {len(PAUSES) + 1} times")
+                with trio.move_on_after(pause):
+                    await stopping.wait()
+        finally:
+            if own:
+                self._ended.set()
+                self._not_too_late()
+        told.started()
+
+    async def _serve_once(self, impl: pluggy.HookImpl, told: _Once) -> BaseException | None:
+        """Run a service; answer the `Unavailable` that it ended with, which is no fault."""
+        service: Any = impl.function
+        try:
             await service(*[told for _ in impl.argnames])
         except (trio.Cancelled, PromiseBroken, FatalError):
             raise
         except GivenUp:
             pass
         except (Exception, SystemExit) as error:
-            if not self._crashed:
-                raise STAYS_UP.broken(f"{name}.run_service raised {said(error)}") from error
+            if not self._crashed and not _away(error):
+                raise self._fell(impl.plugin_name, error) from None
+            return error if _away(error) else None
         except BaseExceptionGroup as group:
             faults, others = group.split((Exception, SystemExit))
-            if faults is not None and not self._crashed:
-                raise STAYS_UP.broken(f"{name}.run_service raised {said(faults)}") from group
+            if faults is not None and not self._crashed and not _away(faults):
+                raise self._fell(impl.plugin_name, faults) from None
             if others is not None:
                 raise others from None
-        finally:
-            if name == self.name:
-                self._ended.set()
-                self._not_too_late()
-        told.started()
+        return None
+
+    def _fell(self, name: str, error: BaseException, times: str = "") -> PromiseBroken:
+        place = raised_at(error)
+        shown = f"{name}.run_service raised{times} {said(error)}"
+        return STAYS_UP.broken(f"{shown}{f' ({place})' if place else ''}")
+
+    def _started(self) -> None:
+        self._away = ""
+        self._up.set()
 
     def _not_too_late(self) -> None:
         if self.steps.gave_up:
@@ -185,7 +236,10 @@ class Stage:
             with trio.move_on_after(limit) as waiting:
                 await nursery.start(self._serve, impl, name=f"service {name}")
             if waiting.cancelled_caught:
-                raise STARTS.broken(f"{name}: no started() within {limit:g} s")
+                shown = f"{name}: no started() within {limit:g} s"
+                if name == self.name and self._away:
+                    raise NotAvailable(STARTS, f"{shown}; it raised {self._away}")
+                raise STARTS.broken(shown)
 
     async def _stop(self) -> None:
         for context in self._contexts.values():
@@ -276,19 +330,44 @@ async def _made(site: Site, name: str, cls: type[Any], context: FakeContext[Any,
     except ScalerError:
         raise
     except Exception as error:
-        raise BUILT.broken(f"{name} cannot be built: {said(error)}") from error
+        place = raised_at(error)
+        shown = f"{name} cannot be built: {said(error)}{f' ({place})' if place else ''}"
+        raise BUILT.broken(shown) from None
+
+
+def held_up(name: str, slow: list[tuple[str, float]], least: int) -> None:
+    """See that no hook has held the loop up so many times.
+
+    Raises:
+        PromiseBroken: One has.
+    """
+    for hook, times in Counter(hook for hook, _ in slow).items():
+        if times >= least:
+            longest = max(seconds for each, seconds in slow if each == hook)
+            raise LOOP_FREE.broken(
+                f"{name}.{hook} held the loop up {times} times, for up to {longest:.1f} s"
+            )
+
+
+def _away(error: BaseException) -> bool:
+    """Whether a service said that its other side is away, as scaler understands it."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return isinstance(error, Unavailable)
 
 
 class _Once:
     """Takes `started()` once; a second call is harmless, as in a scaler."""
 
-    def __init__(self, task_status: trio.TaskStatus[None]) -> None:
+    def __init__(self, task_status: trio.TaskStatus[None], ready: Callable[[], None]) -> None:
         self._task_status = task_status
+        self._ready = ready
         self._done = False
 
     def started(self, value: None = None) -> None:
         """The service's hooks can be called."""
         del value
+        self._ready()
         if not self._done:
             self._done = True
             self._task_status.started()
@@ -304,7 +383,7 @@ def bare() -> Iterator[None]:
         broken = [each for each in errors if isinstance(each, PromiseBroken)]
         others = [each for each in errors if not isinstance(each, trio.Cancelled)]
         if broken:
-            raise broken[0] from broken[0].__cause__
+            raise broken[0] from None
         if len(others) == 1:
             raise others[0] from others[0].__cause__
         raise

@@ -14,6 +14,7 @@ import trio
 
 from scaler.errors import Outcome
 from scaler.loading.verify import marked
+from scaler.testing.frames import waits_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -37,6 +38,7 @@ class Steps:
     Attributes:
         slow: The hook, and the seconds for which it held the loop up, for each time.
         seen: How many awaits there were of the call that was to be cut.
+        place: The plugin's line at which the last call was cut.
         stuck: A call that was cut went on for ever.
         gave_up: Hooks that are driven no further: their next await ends them with `GivenUp`.
     """
@@ -46,12 +48,13 @@ class Steps:
     _hook: str = ""
     _at: int = 0
     seen: int = 0
+    place: str = ""
     stuck: bool = False
     _cut: float = 0.0
 
     def arm(self, hook: str, at: int) -> None:
         """Cut the next call of this hook at its n-th await (from 1); 0 only counts them."""
-        self._hook, self._at, self.seen = hook, at, 0
+        self._hook, self._at, self.seen, self.place = hook, at, 0, ""
 
     def disarm(self) -> int:
         """Cut nothing more; answer how many awaits were counted since `arm`."""
@@ -72,6 +75,7 @@ class Steps:
         def next_await() -> None:
             self.seen += 1
             if self.seen == self._at:
+                self.place = waits_at(coroutine)
                 scope.cancel()
                 self._cut = time.monotonic()
             elif self.seen > self._at > 0 and time.monotonic() > self._cut + UNWILLING:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from scaler.hooks import SPEC
+from scaler.testing.frames import in_short
 from scaler.testing.memory import Memory
-from scaler.testing.promises_plugin import CHECK_SAYS_HOW, LOOP_FREE, SECRETS
+from scaler.testing.promises_plugin import CHECK_SAYS_HOW, SECRETS
 from scaler.testing.site import Make, Site, read_site
-from scaler.testing.stage import Stage, bare, open_stage
+from scaler.testing.stage import Stage, bare, held_up, open_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,13 +72,7 @@ class Trial:
             PromiseBroken: A hook held the loop up, or a secret is where it may not be.
         """
         slow = [each for stage in self._stages for each in stage.steps.slow]
-        for hook, times in Counter(hook for hook, _ in slow).items():
-            if times > 1:  # (once, it may be the machine that was busy)
-                longest = max(seconds for each, seconds in slow if each == hook)
-                raise LOOP_FREE.broken(
-                    f"{self.site.name}.{hook} held the loop up {times} times, for up to "
-                    f"{longest:.1f} s"
-                )
+        held_up(self.site.name, slow, 2)  # (once, it may be the machine that was busy)
         for place, text in self._everything():
             for secret, what in self.secrets.items():
                 if secret in text:
@@ -154,8 +148,10 @@ class _Ears(logging.Handler):
         self._level = self._logger.level
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it as a log file would have it."""
+        """Keep it as a log file would have it; whoever shows it next shows no lines but its own."""
         self.heard.append(self.format(record))
+        if record.exc_info and record.exc_info[1] is not None:
+            record.exc_text = in_short(record.exc_info[1])
 
     def listen(self) -> None:
         """Begin."""
