@@ -162,6 +162,9 @@ class Context(Generic[C, P]):
 
         It replaces the line before. One that is not `ok` is shown in `/readyz` and
         `/dashboard.json` of scaler-monitor.
+
+        Raises:
+            TypeError: The text is no text (an exception, for example), or a fact is no plain data.
         """
         _on_loop(self._core.report, self.name, text, ok, profile, facts)
 

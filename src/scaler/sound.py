@@ -45,6 +45,18 @@ def unsound(record: Any) -> str:
     return ""
 
 
+def unsound_report(text: Any, profile: Any, facts: Mapping[str, Any]) -> str:
+    """What is wrong with what a plugin says of itself, in words; empty where it is well."""
+    for name, value in {"text": text, "profile": profile}.items():
+        if not isinstance(value, str):
+            return f"report: {name} is {type(value).__name__}, wanted str"
+    try:
+        msgspec.json.encode(facts, enc_hook=_plain)
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+        return f"report: its facts: {error}"
+    return ""
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Secret):
         return "***"

@@ -38,7 +38,7 @@ from scaler.records import (
     SelectionRequest,
     View,
 )
-from scaler.sound import unsound
+from scaler.sound import unsound, unsound_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,6 +123,8 @@ class Engine:
         self, plugin: str, text: str, ok: bool, profile: str, facts: Mapping[str, Any]
     ) -> None:
         """See `Context.report`. What changes between well and not well is also logged."""
+        if trouble := unsound_report(text, profile, facts):
+            raise TypeError(trouble)
         before = self.state.reports.get((plugin, profile))
         if before is None or before.ok != ok:
             level = logging.INFO if ok else logging.WARNING
@@ -132,7 +134,7 @@ class Engine:
         self.state.reports[plugin, profile] = Report(
             plugin=plugin,
             profile=profile,
-            ok=ok,
+            ok=bool(ok),
             text=text,
             time=self.state.clock.wall(),
             facts=dict(facts),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -117,7 +118,11 @@ class Survey:
             if plugin not in tellers:
                 state.rooms[plugin] = (Room(name=""),)
             elif plugin in gathered.answers:
-                state.rooms[plugin] = tuple(gathered.answers[plugin])
+                # (copies: who made them may go on to count in its own)
+                state.rooms[plugin] = tuple(
+                    replace(room, total=dict(room.total), refuses=dict(room.refuses))
+                    for room in gathered.answers[plugin]
+                )
         if state.rooms != before:
             state.changed()
         return not gathered.failures
