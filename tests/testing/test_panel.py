@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.testing.broken.panels import BROKEN, NoPanel, Reasons
+from tests.testing.broken.panels import BROKEN, Links, NoPanel, Reasons
 
 from scaler.testing import PromiseBroken, check_panel
 from scaler.testing.promises_panel import PANEL
@@ -15,8 +15,9 @@ ALL = [
 ]
 
 
-async def test_a_good_panel_passes() -> None:
-    await check_panel(Reasons)
+@pytest.mark.parametrize("cls", [Reasons, Links])
+async def test_a_good_panel_passes(cls: type[Reasons]) -> None:
+    await check_panel(cls)
 
 
 def test_every_promise_has_a_panel_that_breaks_it() -> None:

@@ -10,7 +10,17 @@ import trio
 from tests.testing.broken.lists import NamesAnew, TwoNames
 from tests.testing.machines import InMemory, World
 
-from scaler import Context, FatalError, Machine, Registration, Room, RoomState, Runner, hookimpl
+from scaler import (
+    Context,
+    FatalError,
+    Machine,
+    Registration,
+    Room,
+    RoomState,
+    Runner,
+    Unavailable,
+    hookimpl,
+)
 from scaler.testing import PromiseBroken, check_provisioner
 
 if TYPE_CHECKING:
@@ -43,6 +53,35 @@ class SlowToTell(InMemory):
         await trio.lowlevel.checkpoint()
         known = [listed for at, listed in self.told if at <= trio.current_time() - 1]
         return known[-1] if known else []
+
+
+class Asynchronous(InMemory):
+    """Says that a machine is being destroyed until it is gone, and lists nothing meanwhile."""
+
+    busy = 0.0
+
+    @hookimpl
+    async def destroy_runner(self, runner: Runner) -> None:
+        if self.key(runner) in self.world.machines:
+            del self.world.machines[self.key(runner)]
+            self.busy = trio.current_time() + 1
+        if self.busy > trio.current_time():
+            raise Unavailable("is being destroyed", retry_after=2)
+
+    @hookimpl
+    async def list_machines(self) -> list[Machine]:
+        if self.busy > trio.current_time():
+            raise Unavailable("something is being destroyed")
+        return await super().list_machines()
+
+
+class TakesItsTime(InMemory):
+    """Slow, and within each deadline."""
+
+    @hookimpl
+    async def destroy_runner(self, runner: Runner) -> None:
+        await trio.sleep(100)
+        await super().destroy_runner(runner)
 
 
 class Counts(InMemory):
@@ -81,6 +120,15 @@ async def test_lists_that_come_late_are_waited_for_where_that_is_said(
         await check_provisioner(make, plugin=SlowToTell, points=2)
     assert caught.value.promise.name == "exists-when-answered"
     await check_provisioner(make, plugin=SlowToTell, points=2, settle=3)
+
+
+@pytest.mark.parametrize("cls", [Asynchronous, TakesItsTime])
+async def test_destroying_takes_several_calls_or_a_long_one(
+    cls: type[InMemory], autojump_clock: MockClock
+) -> None:
+    world = World()
+    await check_provisioner(partial(cls, world=world), plugin=cls, points=3, settle=3)
+    assert world.machines == {}
 
 
 @pytest.mark.parametrize("runners", [1, 2, 5])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import trio
 
 from scaler.errors import HookFault, Outcome
+from scaler.records import Machine
 from scaler.testing.promises import noted
 from scaler.testing.stage import NotAvailable
 
@@ -100,7 +101,7 @@ async def raises_or_has(
         listed = await stage.call(hook)
     except (HookFault, Outcome):
         return
-    names = {getattr(each, "runner_name", None) or getattr(each, "name", "") for each in listed}
+    names = {each.runner_name if isinstance(each, Machine) else str(each.name) for each in listed}
     if name not in names:
         told = ", ".join(sorted(names)) or "nothing"
         raise promise.broken(

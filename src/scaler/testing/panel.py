@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,10 @@ async def check_panel(
             _escaped(panel.html)
 
 
+_ADDRESSES = ("href", "src", "action", "formaction", "data", "xlink:href")
+_KNOWN = re.compile(r"(https?://|mailto:|[/?#.])")
+
+
 async def _panel(stage: Stage, view: View, promise: Promise, what: str) -> Panel | None:
     stage.core.view_now = view
     before = repr(view)
@@ -96,6 +101,7 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
+        self._within = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """An element begins."""
@@ -104,3 +110,24 @@ class _Reader(HTMLParser):
         self.found += [
             f"an attribute {name}" for name, _ in attrs if name.strip("\"'").startswith(ATTRIBUTE)
         ]
+        self._within = tag
+        for name, value in attrs:
+            if ATTRIBUTE not in (value or ""):
+                continue
+            if name.startswith("on") or (name in _ADDRESSES and not _KNOWN.match(value or "")):
+                self.found.append(f"text from outside in {name}=")
+
+    def handle_endtag(self, tag: str) -> None:
+        """An element ends."""
+        if tag == self._within:
+            self._within = ""
+
+    def handle_data(self, data: str) -> None:
+        """Text, also that of scripts."""
+        if self._within in ("script", "style") and ATTRIBUTE in data:
+            self.found.append(f"text from outside in a <{self._within}>")
+
+    def handle_comment(self, data: str) -> None:
+        """A comment, which a text may end."""
+        if f"<{ELEMENT}" in data:
+            self.found.append("text from outside in a comment")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias, TypeVar
+
+import trio
 
 from scaler.errors import HookFault, Outcome
 from scaler.log import printable
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 Kind: TypeAlias = Literal["plugin", "provisioner", "source", "selector", "panel"]
 
@@ -92,6 +95,25 @@ def promised(promise: Promise, doing: str, *allowed: type[Outcome]) -> Iterator[
         said = str(error) if isinstance(error, HookFault) else f"{type(error).__name__}: {error}"
         place = raised_at(error)
         raise promise.broken(f"{doing}: {said}{f' ({place})' if place else ''}") from None
+
+
+async def repeated(call: Callable[[], Awaitable[T]], patience: float) -> T:
+    """Call a hook again as long as it says that it cannot yet, as the core does.
+
+    Raises:
+        Outcome: What it still said after so many seconds.
+        HookFault: It failed.
+    """
+    pause, until = 0.05, trio.current_time() + patience
+    while True:
+        try:
+            return await call()
+        except Outcome as said:
+            wait = max(pause, getattr(said, "retry_after", None) or 0.0)
+            if trio.current_time() + wait > until:
+                raise
+        await trio.sleep(wait)
+        pause = min(2.0, pause * 2)
 
 
 @contextmanager

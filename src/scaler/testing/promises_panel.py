@@ -20,7 +20,8 @@ IN_TIME = _SHOWS(
 )
 ESCAPES = _SHOWS(
     name="escapes",
-    text="Text from outside makes no element and no attribute in its `html`.",
+    text="Text from outside makes no element and no attribute in its `html`, begins no address, "
+    "and stands in no script, style, handler or comment (there, escaping does not help).",
     quote="`html` is shown as it is: escape whatever in it comes from outside.",
 )
 FOR_PROGRAMS = _SHOWS(

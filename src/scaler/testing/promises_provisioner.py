@@ -46,7 +46,7 @@ ONE_AFTER_CRASH = _MAKES(
 )
 TAGGED = _MAKES(
     name="tagged",
-    text="A machine is listed with its runner's id, its runner's name and its profile.",
+    text="A machine is listed with its runner's id, its runner's name, its profile and its room.",
     quote="Tag the machine with the scaler's name, `runner.id` and `runner.name`.",
 )
 SAME_ID = _LISTS(
@@ -155,7 +155,7 @@ ROOM_NAMES = _ROOMS(
 )
 TOTAL = _ROOMS(
     name="capacity-is-the-total",
-    text="A room's total is the same whether a machine stands in it or not.",
+    text="A room's total, and what it refuses, is the same whether a machine stands in it or not.",
     quote="The provisioner's rooms: what may be used in all, not what is free.",
 )
 SCREEN = Promise(

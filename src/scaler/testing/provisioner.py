@@ -29,7 +29,7 @@ from scaler.testing.promises_provisioner import (
 from scaler.testing.provisioner_life import each_profile, several
 from scaler.testing.provisioner_times import LATE, broken_off, races
 from scaler.testing.shop import Book, Shop
-from scaler.testing.trial import ELSEWHERE, HERE, check_findings, open_trial
+from scaler.testing.trial import HERE, OTHERS, check_findings, open_trial
 
 if TYPE_CHECKING:
     from scaler.records import Runner
@@ -56,9 +56,9 @@ async def check_provisioner(
     """See that a provisioner keeps every promise of its hooks.
 
     Machines are made and destroyed, by several instances one after another, as for scalers named
-    `here` and `here-2`; the instances are called as a scaler calls them. Whatever was made is
-    destroyed at the end, also when a promise was broken. Run it with the real clock where the
-    plugin waits for the real world.
+    `here`, `here-2` and `not-here`; the instances are called as a scaler calls them. Whatever was
+    made is destroyed at the end, also when a promise was broken. Run it with the real clock where
+    the plugin waits for the real world.
 
     A crash is played by ending an instance without a word; the next one is left the facts and the
     folder as they were at that moment. What a process leaves besides, such as connections that
@@ -141,7 +141,8 @@ class _Check:
             await each_profile(shop, self._trial.site.profiles)
             if self._runners > 1:
                 await several(shop, self._runners)
-                await self._strangers(shop)
+                for scaler in OTHERS:
+                    await self._strangers(shop, scaler)
         await self._crash()
         async with self._shop() as shop:
             awaits = await broken_off(shop, self._points)
@@ -165,7 +166,7 @@ class _Check:
 
     async def tidy(self) -> None:
         """Destroy what is left, as well as it goes."""
-        for scaler in (HERE, ELSEWHERE):
+        for scaler in (HERE, *OTHERS):
             with (
                 trio.CancelScope(shield=True, deadline=trio.current_time() + _TIDYING),
                 suppress(Exception),
@@ -183,11 +184,11 @@ class _Check:
             await shop.find_rooms()
             yield shop
 
-    async def _strangers(self, shop: Shop) -> None:
+    async def _strangers(self, shop: Shop, scaler: str) -> None:
         """Two scalers in one world, with runners of the same ids."""
         ours = shop.runner()
         made = await shop.make(ours)
-        async with self._shop(ELSEWHERE) as other:
+        async with self._shop(scaler) as other:
             theirs = other.runner(number=ours.id)
             await _unseen(other, {made.id})
             await other.destroy(theirs, STRANGERS)

@@ -30,6 +30,8 @@ from scaler.testing.promises_provisioner import (
     TOTAL,
     TWICE,
 )
+from scaler.testing.provisioner_times import LATE
+from scaler.testing.shop import LASTS
 from scaler.testing.trial import check_findings
 
 if TYPE_CHECKING:
@@ -44,12 +46,17 @@ ASKED_AT_ONCE = 5
 
 async def each_profile(shop: Shop, profiles: Mapping[str, Profile]) -> None:
     """The life of a machine of each profile."""
+    gone: list[Runner] = []
     for profile in profiles:
         first = shop.runner(profile)  # what fails here fails whatever is asked of it
         await shop.make(first, harmless=True)
-        await shop.destroy(first, NO_FAULT)
+        await shop.destroy(replace(first, failed=True), NO_FAULT)
         await shop.clean([first], LEAVES_NONE)
-        await life(shop, shop.runner(profile))
+        runner = shop.runner(profile)
+        await life(shop, runner)
+        gone += [first, runner]
+    await trio.sleep(LATE)
+    await shop.clean(gone, LEAVES_NONE)
 
 
 async def life(shop: Shop, runner: Runner) -> None:
@@ -61,11 +68,13 @@ async def life(shop: Shop, runner: Runner) -> None:
     seen = (await shop.shows([runner], EXISTS))[runner.id]
     if seen.id != made.id:
         raise SAME_ID.broken(f"{made.id} was answered for {runner.name}, and {seen.id} is listed")
-    tags = (seen.runner_name, seen.profile)
-    if tags != (runner.name, runner.profile):
+    if seen.state == "stopped":
+        raise EXISTS.broken(f"{seen.id} is listed as stopped{LASTS}")
+    tags = (seen.runner_name, seen.profile, seen.room)
+    if tags != (runner.name, runner.profile, runner.room):
         raise TAGGED.broken(
-            f"runner_name {tags[0]!r} and profile {tags[1]!r} are listed, wanted {runner.name!r} "
-            f"and {runner.profile!r}"
+            f"runner_name {tags[0]!r}, profile {tags[1]!r} and room {tags[2]!r} are listed, wanted "
+            f"{runner.name!r}, {runner.profile!r} and {runner.room!r}"
         )
     beside = await _totals(shop)
     again = await shop.make(runner, ONE)
@@ -134,10 +143,11 @@ def _is_of(made: Machine, runner: Runner) -> None:
         raise MACHINE.broken(f"Machine.room is {made.room!r}, wanted {runner.room!r}")
 
 
-async def _totals(shop: Shop) -> dict[str, dict[str, int]]:
+async def _totals(shop: Shop) -> dict[str, tuple[dict[str, int], dict[str, str]]]:
     if not shop.stage.has(SPEC.capacity):
         return {}
-    return {room.name: dict(room.total) for room in await shop.stage.answer(SPEC.capacity)}
+    rooms = await shop.stage.answer(SPEC.capacity)
+    return {room.name: (dict(room.total), dict(room.refuses)) for room in rooms}
 
 
 async def _look(shop: Shop, machine: Machine) -> None:

@@ -55,7 +55,7 @@ async def broken_off(shop: Shop, points: int) -> int:
     await shop.clean(rounds, CUT, notes)
     rounds.clear()
     with promised(NO_FAULT, "destroying a machine"):
-        await cut_short(shop.stage, SPEC.destroy_runner, points, destroying, destroyed)
+        await cut_short(shop.stage, SPEC.destroy_runner, points, destroying, destroyed, again=True)
     await shop.clean(rounds, DESTROY_CUT)
     return awaits - 1
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import trio
+
+from scaler.hooks import hook_names
 
 if TYPE_CHECKING:
     from scaler.dispatch import HookCall
@@ -41,9 +44,16 @@ class HookRecorder:
         """Wait until a hook was called so many times in all; answer the last of these calls.
 
         Raises:
-            trio.TooSlowError: It was not, so many seconds later.
+            trio.TooSlowError: It was not, so many seconds later; what was called instead.
+            LookupError: There is no such hook.
         """
-        with trio.fail_after(within):
+        if hook not in hook_names():
+            raise LookupError(f"found no hook {hook!r}, wanted one of {', '.join(hook_names())}")
+        with trio.move_on_after(within):
             while len(self.of(hook, plugin)) < count:
                 await self._news.wait()
+        if len(self.of(hook, plugin)) < count:
+            seen = Counter(f"{call.plugin}.{call.hook}" for call in self.calls)
+            called = ", ".join(f"{name} ({times})" for name, times in seen.items()) or "nothing"
+            raise trio.TooSlowError(f"no call of {hook} within {within:g} s; called were {called}")
         return self.of(hook, plugin)[count - 1]

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from scaler.errors import HookFault, Outcome
-from scaler.hooks import SPEC
+from scaler.hooks import SPEC, contract
 from scaler.records import Machine, Profile, Registration, Runner, RunnerState
-from scaler.testing.promises import promised
+from scaler.testing.promises import promised, repeated
 from scaler.testing.promises_plugin import NO_FAULT
 from scaler.testing.promises_provisioner import EXISTS, LEAVES_NONE, ROOM_NAMES
 from scaler.units import Secret
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from scaler.testing.stage import Stage
     from scaler.testing.trial import Trial
 
-PATIENCE = 60.0  # seconds for a destroy that is repeated, and for a room to take machines
+PATIENCE = contract(SPEC.destroy_runner).deadline + 60.0  # seconds for one that is repeated
+MAKES_ROOM = 60.0  # seconds for a room to take machines
 AGAIN = 0.02  # seconds between two lists that have to say the same
-_LASTS = " (if it ended by itself, have the check make one that lasts)"
+LASTS = " (if it ended by itself, have the check make one that lasts)"
 _HOSTILE = "".join(sorted(string.printable[:94])) + " "
 
 
@@ -123,7 +124,7 @@ class Shop:
             return
         waiting = set(self._trial.site.profiles)
         said = "there is no room"
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(MAKES_ROOM):
             while True:
                 rooms = await self.stage.answer(SPEC.capacity)
                 names = [room.name for room in rooms]
@@ -160,10 +161,10 @@ class Shop:
     async def destroy(
         self, runner: Runner, promise: Promise = LEAVES_NONE, machine: Machine | None = None
     ) -> None:
-        """Have its machine destroyed."""
+        """Have its machine destroyed: it may say that it is not done yet, but not fail."""
         retiring = replace(runner, state=RunnerState.RETIRING, machine=machine)
         with promised(promise, f"destroying the machine of {runner.name}"):
-            await self.stage.call(SPEC.destroy_runner, runner=retiring)
+            await repeated(lambda: self.stage.call(SPEC.destroy_runner, runner=retiring), PATIENCE)
         self._did(SPEC.destroy_runner, runner)
 
     def _did(self, hook: Callable[..., object], runner: Runner) -> None:
@@ -183,14 +184,14 @@ class Shop:
                     error = failure
                 await trio.sleep(pause)
                 pause = min(pause * 2, 2.0)
-        raise promise.broken(
-            f"destroy_runner was repeated for {PATIENCE:g} s, and last said "
-            f"{type(error).__name__}: {error}"
-        )
+        last = "did not return" if error is None else f"last said {type(error).__name__}: {error}"
+        raise promise.broken(f"destroy_runner was repeated for {PATIENCE:g} s, and {last}")
 
     async def machines(self) -> list[Machine]:
-        """Whatever it lists now."""
-        listed = await self.stage.answer(SPEC.list_machines)
+        """Whatever it lists now; it may say that it cannot, for the time to settle."""
+        doing = f"calling list_machines, with settle={self.settle:g}"
+        with promised(NO_FAULT, doing):
+            listed = await repeated(lambda: self.stage.call(SPEC.list_machines), self.settle)
         self._trial.said.append(("what list_machines answered", listed))
         return listed
 
@@ -210,7 +211,7 @@ class Shop:
             have = listed.get(number, [])
             if len(have) != 1:
                 ids = ", ".join(machine.id for machine in have)
-                hint = "" if have or promise is not EXISTS else _LASTS
+                hint = "" if have or promise is not EXISTS else LASTS
                 raise promise.broken(
                     f"for runner {number} {len(have)} machines are listed"
                     f"{f' ({ids})' if ids else ''}, wanted one; just before: {self._book.last}"

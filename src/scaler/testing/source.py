@@ -31,7 +31,7 @@ from scaler.testing.promises_source import (
 from scaler.testing.source_jobs import Jobs, Send
 from scaler.testing.source_reserving import check_reserving
 from scaler.testing.source_runners import Desk, runner_of
-from scaler.testing.trial import ELSEWHERE, HERE, check_findings, open_trial
+from scaler.testing.trial import HERE, OTHERS, check_findings, open_trial
 
 if TYPE_CHECKING:
     from scaler.records import Runner
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 _IDS = (1, 11, 111)
 _NEVER = 900  # an id that is never registered
 _RESERVED = 910  # ids from here on are for reservations
+_LATE = 0.5  # seconds within which it may say wrongly that one went by itself
 _CUT = 1000  # ids from here on are for calls that are cut short
 
 
@@ -62,9 +63,9 @@ async def check_source(
 ) -> None:
     """See that a plugin keeps what a source promises.
 
-    It registers runners named `<profile>.<id>@here` and `@here-2` and removes them all; whatever
-    else is registered on the other side is left alone. It makes instances of the plugin one after
-    another, never two at once.
+    It registers runners named `<profile>.<id>@here`, `@here-2` and `@not-here` and removes them
+    all; whatever else is registered on the other side is left alone. It makes instances of the
+    plugin one after another, never two at once.
 
     Not tried: that a runner at work cannot be unregistered (`Busy`), for nothing here runs a job.
     A list while the other side cannot be reached is tried only with `unreachable`.
@@ -134,18 +135,22 @@ class _Check:
     @asynccontextmanager
     async def strangers(self) -> AsyncIterator[None]:
         """Another scaler's registrations: there before, and there afterwards."""
-        theirs = [self._runner(number, ELSEWHERE) for number in self._ids[:2]]
-        async with self._desk(ELSEWHERE) as desk:
-            memory = desk.stage.memory
-            for runner in theirs:
-                await desk.register(runner)
-            await desk.sees(there=theirs, doing="registering them")
+        memories: dict[str, Memory] = {}
+        for scaler in OTHERS:
+            theirs = [self._runner(number, scaler) for number in self._ids[:2]]
+            async with self._desk(scaler) as desk:
+                memories[scaler] = desk.stage.memory
+                for runner in theirs:
+                    await desk.register(runner)
+                await desk.sees(there=theirs, doing="registering them")
         yield
-        async with self._desk(ELSEWHERE, memory) as desk:
-            doing = f"all that was asked of it was for the scaler {HERE!r}"
-            await desk.sees(there=theirs, lost=ONLY_OURS, doing=doing)
-            for runner in theirs:
-                await desk.unregister(runner, UNREGISTERS, "unregistering it")
+        for scaler in OTHERS:
+            theirs = [self._runner(number, scaler) for number in self._ids[:2]]
+            async with self._desk(scaler, memories[scaler]) as desk:
+                doing = "all that was asked of it was for other scalers"
+                await desk.sees(there=theirs, lost=ONLY_OURS, doing=doing)
+                for runner in theirs:
+                    await desk.unregister(runner, UNREGISTERS, "unregistering it")
 
     async def registering(self) -> None:
         """Register, list, remove one, remove it again, register one again; then crash."""
@@ -175,6 +180,8 @@ class _Check:
             await desk.register(others[0], LEFTOVER)
             doing = f"registering {others[0].name} once more"
             await desk.sees(there=others, lost=LEFTOVER, doing=doing)
+            await trio.sleep(_LATE)
+            desk.no_gone([first])
             desk.stage.crash()
         self._held = others
 
@@ -218,14 +225,13 @@ class _Check:
                 for _ in range(2):
                     await desk.sees(gone=at_work, left=promise, doing=doing)
 
-            for promise, hook, arguments in (
-                (REGISTER_CUT, SPEC.register_runner, fresh),
-                (UNREGISTER_CUT, SPEC.unregister_runner, registered),
+            for promise, hook, arguments, again in (
+                (REGISTER_CUT, SPEC.register_runner, fresh, False),
+                (UNREGISTER_CUT, SPEC.unregister_runner, registered, True),
             ):
                 with promised(promise, f"calling {hook.__name__}"):
-                    await cut_short(
-                        desk.stage, hook, self._points, arguments, partial(clean, promise)
-                    )
+                    after = partial(clean, promise)
+                    await cut_short(desk.stage, hook, self._points, arguments, after, again=again)
 
     async def reserving(self) -> None:
         """See `check_reserving`."""

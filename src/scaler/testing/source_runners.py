@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from scaler.errors import HookFault, Outcome
-from scaler.hooks import SPEC
+from scaler.hooks import SPEC, contract
 from scaler.records import Registration, Runner, RunnerState
-from scaler.testing.promises import promised
+from scaler.testing.promises import promised, repeated
 from scaler.testing.promises_source import LISTS, NOT_OURS_TO_SAY, ONLY_OURS, REGISTERS
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scaler.testing.stage import Stage
     from scaler.testing.trial import Trial
 
-PATIENCE = 60.0  # seconds for what the core repeats until it returns
+PATIENCE = contract(SPEC.unregister_runner).deadline + 60.0  # seconds for what is repeated
 _SHORTEST = 8  # characters of a config that is looked for in logs
 
 
@@ -68,12 +68,12 @@ class Desk:
         return made
 
     async def unregister(self, runner: Runner, promise: Promise, doing: str) -> None:
-        """Unregister a runner: no outcome but success will do, for it runs no job."""
+        """Unregister a runner: it may say that it is not done yet, but has to be at last."""
         with promised(promise, f"{doing} ({runner.name})"):
-            await self.stage.call(SPEC.unregister_runner, runner=runner)
+            await repeated(lambda: self.stage.call(SPEC.unregister_runner, runner=runner), PATIENCE)
 
     async def unregister_at_last(self, runner: Runner, promise: Promise, doing: str) -> None:
-        """The same, again and again as the core does it, for a minute."""
+        """The same, again and again as the core does it, as long as it may take."""
         pause, until = 0.02, trio.current_time() + PATIENCE
         while True:
             try:
@@ -88,8 +88,8 @@ class Desk:
 
     async def names(self) -> Counter[str]:
         """How often each name is listed."""
-        with promised(LISTS, "listing registrations"):
-            listed = await self.stage.call(SPEC.list_registrations)
+        with promised(LISTS, f"listing registrations, with settle={self._settle:g}"):
+            listed = await repeated(lambda: self.stage.call(SPEC.list_registrations), self._settle)
         self._trial.said.append(("list_registrations", listed))
         for each in listed:
             if not each.name.endswith(f"@{self.stage.scaler}"):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HERE = "here"
 _SECRET = 8  # characters
 ELSEWHERE = "here-2"  # begins like the other: what is told apart by the beginning is mixed up
+OTHERS = (ELSEWHERE, "not-here")  # and by its end
 
 
 class Trial:

@@ -69,6 +69,15 @@ class WhatIsFree(InMemory):
         return [Room(name="here", total={"vcpus": 16 - len(self.world.machines)})]
 
 
+@breaks("capacity-is-the-total")
+class FullOfOne(InMemory):
+    @hookimpl
+    async def capacity(self) -> list[Room]:
+        await trio.lowlevel.checkpoint()
+        full = {"linux": "a machine is there"} if self.world.machines else {}
+        return [Room(name="here", refuses=full)]
+
+
 @breaks("screenshot-is-a-png")
 class TextMode(InMemory):
     @hookimpl

@@ -78,6 +78,48 @@ class QuotesAreLeft(Reasons):
         return html.escape(text, quote=False)
 
 
+class Around(Reasons):
+    """Escapes, where that is no help."""
+
+    around = "{}"
+
+    @hookimpl
+    async def render_dashboard(self, view: View) -> Panel | None:
+        panel = await super().render_dashboard(view)
+        reason = html.escape(view.runners[0].reason) if view.runners else ""
+        return panel and Panel(title="Reasons", html=self.around.format(reason))
+
+
+class Links(Around):
+    """Keeps its promises: its links go where it says."""
+
+    around = '<a href="/runners?why={0}" title="{0}">{0}</a>'
+
+
+@breaks("escapes")
+class InALink(Around):
+    around = '<a href="{}">why</a>'
+
+
+@breaks("escapes")
+class InAHandler(Around):
+    around = "<b onclick=\"alert('{}')\">why</b>"
+
+
+@breaks("escapes")
+class InAScript(Around):
+    around = "<script>why = {}</script>"
+
+
+@breaks("escapes")
+class InAComment(Reasons):
+    @hookimpl
+    async def render_dashboard(self, view: View) -> Panel | None:
+        await trio.lowlevel.checkpoint()
+        reason = view.runners[0].reason if view.runners else ""
+        return Panel(title="Reasons", html=f"<p>why</p><!-- {reason} -->")
+
+
 @breaks("data-is-plain")
 class ByNumber(Reasons):
     def data(self, view: View) -> dict[str, Any]:

@@ -110,6 +110,29 @@ class TagsNoProfile(InMemory):
         return [replace(each, profile="") for each in await super().list_machines()]
 
 
+@breaks("tagged")
+class ListsAnotherRoom(InMemory):
+    @hookimpl
+    async def list_machines(self) -> list[Machine]:
+        return [replace(each, room="elsewhere") for each in await super().list_machines()]
+
+
+@breaks("exists-when-answered")
+class ListsItStopped(InMemory):
+    @hookimpl
+    async def list_machines(self) -> list[Machine]:
+        return [replace(each, state="stopped") for each in await super().list_machines()]
+
+
+@breaks("no-fault")
+class StumblesOverAFailedOne(InMemory):
+    @hookimpl
+    async def destroy_runner(self, runner: Runner) -> None:
+        if runner.failed:
+            raise AttributeError("no log of it")
+        await super().destroy_runner(runner)
+
+
 @breaks("another-machine-another-id")
 class AllTheSame(InMemory):
     @hookimpl
@@ -304,6 +327,36 @@ class ByTheBeginning(InMemory):
         for key in [*self.world.machines]:
             if key[1] == runner.id and key[0].startswith(self.context.scaler):
                 del self.world.machines[key]
+
+
+@breaks("strangers-left-alone")
+class ByTheEnd(InMemory):
+    @hookimpl
+    async def destroy_runner(self, runner: Runner) -> None:
+        await trio.sleep(0.01)
+        for key in [*self.world.machines]:
+            if key[1] == runner.id and key[0].endswith(self.context.scaler):
+                del self.world.machines[key]
+
+
+@breaks("leaves-none")
+class ComesBack(InMemory):
+    """Lists it again a moment after it was destroyed."""
+
+    gone: dict[int, tuple[float, Machine]]
+
+    @hookimpl
+    async def destroy_runner(self, runner: Runner) -> None:
+        found = self.world.machines.get(self.key(runner))
+        await super().destroy_runner(runner)
+        if found is not None:
+            self.gone = {**getattr(self, "gone", {}), runner.id: (trio.current_time(), found)}
+
+    @hookimpl
+    async def list_machines(self) -> list[Machine]:
+        late = trio.current_time() - 0.3
+        gone = getattr(self, "gone", {}).values()
+        return [*await super().list_machines(), *(each for at, each in gone if at < late)]
 
 
 @breaks("cancelled-destroy")
