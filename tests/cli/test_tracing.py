@@ -12,7 +12,7 @@ from tests.cli.toys import GOOD
 from scaler import Finding, Job, Machine, Message, Registration, Runner, Secret
 from scaler.cli.main import main
 from scaler.cli.tracing import line, trace
-from scaler.dispatch.tracing import Ending, HookCall
+from scaler.dispatch.tracing import HookCall, Verdict
 from scaler.records import RunnerState
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def _unheard() -> Iterator[None]:
 
 def call(
     hook: str,
-    outcome: Ending = "answered",
+    outcome: Verdict = "answered",
     text: str = "None",
     seconds: float = 0.0123,
     answer: object = None,
@@ -163,7 +163,7 @@ def test_the_commands_have_calls_followed_where_it_is_asked_for(
 ) -> None:
     followed: list[Any] = []
 
-    def start(*_: Any, trace: Any) -> list[Any]:
+    def start(*_: Any, trace: Any, **_more: Any) -> list[Any]:
         followed.append(trace)
         if trace is not None:
             trace(call("check", runner=RUNNER))

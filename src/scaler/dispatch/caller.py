@@ -12,7 +12,7 @@ import trio
 from scaler.dispatch.breaker import Breaker
 from scaler.dispatch.calls import GRACE, TURNS, Call, Impl
 from scaler.dispatch.endings import read
-from scaler.dispatch.tracing import Ending, HookCall, tell
+from scaler.dispatch.tracing import HookCall, Verdict, tell
 from scaler.dispatch.turns import HangingError, Turns
 from scaler.dispatch.words import said, shown
 from scaler.errors import HookFault, Outcome, Unavailable
@@ -113,7 +113,7 @@ class Caller:
         for call in calls:
             self.calls.start_soon(call.run, name=call.impl.label)
         try:
-            await self._wait(calls, limit)
+            await self._wait(calls)
         except trio.Cancelled:
             await self.stop(calls)
             results = [
@@ -146,7 +146,7 @@ class Caller:
         self.follow(call, "answered" if error is None else "failed", said(error) if error else "")
         return error, ended
 
-    def follow(self, call: Call, outcome: Ending, text: str, answer: object = None) -> None:
+    def follow(self, call: Call, outcome: Verdict, text: str, answer: object = None) -> None:
         """Tell who follows calls."""
         if self._trace is None:
             return
@@ -172,9 +172,9 @@ class Caller:
         else:
             self.follow(call, "answered", shown(result), result)
 
-    async def _wait(self, calls: Sequence[Call], limit: float) -> None:
+    async def _wait(self, calls: Sequence[Call]) -> None:
         """Wait until they are over, and so much longer as each has to end after its deadline."""
-        with trio.CancelScope(deadline=trio.current_time() + limit) as scope:
+        with trio.CancelScope(deadline=max(call.due for call in calls)) as scope:
             for call in calls:
                 await call.over.wait()
         if scope.cancelled_caught:
@@ -277,6 +277,7 @@ class Caller:
         self._left[call] = None
         health.left.append(call)
         call.given_up, call.afterwards = True, afterwards
+        call.rein()  # where it had no time to be
         text = "was cancelled"
         if call.error is not None:
             text = said(call.error)

@@ -72,6 +72,7 @@ class Call:
         error: What it raised.
         cancelled: It was cancelled while it raised.
         began: When, on the event loop's clock.
+        due: When it has to have ended.
         stopped: It was told to stop.
         given_up: Nobody waits for it any more.
         afterwards: Called when it ends although it was given up.
@@ -82,11 +83,13 @@ class Call:
         "_rein",
         "_scope",
         "_task",
+        "_turns",
         "afterwards",
         "answer",
         "began",
         "cancelled",
         "done",
+        "due",
         "error",
         "given_up",
         "impl",
@@ -116,8 +119,10 @@ class Call:
         self.error: BaseException | None = None
         self.began = trio.current_time()
         self.afterwards: Callable[[Call], None] | None = None
-        self._coroutine = impl.begin(kwargs, turns)
-        self._scope = trio.CancelScope(deadline=min(self.began + limit, within))
+        self.due = self.began + limit
+        self._turns = turns
+        self._coroutine: Coroutine[Any, Any, Any] | None = None
+        self._scope = trio.CancelScope(deadline=min(self.due, within))
         self._task: trio.lowlevel.Task | None = None
         self._rein: Rein | None = None
 
@@ -137,7 +142,7 @@ class Call:
             if len(task.child_nurseries) == before:
                 self._end()
         if not self.done:
-            self.error = RuntimeError("it left a nursery open; long work belongs into run_service")
+            self.error = RuntimeError("it left a nursery open; long work belongs in run_service")
             self.cancelled = False
             await self._close(task.child_nurseries[before:])
             self._end()
@@ -146,7 +151,8 @@ class Call:
         """Leave nurseries that the plugin has left open.
 
         To end the task with them would be an error of the nursery around it. That this can be done
-        is not promised by trio, but held by a test; without it, the task is held.
+        is not promised by trio, but held by a test ("nursery left open", among the misdeeds);
+        without it, the task is held.
         """
         for nursery in reversed(nurseries):
             nursery.cancel_scope.cancel()
@@ -163,6 +169,7 @@ class Call:
 
     async def _run(self) -> None:
         try:
+            self._coroutine = self.impl.begin(self.kwargs, self._turns)
             self.answer = answer = await Guarded(self._coroutine)
             self.trouble = self.impl.judge(answer)
         except BaseException as error:
@@ -170,14 +177,13 @@ class Call:
                 raise wanted from None
             self.error = error
             self.cancelled = trio.current_effective_deadline() == -math.inf
-        self.late = self._late()
-
-    def _late(self) -> bool:
-        return trio.current_time() >= self.began + self.limit
+        self.late = trio.current_time() >= self.due
 
     def _end(self) -> None:
         self.done = True
         self.over.set()
+        if self._rein is not None:
+            self._rein.let_go()
         if self.given_up and self.afterwards is not None:
             self.afterwards(self)
 
@@ -203,20 +209,24 @@ class Call:
                 look += nursery.child_tasks
         return found
 
-    def release(self) -> bool:
-        """Let it end where it stands; whether it can."""
-        if self.done or self._task is None:
-            return True
-        own = self._reins().holds(self._task)
-        released = self._reins().release()
-        if own and released:
-            self._end()  # (what `run` still had to do is never done)
-        return released
+    def release(self) -> None:
+        """Let it end where it stands, now or as soon as it is held."""
+        if not self.done:
+            self._reins().release()
+
+    @property
+    def held(self) -> bool:
+        """Whether it is held; after `release`, for good."""
+        return not self.done and self._rein is not None and self._rein.holding
 
     def _reins(self) -> Rein:
         if self._rein is None:
-            self._rein = Rein(self.over.set)
+            self._rein = Rein(self.over.set, self._gone)
         return self._rein
+
+    def _gone(self, task: trio.lowlevel.Task) -> None:
+        if task is self._task and not self.done:
+            self._end()  # (what `run` still had to do is never done)
 
     def where(self) -> str:
         """` at FILE:LINE`, where it waits."""

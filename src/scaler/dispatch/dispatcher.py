@@ -132,10 +132,14 @@ class Dispatcher:
         """From now on all calls that are cancelled have so long to end, all together."""
         self._caller.hurry(seconds)
 
-    def release(self) -> bool:
-        """Let the calls that go on end where they stand, for ever; whether all of them can."""
-        released = [call.release() for call in self._caller.left()]
-        return all(released)
+    def release(self) -> None:
+        """Let the calls that go on end where they stand, for ever, as soon as each is held."""
+        for call in self._caller.left():
+            call.release()
+
+    def working(self) -> bool:
+        """Whether some of the calls that go on still do something, and are not held for good."""
+        return not all(call.held for call in self._caller.left())
 
     # -- services
 

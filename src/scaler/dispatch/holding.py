@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("scaler.hooks")
 
 AT_ONCE = 1.0  # seconds that calls have to end when all is to stop at once, all together
+TIDYING = 15.0  # seconds more for those that still do something: less than the process has
 
 
 @asynccontextmanager
@@ -43,12 +44,24 @@ async def _hold(closing: trio.Event, task_status: trio.TaskStatus[trio.Nursery])
 
 
 async def part(hooks: Dispatcher, on_stuck: Callable[[Sequence[str]], None] | None) -> None:
-    """Let calls go that do not end, now that nothing depends on them; tell which cannot."""
+    """Let calls go that do not end, now that nothing depends on them; tell which cannot.
+
+    One that still does something may be tidying up, and has so long for that.
+    """
     hooks.release()
     with trio.move_on_after(AT_ONCE, shield=True):
-        while hooks.given_up():  # noqa: ASYNC110 - once, at the very end
-            await trio.sleep(AT_ONCE / 10)
+        await _all_gone(hooks)
+    if hooks.working():
+        log.warning("waiting for: %s", "; ".join(hooks.given_up()))
+        with trio.move_on_after(TIDYING, shield=True):
+            await _all_gone(hooks)
     if stuck := hooks.given_up():
         log.error("these do not end: %s", "; ".join(stuck))
         if on_stuck is not None:
             on_stuck(stuck)
+
+
+async def _all_gone(hooks: Dispatcher) -> None:
+    """Wait until nothing is left but what is held for good."""
+    while hooks.working():  # noqa: ASYNC110 - once, at the very end
+        await trio.sleep(AT_ONCE / 10)

@@ -79,7 +79,7 @@ class Mailbox:
     def _due(self) -> float:
         """When the letter that is read has to be finished."""
         call = self._current
-        return math.inf if call is None else call.began + call.limit
+        return math.inf if call is None else call.due
 
     async def _lost_its_reader(self) -> bool:
         """Whether the reader does not come back; it is left behind then."""

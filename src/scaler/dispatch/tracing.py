@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("scaler.hooks")
 
-Ending = Literal["answered", "said", "failed"]
+Verdict = Literal["answered", "said", "failed"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class HookCall:
     arguments: Mapping[str, object]
     began: float
     seconds: float
-    outcome: Ending
+    outcome: Verdict
     text: str
     answer: object = None
 

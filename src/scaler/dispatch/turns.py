@@ -23,7 +23,7 @@ class HangingError(Unavailable):
 class _Holder:
     hook: str
     since: float
-    task: trio.lowlevel.Task
+    by: _Limiter
     left: float | None = None
 
 
@@ -49,24 +49,25 @@ class Turns:
         if holder is not None and holder.left is not None and now - holder.left >= HANGING:
             text = f"has not come back from {holder.hook} since {now - holder.since:.0f} s"
             raise HangingError(text)
+        mine = _Limiter(self, hook)
         try:
             # (the answer comes in a tuple, since trio refuses a coroutine: a decorator's)
             [answer] = await trio.to_thread.run_sync(
                 lambda: (function(),),
                 abandon_on_cancel=True,
-                limiter=cast("trio.CapacityLimiter", _Limiter(self, hook)),
+                limiter=cast("trio.CapacityLimiter", mine),
             )
         except trio.Cancelled:
             holder = self._holder
-            if holder is not None and holder.task is trio.lowlevel.current_task():
+            if holder is not None and holder.by is mine:
                 holder.left = trio.current_time()
             raise
         return answer
 
-    async def acquire(self, borrower: object, hook: str) -> None:
+    async def acquire(self, borrower: object, hook: str, by: _Limiter) -> None:
         """Wait for the turn; the thread is begun without a step between."""
         await self._free.acquire_on_behalf_of(borrower)
-        self._holder = _Holder(hook, trio.current_time(), trio.lowlevel.current_task())
+        self._holder = _Holder(hook, trio.current_time(), by)
 
     def release(self, borrower: object) -> None:
         """The thread is back, whether somebody still waits for it or not."""
@@ -82,7 +83,7 @@ class _Limiter:
         self._hook = hook
 
     async def acquire_on_behalf_of(self, borrower: object) -> None:
-        await self._turns.acquire(borrower, self._hook)
+        await self._turns.acquire(borrower, self._hook, self)
 
     def release_on_behalf_of(self, borrower: object) -> None:
         self._turns.release(borrower)
