@@ -14,7 +14,7 @@ from tests.testing.broken.sources import GOOD, Forge, Source
 from tests.testing.broken.sources_jobs import OneProfile
 from trio.testing import MockClock
 
-from scaler import Unavailable
+from scaler import Runner, Unavailable, hookimpl
 from scaler.testing import PromiseBroken, check_source
 from scaler.testing.promises import Promise
 from scaler.testing.promises_source import AWAY, SOURCE
@@ -130,3 +130,17 @@ async def test_a_list_may_take_the_time_that_it_is_given(autojump_clock: MockClo
 async def test_what_is_the_source_of_no_profile_is_told_so() -> None:
     with pytest.raises(ValueError, match="selector is the source of no profile"):
         await check_source(Selector)
+
+
+async def test_unregistering_may_take_several_calls(autojump_clock: MockClock) -> None:
+    class Slowly(Source):
+        @hookimpl
+        async def unregister_runner(self, runner: Runner) -> None:
+            known = runner.name in self.forge.registered
+            await super().unregister_runner(runner)
+            if known:
+                raise Unavailable("is being removed", retry_after=1)
+
+    made, forge = before(Slowly)
+    await check_source(made, points=5)
+    assert forge.registered == []
