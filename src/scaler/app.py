@@ -6,7 +6,6 @@ import logging
 import math
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,23 +17,25 @@ from scaler.building import Link, build_all, kin, origin, siblings
 from scaler.checking import check
 from scaler.checks import CHECK, Checks
 from scaler.clock import Clock
-from scaler.dispatch import AT_ONCE, Dispatcher, HookCall, open_calls, part
+from scaler.dispatch import AT_ONCE, Dispatcher, HookCall, open_calls
 from scaler.dispatch.calls import GRACE
 from scaler.engine import Engine
 from scaler.engine.overrides import META as OVERRIDE
 from scaler.engine.state import State
-from scaler.errors import FatalError, HookFault
+from scaler.errors import HookFault
 from scaler.evidence.files import Files
 from scaler.hooks import SPEC
+from scaler.leaving import leave, unwrapped
 from scaler.ledger import Ledger, LedgerError
 from scaler.loading import LoadedPlugin, register
 from scaler.records import View
 from scaler.services import Services
 from scaler.units import Duration
-from scaler.watchdog import Guard, Watchdog
+from scaler.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from scaler.settings import Settings
+    from scaler.watchdog import Guard
 
 __all__ = ["Running", "check", "main", "serve"]
 
@@ -59,7 +60,7 @@ class Running:
         stopped: Set when nothing of it runs any more.
     """
 
-    engine: Engine
+    _engine: Engine
     stopping: trio.Event
     stopped: trio.Event
     _stop: trio.Event
@@ -70,29 +71,29 @@ class Running:
 
     def view(self) -> View:
         """What there is now."""
-        return self.engine.view()
+        return self._engine.view()
 
     async def next_view(self, after: View) -> View:
         """Wait for a newer view; at most ten a second."""
-        return await self.engine.next_view(after)
+        return await self._engine.next_view(after)
 
 
 def main(
     settings: Settings,
     loaded: Mapping[str, LoadedPlugin],
     *,
+    guard: Guard,
     trace: Callable[[HookCall], None] | None = None,
 ) -> None:
-    """Run until a signal stops it; a second signal stops it at once.
+    """Run until a signal stops it; a second signal stops it at once. For a process of its own.
 
-    `trace` is told of every call of a hook, after it.
+    `guard` ends the process where something else does not; `trace` is told of every call of a hook,
+    after it.
 
     Raises:
         FatalError: It could not start.
     """
-    guard = Guard()
-    with guard.over_threads():
-        trio.run(_main, settings, loaded, trace, guard)
+    trio.run(_main, settings, loaded, trace, guard)
 
 
 async def _main(
@@ -103,7 +104,7 @@ async def _main(
 ) -> None:
     soon = partial(trio.lowlevel.current_trio_token().run_sync_soon, idempotent=True)
     watchdog = Watchdog({name: plugin.cls for name, plugin in loaded.items()}, guard)
-    async with _unwrapped():
+    async with unwrapped():
         with (
             logs.gathered(soon),
             trio.open_signal_receiver(*STOPPING) as signals,
@@ -114,7 +115,8 @@ async def _main(
                 stop = trio.Event()
                 nursery.start_soon(_watch, signals, stop, nursery.cancel_scope, name="signals")
                 around = _Around(stop, trace, guard.stuck, watchdog)
-                await _serve(settings, loaded, around)
+                with guard.leaving():
+                    await _serve(settings, loaded, around)
                 nursery.cancel_scope.cancel()
 
 
@@ -134,21 +136,6 @@ async def _watch(
             log.info("%s: stopping; once more to stop at once", name)
             first = trio.current_time()
             stop.set()
-
-
-@asynccontextmanager
-async def _unwrapped() -> AsyncIterator[None]:
-    """A fatal error comes out bare, however many nurseries it went through."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        fatal = group.subgroup(FatalError)
-        error: BaseException | None = fatal
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        if error is None:
-            raise
-        raise error from group
 
 
 async def serve(
@@ -172,7 +159,8 @@ async def serve(
         trace: Told of every call of a hook, after it.
         on_stuck: Told at the end which calls of plugins' cannot be ended, as `plugin.hook at
             FILE:LINE`. All else is done by then; it may end the process. `serve` does not return
-            as long as such calls go on.
+            as long as such calls go on, however it is cancelled: it logs every 10 s who is waited
+            for.
         task_status: For `nursery.start`.
 
     Raises:
@@ -200,7 +188,7 @@ async def _serve(
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     try:
-        async with _unwrapped(), open_calls() as calls:
+        async with unwrapped(), open_calls() as calls:
             await _over_ledger(settings, loaded, around, calls, task_status)
     finally:
         around.stopped.set()
@@ -246,7 +234,7 @@ async def _over_ledger(
             try:
                 await _run(settings, running, hooks, stopping, nursery, task_status)
                 hooks.hurry(GRACE)
-            except trio.Cancelled:
+            except BaseException:  # cancelled; within a nursery that is a group
                 hooks.hurry(AT_ONCE)
                 raise
             nursery.cancel_scope.cancel()
@@ -258,7 +246,7 @@ async def _over_ledger(
     finally:
         await ledger.close()
         if hooks is not None:
-            await part(hooks, around.on_stuck)
+            await leave(hooks, around.on_stuck)
 
 
 async def _run(
@@ -270,7 +258,7 @@ async def _run(
     task_status: trio.TaskStatus[Running],
 ) -> None:
     """Start in order, wait for the stop, wind down. Returns when only cancelling is left."""
-    engine = running.engine
+    engine = running._engine
     services = Services(
         hooks,
         lambda plugin, text: engine.fault(plugin, SERVICE, text),

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from scaler import log as logs
 from scaler.context import Context
-from scaler.dispatch.calls import interrupt
-from scaler.dispatch.words import said
-from scaler.errors import FatalError, PluginError
 from scaler.loading import build
 
 if TYPE_CHECKING:
@@ -59,14 +56,7 @@ def build_all(
             stopping=stopping,
             core=link,
         )
-        try:
-            plugins[name] = build(plugin, context)
-        except FatalError:
-            raise
-        except BaseException as error:
-            if interrupt(error) is not None:
-                raise
-            raise PluginError(f"plugin {name}: cannot be built: {said(error)}") from error
+        plugins[name] = build(plugin, context)
     return plugins
 
 

@@ -108,7 +108,7 @@ class Services:
                 self._hooks.follow(service, "ready")
                 self._ready(name)
                 await _ended(service)
-        except trio.Cancelled:
+        except BaseException:  # cancelled; within a nursery of `_first` that is a group
             await self._hooks.stop(service)
             outcome, ended = self._hooks.ended(service)
             if not ended.is_set():

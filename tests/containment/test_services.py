@@ -39,7 +39,9 @@ class Run:
         self.calls: list[HookCall] = []
         self.took = 0.0
 
-    async def run(self, plugin: Plugin, seconds: float) -> None:
+    async def run(
+        self, plugin: Plugin, seconds: float, then: Callable[[], None] = lambda: None
+    ) -> None:
         async with open_calls() as calls:
             hooks = Dispatcher(register({"bad": plugin}), calls, trace=self.calls.append)
             services = Services(
@@ -54,6 +56,7 @@ class Run:
                 began = trio.current_time()
                 nursery.cancel_scope.cancel()
             self.took = trio.current_time() - began
+            then()
             hooks.release()
 
 
@@ -127,3 +130,32 @@ async def test_a_service_is_followed_when_it_is_ready_and_when_it_ends(
         ("answered", ""),
     ]
     assert [call.hook for call in run.calls] == ["run_service"] * 2
+
+
+@pytest.mark.parametrize("started", [True, False], ids=["started", "starting"])
+async def test_c42_a_service_is_cancelled_with_whoever_runs_services(
+    autojump_clock: object, started: bool
+) -> None:
+    ended: list[str] = []
+
+    async def tidies() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(3)
+            ended.append("tidied")
+
+    run = Run()
+    await run.run(Plugin(tidies, started=started), 1, lambda: ended.append("nobody depends on it"))
+    assert ended == ["tidied", "nobody depends on it"]
+    assert run.told == []
+
+
+async def test_c42_a_service_that_is_starting_and_does_not_stop_is_named(
+    autojump_clock: object,
+) -> None:
+    run = Run()
+    await run.run(Plugin(misdeeds.swallows, started=False), 1)
+    assert run.took <= 10.1
+    assert "was cancelled and goes on at" in run.told[0][1]

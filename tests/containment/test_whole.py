@@ -10,6 +10,7 @@ import trio
 from tests.engine.conftest import World, in_loop, world
 
 from scaler.hooks import hookimpl
+from scaler.ledger import Ledger
 
 if TYPE_CHECKING:
     from scaler.context import Context
@@ -90,3 +91,33 @@ async def test_c40_a_plugin_that_fails_everywhere_is_named_and_the_rest_works(
         await world.deliver(1)
         await world.until(lambda: list(world.states().values()) == ["booting"], 30)
         assert ("bad", "run_service") in world.engine.state.faults
+
+
+async def test_c42_a_service_that_is_starting_ends_before_the_ledger_is_closed(
+    world: World, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    class Slow:
+        def __init__(self, context: Context[Any, Any]) -> None:
+            pass
+
+        @hookimpl
+        async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(0.5)
+                ended.append("tidied")
+
+    async def close(ledger: Ledger) -> None:
+        ended.append("closed")
+        await closed(ledger)
+
+    closed = Ledger.close
+    monkeypatch.setattr(Ledger, "close", close)
+    world.plugins["slow"] = Slow
+    async with world.running(crash=True):
+        await trio.sleep(1)
+    assert ended == ["tidied", "closed"]

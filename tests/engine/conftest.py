@@ -130,7 +130,7 @@ class World:
     @property
     def engine(self) -> Engine:
         assert self._running is not None
-        return self._running.engine
+        return self._running._engine
 
     @property
     def rows(self) -> dict[int, Row]:

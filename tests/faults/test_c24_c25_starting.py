@@ -34,7 +34,7 @@ def tick(minutes: int) -> str:
 def no_failure(world: World) -> None:
     """Neither the profile nor the host has failed."""
     assert world.running is not None
-    backoffs = world.running.engine.state.backoffs
+    backoffs = world.running._engine.state.backoffs
     assert not backoffs.profiles
     assert not backoffs.halts
     assert not backoffs.rooms
@@ -95,7 +95,7 @@ async def test_c24_evicted_before_its_machine_was_up(
         await world.until(lambda: world.simulator.jobs_in("completed"), 180)
         assert world.machines._made == 2
         assert world.running is not None
-        assert not world.running.engine.state.backoffs.rooms
+        assert not world.running._engine.state.backoffs.rooms
         await world.recovers()
         await world.settled()
 
@@ -143,7 +143,7 @@ async def test_c24_config_ages_before_there_is_a_machine(
             assert all(age < LASTS for age in ages), ages
             assert len(world.calls("jitconfig")) == (1 if minutes < 45 else 2)
             assert world.running is not None
-            assert not world.running.engine.state.backoffs.rooms
+            assert not world.running._engine.state.backoffs.rooms
             await world.recovers()
             await world.settled()
 

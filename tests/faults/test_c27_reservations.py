@@ -32,7 +32,7 @@ def settings() -> dict[str, Any]:
 async def reserve(world: World, wanted: Reservation) -> tuple[Runner, ...]:
     """What is done for whoever asks for a runner."""
     assert world.running is not None
-    return await world.running.engine.take(Selection(profile="rest"), wanted, 0.0)
+    return await world.running._engine.take(Selection(profile="rest"), wanted, 0.0)
 
 
 def free(world: World) -> bool:

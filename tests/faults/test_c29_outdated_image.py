@@ -26,7 +26,7 @@ QUICK = Times(boot=2.0, end=3.0)
 
 def halt(world: World, profile: str) -> Halt | None:
     assert world.running is not None
-    return world.running.engine.state.backoffs.halts.get(profile)
+    return world.running._engine.state.backoffs.halts.get(profile)
 
 
 async def stopped(world: World, profile: str) -> None:
@@ -43,7 +43,7 @@ async def mended(world: World, profile: str) -> None:
     one = halt(world, profile)
     assert one is not None
     assert world.running is not None
-    wait = one.until - world.running.engine.state.clock.now()
+    wait = one.until - world.running._engine.state.clock.now()
     assert wait <= LONGEST
     await trio.sleep(max(0.0, wait))
     await world.until(lambda: halt(world, profile) is None, 60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from scaler import log
@@ -18,7 +19,7 @@ from scaler.settings import load
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from scaler.cli.notices import Notices
@@ -42,21 +43,32 @@ def _run(args: argparse.Namespace, notices: Notices) -> int:
     settings, loaded = load(args.config)
     log.setup("warning", hide=settings.secrets)
     import scaler.app as app  # only now: wrong settings are told without trio's start
+    from scaler.watchdog import Guard
 
     passing = Passing(sys.stderr)
 
     def progress(waiting: Collection[str]) -> None:
         passing.show(f"still asking {', '.join(waiting)} …" if waiting else "")
 
-    trace = tracer(args)
-    findings = [*_settled(settings), *app.check(settings, loaded, progress, trace=trace)]
-    findings += [
-        (whose(each.file, loaded) or "plugins", Finding(ok=False, need="useful", text=str(each)))
-        for each in notices.found
-    ]
-    say(*_told(findings, log.hider(settings.secrets)))
-    wrong = any(_word(finding) == WRONG for _, finding in findings)
-    return ExitCode.FAILED if wrong else ExitCode.OK
+    def tell(found: list[tuple[str, Finding]]) -> int:
+        findings = [*_settled(settings), *found]
+        findings += [
+            (whose(one.file, loaded) or "plugins", Finding(ok=False, need="useful", text=str(one)))
+            for one in notices.found
+        ]
+        say(*_told(findings, log.hider(settings.secrets)))
+        wrong = any(_word(finding) == WRONG for _, finding in findings)
+        return ExitCode.FAILED if wrong else ExitCode.OK
+
+    def stuck(found: list[tuple[str, Finding]], calls: Sequence[str]) -> None:
+        with suppress(OSError):  # there is nobody to tell, and it ends all the same
+            tell(found)
+        guard.stuck(calls)
+
+    guard, trace = Guard(), tracer(args)
+    with guard.over_threads():
+        found = app.check(settings, loaded, progress, trace=trace, guard=guard, on_stuck=stuck)
+    return tell(found)
 
 
 def _word(finding: Finding) -> str:

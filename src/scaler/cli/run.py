@@ -36,7 +36,10 @@ def run(args: argparse.Namespace) -> int:
         )
         os.umask(0o077)
         import scaler.app as app  # only now: wrong settings are told without trio's start
+        from scaler.watchdog import Guard
 
         process.tune()
-        app.main(settings, loaded, trace=tracing.tracer(args))
+        guard = Guard()
+        with guard.over_threads():
+            app.main(settings, loaded, guard=guard, trace=tracing.tracer(args))
     return ExitCode.OK

@@ -197,7 +197,7 @@ def _words(error: BaseException) -> str:
     """The error in one line, as Python says it."""
     try:
         text = str(error.msg) if isinstance(error, SyntaxError) else str(error)
-    except Exception:  # its words are a plugin's, too
+    except BaseException:  # its words are a plugin's, too
         text = ""
     return ": ".join([type(error).__name__, *filter(None, [" ".join(text.split())])])
 

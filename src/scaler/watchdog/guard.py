@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from scaler.dispatch.words import said
 from scaler.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -40,20 +41,22 @@ class Guard:
         self.running = running
         self._until: float | None = None
         self._why = ""
-
-    def start(self) -> None:
-        """Begin to look at the time; nothing is armed yet."""
-        threading.Thread(target=self._run, name="guard", daemon=True).start()
+        self._over = threading.Event()
 
     def stuck(self, calls: Sequence[str]) -> NoReturn:
         """End the process: these calls of plugins' cannot be ended, and all else is done."""
-        self.end(f"{len(calls)} calls of plugins' do not end")
+        what = "one call of a plugin's does" if len(calls) == 1 else "calls of plugins' do"
+        self.end(f"{what} not end: {'; '.join(calls)}")
 
     @contextmanager
     def over_threads(self) -> Iterator[None]:
-        """Look at the time; after the body, threads that were begun in it have to end soon."""
+        """Look at the time; after the body, threads that were begun in it have to end soon.
+
+        For who is about to end the process. Nothing looks at the time any more after the body,
+        where no such thread is left.
+        """
         there = set(threading.enumerate())
-        self.start()
+        threading.Thread(target=self._run, name="guard", daemon=True).start()
         try:
             yield
         finally:
@@ -61,6 +64,23 @@ class Guard:
             begun = [each for each in threading.enumerate() if each not in there]
             if names := [each.name for each in begun if not each.daemon]:
                 self.arm(THREADS, f"these threads do not end: {', '.join(names)}")
+            else:
+                self._over.set()
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """After the body the event loop has to end soon.
+
+        It waits for tasks that are in no call, too: a thread of a plugin's may have begun them.
+        """
+        why = "the event loop does not end"
+        try:
+            yield
+        except Exception as error:
+            why = f"{said(error)}; and {why}"  # who waits for the loop does not come to tell it
+            raise
+        finally:
+            self.arm(THREADS, why)
 
     def arm(self, seconds: float, why: str) -> None:
         """End the process in so long, if not sooner already. From any thread or signal handler."""
@@ -108,11 +128,10 @@ class Guard:
                 signal.signal(number, before[number])
 
     def _run(self) -> None:
-        while True:
+        while not self._over.wait(LOOK):
             until = self._until
             if until is not None and time.monotonic() >= until:
                 self.end(self._why)
-            time.sleep(LOOK)
 
     def end(self, why: str) -> NoReturn:
         """End the process now, and say why."""
