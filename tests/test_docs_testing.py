@@ -24,13 +24,13 @@ def test_every_name_is_in_the_reference() -> None:
 
 async def test_the_example_runs(
     scaler_context: Callable[..., Any],
-    run_scaler: Callable[..., Any],
-    hook_recorder: testing.HookRecorder,
+    scaler_run: Callable[..., Any],
+    scaler_hooks: testing.HookRecorder,
 ) -> None:
     [example] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     names: dict[str, Any] = {}
     exec(compile(example, "test_finished.py", "exec"), names)
     await names["test_it_keeps_its_promises"]()
     await names["test_it_counts_what_is_done"](scaler_context)
-    await names["test_it_is_told_of_a_job_of_a_whole_scaler"](run_scaler, hook_recorder)
+    await names["test_it_is_told_of_a_job_of_a_whole_scaler"](scaler_run, scaler_hooks)
     assert len([name for name in names if name.startswith("test_")]) == 3

@@ -39,10 +39,10 @@ async def test_a_context_remembers_by_name(scaler_context, tmp_path):
     assert context.core.reports[0].facts == {"left": 2}
 
 
-async def test_a_scaler_runs(run_scaler, hook_recorder, tmp_path):
-    async with run_scaler(settings="[profiles.linux]\\ntarget_count = 1") as scaler:
+async def test_a_scaler_runs(scaler_run, scaler_hooks, tmp_path):
+    async with scaler_run(settings="[profiles.linux]\\ntarget_count = 1") as scaler:
         runner = await scaler.runner("idle")
-        assert hook_recorder.of("provision_runner")[0].arguments["runner"].id == runner.id
+        assert scaler_hooks.of("provision_runner")[0].arguments["runner"].id == runner.id
     assert (tmp_path / "state").is_dir()
 """
 

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from scaler.testing.fakecore import FakeCore, FakeGuest
     from scaler.testing.fakeplugins import FakeProvisioner, FakeSource
     from scaler.testing.memory import Memory
+    from scaler.testing.outside import Left, Unreachable
     from scaler.testing.panel import check_panel
     from scaler.testing.promises import Promise, PromiseBroken
     from scaler.testing.provisioner import check_provisioner
-    from scaler.testing.recorder import HookRecorder
-    from scaler.testing.running import run_scaler
+    from scaler.testing.recorder import HookCall, HookRecorder
+    from scaler.testing.running import TestedScaler, run_scaler
     from scaler.testing.selector import check_selector
+    from scaler.testing.site import Make
     from scaler.testing.source import check_source
+    from scaler.testing.source_jobs import Send
     from scaler.testing.table import PROMISES
 
 _HOMES = {
@@ -31,10 +34,16 @@ _HOMES = {
     "FakeGuest": "fakecore",
     "FakeProvisioner": "fakeplugins",
     "FakeSource": "fakeplugins",
+    "HookCall": "recorder",
     "HookRecorder": "recorder",
+    "Left": "outside",
+    "Make": "site",
     "Memory": "memory",
     "Promise": "promises",
     "PromiseBroken": "promises",
+    "Send": "source_jobs",
+    "TestedScaler": "running",
+    "Unreachable": "outside",
     "check_panel": "panel",
     "check_provisioner": "provisioner",
     "check_selector": "selector",
@@ -49,10 +58,16 @@ __all__ = [
     "FakeGuest",
     "FakeProvisioner",
     "FakeSource",
+    "HookCall",
     "HookRecorder",
+    "Left",
+    "Make",
     "Memory",
     "Promise",
     "PromiseBroken",
+    "Send",
+    "TestedScaler",
+    "Unreachable",
     "check_panel",
     "check_provisioner",
     "check_selector",

@@ -42,17 +42,17 @@ def scaler_context(tmp_path: Path) -> Callable[..., FakeContext[Any, Any]]:
 
 
 @pytest.fixture
-def hook_recorder() -> HookRecorder:
-    """Remembers every call of a hook of the scaler that `run_scaler` runs."""
+def scaler_hooks() -> HookRecorder:
+    """Remembers every call of a hook of the scaler that `scaler_run` runs."""
     return testing.HookRecorder()
 
 
 @pytest.fixture
-def run_scaler(
-    tmp_path: Path, hook_recorder: HookRecorder
+def scaler_run(
+    tmp_path: Path, scaler_hooks: HookRecorder
 ) -> Callable[..., AbstractAsyncContextManager[TestedScaler]]:
-    """Runs a whole scaler: `async with run_scaler(MyPlugin, settings="…") as scaler`.
+    """Runs a whole scaler: `async with scaler_run(MyPlugin, settings="…") as scaler`.
 
-    See `scaler.testing.run_scaler`; its state is below `tmp_path`, its calls in `hook_recorder`.
+    See `scaler.testing.run_scaler`; its state is below `tmp_path`, its calls in `scaler_hooks`.
     """
-    return partial(testing.run_scaler, folder=tmp_path, hooks=hook_recorder)
+    return partial(testing.run_scaler, folder=tmp_path, hooks=scaler_hooks)

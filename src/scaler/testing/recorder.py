@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import trio
 
+from scaler.dispatch import HookCall
 from scaler.hooks import hook_names
 
-if TYPE_CHECKING:
-    from scaler.dispatch import HookCall
+__all__ = ["HookCall", "HookRecorder"]
 
 
 class HookRecorder:
