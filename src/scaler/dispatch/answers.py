@@ -1,41 +1,48 @@
-"""Whether an answer is what the hook's contract allows."""
+"""Whether an answer is what the hook's contract allows, and a copy of it that nobody else has."""
 
 from __future__ import annotations
 
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from scaler.sound import unsound
+from scaler.sound import copied
 
 if TYPE_CHECKING:
     from scaler.hooks import Contract
 
 
-def wrong(contract: Contract, answer: Any) -> str:
-    """What is wrong with the answer, in words; empty where it is well."""
+def judged(contract: Contract, answer: Any) -> tuple[Any, str]:
+    """The answer as plain records of scaler's own; or what is wrong with it, in words.
+
+    To be called where a plugin may raise: what it has answered may do anything when looked at.
+    """
     if answer is None:
-        return "" if contract.none else f"answered None, wanted {_wanted(contract)}"
+        return None, "" if contract.none else f"answered None, wanted {_wanted(contract)}"
     if contract.answers is None:
-        return ""
+        return None, ""
     if not contract.many:
         if isinstance(answer, contract.answers):
-            return _unsound(answer)
-        return f"answered {type(answer).__name__}, wanted {_wanted(contract)}"
+            return _one(answer)
+        return None, f"answered {type(answer).__name__}, wanted {_wanted(contract)}"
     if not isinstance(answer, (list, tuple)):
-        return f"answered {type(answer).__name__}, wanted {_wanted(contract)}"
+        return None, f"answered {type(answer).__name__}, wanted {_wanted(contract)}"
+    found = []
     for item in answer:
         if not isinstance(item, contract.answers):
-            return f"answered a list with {type(item).__name__}, wanted {_wanted(contract)}"
-        if trouble := _unsound(item):
-            return trouble
-    return ""
+            name = type(item).__name__
+            return None, f"answered a list with {name}, wanted {_wanted(contract)}"
+        one, trouble = _one(item)
+        if trouble:
+            return None, trouble
+        found.append(one)
+    return found, ""
 
 
-def _unsound(answer: Any) -> str:
+def _one(answer: Any) -> tuple[Any, str]:
     if not is_dataclass(answer):
-        return ""
-    trouble = unsound(answer)
-    return f"answered a record with a wrong field: {trouble}" if trouble else ""
+        return b"".join((answer,)) if isinstance(answer, bytes) else answer, ""
+    copy, trouble = copied(answer)
+    return copy, f"answered a record with a wrong field: {trouble}" if trouble else ""
 
 
 def _wanted(contract: Contract) -> str:

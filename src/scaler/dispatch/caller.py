@@ -11,7 +11,6 @@ import trio
 
 from scaler.dispatch.breaker import Breaker
 from scaler.dispatch.calls import GRACE, TURNS, Call, Impl
-from scaler.dispatch.endings import read
 from scaler.dispatch.tracing import HookCall, Verdict, tell
 from scaler.dispatch.turns import HangingError, Turns
 from scaler.dispatch.words import said, shown
@@ -139,10 +138,12 @@ class Caller:
             return HookFault(call.impl.plugin, call.impl.hook, text), ended
         ended.set()
         error = call.error
-        if error is not None and not call.stopped:
-            ending = read(error, call.cancelled)
-            if ending.outcome is None and ending.fault is None:
-                error = RuntimeError("it was cancelled, and not from outside")
+        if call.ending.outcome is not None:
+            error = call.ending.outcome
+        elif call.ending.fault is not None:
+            error = call.ending.fault
+        elif error is not None and not call.stopped:
+            error = RuntimeError("it was cancelled, and not from outside")
         self.follow(call, "answered" if error is None else "failed", said(error) if error else "")
         return error, ended
 
@@ -237,23 +238,19 @@ class Caller:
             # an answer from behind the deadline is not believed either
             trouble = f"took longer than {call.limit:g} s" if call.late else call.trouble
             return self._faulty(call.impl, trouble, breaker, None)
-        ending = read(call.error, call.cancelled)
+        ending = call.ending
         upwards = cancelled and ending.cancelled
         if ending.outcome is not None:
             if not isinstance(ending.outcome, HangingError):
                 self._worked(call.impl, breaker)
-            if ending.outcome is not call.error:
-                ending.outcome.__cause__ = call.error
             return CANCELLED if upwards else ending.outcome
         if ending.fault is None:
             if upwards:
                 return CANCELLED
             late = f"took longer than {call.limit:g} s"
             trouble = late if call.late else "was cancelled, and not from outside"
-        elif isinstance(ending.fault, trio.Cancelled):
-            trouble = "raised Cancelled, though nothing was cancelled"
         else:
-            trouble = f"raised {said(ending.fault)}"
+            trouble = ending.text
         fault = self._faulty(call.impl, trouble, breaker, ending.fault)
         return CANCELLED if upwards else fault
 
@@ -280,7 +277,7 @@ class Caller:
         call.rein()  # where it had no time to be
         text = "was cancelled"
         if call.error is not None:
-            text = said(call.error)
+            text = call.ending.text or "was cancelled"
         elif not cancelled:
             text = f"took longer than {call.limit:g} s, was cancelled"
         return f"{text} and goes on{call.where()}"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import math
 import signal
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from scaler.dispatch.answers import wrong
+from scaler.dispatch.answers import judged
 from scaler.dispatch.driving import Guarded, Rein, where
+from scaler.dispatch.endings import Ending, cut, read
 from scaler.dispatch.turns import Turns
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Impl:
         self.function = function
         self.argnames = tuple(argnames)
         self.awaited = inspect.iscoroutinefunction(function)
-        self.judge = partial(wrong, terms)
+        self.judge = partial(judged, terms)
 
     def begin(self, kwargs: dict[str, Any], turns: Turns) -> Coroutine[Any, Any, Any]:
         """The coroutine of one call."""
@@ -67,10 +69,10 @@ class Call:
         over: Set when it has ended, or is held for good.
         done: It has ended.
         late: It took longer than it may.
-        answer: What it returned.
+        answer: What it returned, in records of scaler's own.
         trouble: What is wrong with the answer; empty where it is well.
-        error: What it raised.
-        cancelled: It was cancelled while it raised.
+        error: What it raised; only `ending` may be looked into.
+        ending: What that means.
         began: When, on the event loop's clock.
         due: When it has to have ended.
         stopped: It was told to stop.
@@ -87,9 +89,9 @@ class Call:
         "afterwards",
         "answer",
         "began",
-        "cancelled",
         "done",
         "due",
+        "ending",
         "error",
         "given_up",
         "impl",
@@ -113,10 +115,11 @@ class Call:
         self.kwargs = kwargs
         self.limit = limit
         self.over = trio.Event()
-        self.done = self.late = self.cancelled = self.given_up = self.stopped = False
+        self.done = self.late = self.given_up = self.stopped = False
         self.answer: Any = None
         self.trouble = ""
         self.error: BaseException | None = None
+        self.ending = Ending()
         self.began = trio.current_time()
         self.afterwards: Callable[[Call], None] | None = None
         self.due = self.began + limit
@@ -135,15 +138,15 @@ class Call:
             with self._scope:
                 await self._run()
         except BaseException as error:  # it left a cancel scope open, for example
-            self.error, self.cancelled = error, False
             if interrupt(error) is not None:
                 raise
+            self._failed(error, cancelled=False)
         finally:
             if len(task.child_nurseries) == before:
                 self._end()
         if not self.done:
-            self.error = RuntimeError("it left a nursery open; long work belongs in run_service")
-            self.cancelled = False
+            text = "it left a nursery open; long work belongs in run_service"
+            self._failed(RuntimeError(text), cancelled=False)
             await self._close(task.child_nurseries[before:])
             self._end()
 
@@ -170,14 +173,18 @@ class Call:
     async def _run(self) -> None:
         try:
             self._coroutine = self.impl.begin(self.kwargs, self._turns)
-            self.answer = answer = await Guarded(self._coroutine)
-            self.trouble = self.impl.judge(answer)
+            self.answer, self.trouble = self.impl.judge(await Guarded(self._coroutine))
         except BaseException as error:
             if (wanted := interrupt(error)) is not None:
                 raise wanted from None
-            self.error = error
-            self.cancelled = trio.current_effective_deadline() == -math.inf
+            self._failed(error, cancelled=trio.current_effective_deadline() == -math.inf)
         self.late = trio.current_time() >= self.due
+
+    def _failed(self, error: BaseException, *, cancelled: bool) -> None:
+        with suppress(BaseException):  # what it is may be of a plugin's own making
+            cut(error, Call._run.__code__)
+        self.error = error
+        self.ending = read(error, cancelled, self.impl.terms)
 
     def _end(self) -> None:
         self.done = True
@@ -237,10 +244,13 @@ class Call:
 def interrupt(error: BaseException) -> BaseException | None:
     """A Ctrl-C that is in there, where it is left to raise KeyboardInterrupt: no plugin's doing."""
     found: BaseException | None = None
-    if isinstance(error, KeyboardInterrupt):
-        found = error
-    elif isinstance(error, BaseExceptionGroup):
-        found = error.subgroup(KeyboardInterrupt)
+    with suppress(
+        BaseException
+    ):  # an error of a plugin's own class may raise where it is looked at
+        if isinstance(error, KeyboardInterrupt):
+            found = error
+        elif isinstance(error, BaseExceptionGroup):
+            found = error.subgroup(KeyboardInterrupt)
     if found is None:
         return None
     handler = signal.getsignal(signal.SIGINT)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 import trio
 
-from scaler.dispatch.answers import wrong
 from scaler.dispatch.caller import Caller, Health
 from scaler.dispatch.calls import Impl
 from scaler.dispatch.mailbox import Mailbox
@@ -217,7 +216,7 @@ class Dispatcher:
                     gathered.answers[impl.plugin] = result
                     continue
                 gathered.failures[impl.plugin] = result
-                if isinstance(result, Incomplete) and not wrong(impl.terms, result.listed):
+                if isinstance(result, Incomplete):
                     gathered.partial[impl.plugin] = cast("R", result.listed)
         return gathered
 

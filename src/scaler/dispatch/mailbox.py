@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from scaler.dispatch.caller import Caller, Health
+
+log = logging.getLogger("scaler.hooks")
 
 DEPTH = 1000
 
@@ -106,8 +109,8 @@ class Mailbox:
                 impl, kwargs = self._letters.popleft()
                 try:
                     self._health.check(impl, kwargs)
-                except Unavailable:
-                    self._lose()  # its breaker is open
+                except Unavailable as away:  # its breaker is open: no fault beside that
+                    log.debug("%s: a letter is dropped", away)
                     continue
                 call = Call(impl, kwargs, self._health.turns, impl.terms.deadline)
                 self._current = call

@@ -10,14 +10,27 @@ LONGEST_ERROR = 2000  # characters of an error that are told
 
 def said(error: BaseException) -> str:
     """An exception as its type and what it says; of a group of one, the one."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    kind = type(error).__name__
     try:
-        text = str(error).strip()
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        kind = type(error).__name__
+        text = _text(error)
     except BaseException:  # its `__str__` is a plugin's, and may raise anything
-        return f"{kind} (which cannot be printed)"
-    return f"{kind}: {_cut(text, LONGEST_ERROR)}" if text else kind
+        return f"{type(error).__name__} (which cannot be printed)"
+    return f"{kind}: {text}" if text else kind
+
+
+def told(error: BaseException) -> str:
+    """What an exception says, without its type."""
+    try:
+        return _text(error)
+    except BaseException:
+        return f"{type(error).__name__} (which cannot be printed)"
+
+
+def _text(error: BaseException) -> str:
+    text = "".join((str(error),))  # plain text, also where that is of a class of a plugin's
+    return _cut(text.strip(), LONGEST_ERROR)
 
 
 def shown(answer: object) -> str:
