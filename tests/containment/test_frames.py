@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
 
 from scaler.dispatch.driving import Guarded
+from scaler.testing import FakeSource
 from scaler.watchdog.frames import Place, homes, innermost, may_break
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import CodeType
 
 CALLER: CodeType = Guarded.send.__code__
@@ -74,7 +78,36 @@ def test_c41_only_what_is_the_plugin_s_alone_is_broken_off(places: list[Place], 
 
 
 def test_a_plugin_is_at_home_in_its_package_or_its_file() -> None:
-    found = homes({"here": Place, "gone": type("Gone", (), {"__module__": "no_such_module"})})
-    assert found["here"].endswith("/scaler/")
-    assert "gone" not in found
+    gone = type("Gone", (), {"__module__": "no_such_module"})
+    assert homes({"gone": gone}) == {}
     assert homes({"file": textwrap.TextWrapper}) == {"file": textwrap.__file__}
+
+
+@pytest.mark.parametrize("cls", [Place, FakeSource], ids=lambda cls: str(cls.__name__))
+def test_c41_nothing_is_broken_off_in_scaler_s_own_code(cls: type) -> None:
+    assert homes({"ours": cls}) == {}
+
+
+def test_the_plugin_further_within_is_told() -> None:
+    homes = {"site": "/site/acme/", "scaling": "/site/acme/scaling/"}
+    there = place("/site/acme/scaling/x.py")
+    assert innermost([there], homes) == ("scaling", there)
+
+
+def test_a_plugin_is_at_home_below_its_own_package_alone(tmp_path: Path) -> None:
+    site = tmp_path / "acme"
+    for folder in (site, site / "scaling"):
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+    (site / "scaling" / "plugin.py").write_text("class Plugin: pass\n")
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from acme.scaling.plugin import Plugin
+from scaler.watchdog.frames import homes
+print(homes({"it": Plugin})["it"])
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert found.stdout == f"{site}/scaling/\n"

@@ -50,23 +50,37 @@ def step_of(frame: FrameType | None, caller: CodeType) -> FrameType | None:
 
 
 def homes(classes: Mapping[str, type]) -> dict[str, str]:
-    """For each plugin the folder of its package, with a separator at its end, or its one file."""
+    """For each plugin the folder of its class's package, with a separator at its end, or its file.
+
+    Of what is below that package only; and a class of scaler's own has none, for what is raised in
+    scaler's code is not the plugin's alone.
+    """
     found = {}
     for name, cls in classes.items():
-        top, dot, _ = cls.__module__.partition(".")
-        file = getattr(sys.modules.get(top if dot else cls.__module__), "__file__", None)
-        if file is not None:
-            packaged = os.path.basename(file) == "__init__.py"
-            found[name] = os.path.dirname(file) + os.sep if packaged else file
+        if cls.__module__.partition(".")[0] == "scaler":
+            continue
+        own = _file(cls.__module__)
+        around = own if _packaged(own) else _file(cls.__module__.rpartition(".")[0])
+        if _packaged(around):
+            found[name] = os.path.dirname(around) + os.sep
+        elif own:
+            found[name] = own
     return found
+
+
+def _file(module: str) -> str:
+    return getattr(sys.modules.get(module), "__file__", None) or ""
+
+
+def _packaged(file: str) -> bool:
+    return os.path.basename(file) == "__init__.py"
 
 
 def innermost(places: Iterable[Place], homes: Mapping[str, str]) -> tuple[str, Place] | None:
     """The plugin whose frame is the innermost of those that are a plugin's, and that frame."""
     for place in places:
-        for plugin, home in homes.items():
-            if _within(place, home):
-                return plugin, place
+        if whose := [plugin for plugin, home in homes.items() if _within(place, home)]:
+            return max(whose, key=lambda plugin: len(homes[plugin])), place
     return None
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from types import FrameType
 
+    import trio
+
 log = logging.getLogger("scaler.watchdog")
 
 ECHO = 0.1  # seconds within which a second signal is the first one's echo
@@ -42,6 +44,7 @@ class Guard:
         self._until: float | None = None
         self._why = ""
         self._over = threading.Event()
+        self._handlers: dict[signal.Signals, Callable[[int, FrameType | None], None]] = {}
 
     def stuck(self, calls: Sequence[str]) -> NoReturn:
         """End the process: these calls of plugins' cannot be ended, and all else is done."""
@@ -121,11 +124,35 @@ class Guard:
 
         for number in numbers:
             signal.signal(number, handle)
+            self._handlers[signal.Signals(number)] = handle
         try:
             yield
         finally:
+            self._handlers.clear()
             for number in numbers:
                 signal.signal(number, before[number])
+
+    def retake(self, token: trio.lowlevel.TrioToken) -> None:
+        """See that nobody else has taken the signals that end the process. From a thread."""
+        if any(signal.getsignal(number) is not ours for number, ours in self._taken()):
+            token.run_sync_soon(self._retake, idempotent=True)
+
+    def _retake(self) -> None:
+        for number, ours in self._taken():
+            theirs = signal.getsignal(number)
+            if theirs is ours:
+                continue
+            signal.signal(number, ours)
+            code = getattr(theirs, "__code__", None)
+            place = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+            log.error(
+                "%s was taken by somebody in this process%s: it ends scaler, and is taken back",
+                number.name,
+                place,
+            )
+
+    def _taken(self) -> list[tuple[signal.Signals, Callable[[int, FrameType | None], None]]]:
+        return list(self._handlers.items())
 
     def _run(self) -> None:
         while not self._over.wait(LOOK):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import logging
-import math
 import signal
 import sys
 import threading
@@ -33,8 +32,11 @@ BEAT = 0.5  # seconds between two beats
 LAG = 1.0  # seconds in which the loop has to answer one
 BREAK = 5.0  # seconds of one step after which it is broken off, where it may be
 GIVE_UP = 120.0  # seconds after which the process is ended
-RESORT = 150.0  # and after which it ends where no thread of Python's gets a turn any more
+RESORT = 150.0  # seconds of processor time without a turn of this thread, and it ends, too
 SHOWN = 60.0  # seconds that a plugin is shown as having blocked the loop
+
+
+NOT_BROKEN = "%s at %s is not broken off: that would harm more than this call"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Watchdog:
         self._aim: tuple[FrameType, str] | None = None
         self._clear: dict[str, float] = {}
         self._breaks = False
+        self._rearm: Callable[[], None] = lambda: None
 
     def attach(self, hooks: Dispatcher, shown: Callable[[str, str | None], None]) -> None:
         """Know whose call a task is.
@@ -92,13 +95,14 @@ class Watchdog:
             signal.signal(signal.SIGUSR2, self._on_signal)
             self._breaks = True
         thread = threading.Thread(target=self._run, args=(token,), name="watchdog", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._done.set()
-            thread.join()
-            faulthandler.cancel_dump_traceback_later()
+        with _resort() as self._rearm:
+            self._rearm()  # what is called first may come before the first beat
+            thread.start()
+            try:
+                yield
+            finally:
+                self._done.set()
+                thread.join()
             if self._breaks:
                 signal.signal(signal.SIGUSR2, before)
 
@@ -107,13 +111,14 @@ class Watchdog:
     def _run(self, token: trio.lowlevel.TrioToken) -> None:
         try:
             while not self._done.wait(BEAT):
-                faulthandler.dump_traceback_later(RESORT, exit=True, file=2)
+                self._rearm()
                 self._answered.clear()
                 token.run_sync_soon(self._answered.set)
                 sent = time.monotonic()
                 if not self._answered.wait(LAG) and not self._done.is_set():
                     self._blocked(token, sent)
                 self._recover(token)
+                self._guard.retake(token)
         except trio.RunFinishedError:
             return
 
@@ -132,22 +137,24 @@ class Watchdog:
             extra = {"plugin": blamed[0]} if blamed else {}
             text = "the event loop is blocked since %.1f s by %s\n%s"
             log.error(text, LAG, who, second.text.rstrip(), extra=extra)
-        broken = math.inf
+        lasts = turn = time.monotonic() - since
+        again, told = BREAK, False
         while not self._answered.wait(LAG / 4) and not self._done.is_set():
-            lasts = time.monotonic() - since
+            self._rearm()
+            before, turn = turn, time.monotonic() - since
+            lasts += min(turn - before, LAG)  # (a process may be stopped, and time goes on)
             if lasts >= GIVE_UP:
                 self._guard.end(f"the event loop is blocked since {lasts:.0f} s")
-            if lasts >= min(broken, BREAK) and blamed is not None:
-                if lasts < broken < math.inf:
-                    continue
-                broken = lasts + LAG
-                self._break(blamed)
+            if lasts >= again and blamed is not None:
+                again = lasts + LAG
+                if not self._break(blamed) and not told:
+                    told = True
+                    log.warning(NOT_BROKEN, *blamed[1:], extra={"plugin": blamed[0]})
         if blamed is not None:
             plugin, hook, place = blamed
-            lasted = time.monotonic() - since
-            told = f"{hook} blocked the event loop for {lasted:.1f} s at {place}"
+            text = f"{hook} blocked the event loop for {lasts:.1f} s at {place}"
             self._clear[plugin] = time.monotonic() + SHOWN
-            token.run_sync_soon(self._shown, plugin, told)
+            token.run_sync_soon(self._shown, plugin, text)
 
     def _look(self) -> Look:
         frame = sys._current_frames().get(self._main.ident or 0)
@@ -166,14 +173,18 @@ class Watchdog:
                 return whose[0], ".".join(whose), found[1]
         return found[0], found[0], found[1]
 
-    def _break(self, blamed: tuple[str, str, Place]) -> None:
-        if not self._breaks or blamed[0] not in self._homes:
-            return
+    def _break(self, blamed: tuple[str, str, Place]) -> bool:
+        """Break it off where that is safe; whether it is."""
+        home = self._homes.get(blamed[0])
+        if not self._breaks or home is None:
+            return False
         look = self._look()
-        if look.step is not None and may_break(look.places, self._homes[blamed[0]], _CALLER):
-            self._aim = (look.step, blamed[0])
-            with suppress(ProcessLookupError):
-                signal.pthread_kill(self._main.ident or 0, signal.SIGUSR2)
+        if look.step is None or not may_break(look.places, home, _CALLER):
+            return False
+        self._aim = (look.step, home)
+        with suppress(ProcessLookupError):
+            signal.pthread_kill(self._main.ident or 0, signal.SIGUSR2)
+        return True
 
     def _recover(self, token: trio.lowlevel.TrioToken) -> None:
         for plugin in [name for name, until in self._clear.items() if time.monotonic() > until]:
@@ -187,8 +198,29 @@ class Watchdog:
         if aim is None or step_of(frame, _CALLER) is not aim[0]:
             return  # what was meant has ended in the meantime
         places = stack(frame)
-        if may_break(places, self._homes[aim[1]], _CALLER):
+        if may_break(places, aim[1], _CALLER):
             raise Blocked(f"it blocked the event loop at {places[0]}, and is broken off")
+
+
+@contextmanager
+def _resort() -> Iterator[Callable[[], None]]:
+    """End the process, without a thread, once it used so much processor time since the last call.
+
+    Processor time stands while the process is stopped, or the machine is.
+    """
+    if signal.getsignal(signal.SIGPROF) is not signal.SIG_DFL:  # a profiler's
+        yield lambda: None
+        return
+    faulthandler.register(signal.SIGPROF, file=2, all_threads=True, chain=True)
+    try:
+        yield lambda: _set_timer(RESORT)
+    finally:
+        _set_timer(0)
+        faulthandler.unregister(signal.SIGPROF)
+
+
+def _set_timer(seconds: float) -> None:
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 _CALLER = Guarded.send.__code__
