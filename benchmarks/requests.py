@@ -209,7 +209,7 @@ async def reserve(here: Place, runner: Runner, unique: str) -> str:
     reservation = Reservation(
         unique_id=unique, qualified_repo=repository, run_id="1", since=time.time()
     )
-    taken = await here.running.engine.take(Selection(profile=runner.profile), reservation, 60.0)
+    taken = await here.running._engine.take(Selection(profile=runner.profile), reservation, 60.0)
     assert [each.name for each in taken] == [runner.name]
     return f"reserved-for:{unique}"
 

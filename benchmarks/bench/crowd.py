@@ -213,7 +213,7 @@ class Orders:
     """What the benchmark may have done to the scaler."""
 
     def __init__(self, running: Running, nursery: trio.Nursery) -> None:
-        self._engine = running.engine
+        self._engine = running._engine
         self._nursery = nursery
         self._churning = trio.CancelScope()
         self._steps = Steps()
@@ -331,7 +331,7 @@ async def scaler(given: argparse.Namespace) -> None:
     with log.gathered(soon):
         async with trio.open_nursery() as nursery:
             running = await nursery.start(partial(serve, settings, loaded))
-            report = running.engine.state.reports["monitor", ""]
+            report = running._engine.state.reports["monitor", ""]
             (address,) = report.facts["addresses"]
             say({"port": int(address.rpartition(":")[2])})
             await _orders(Orders(running, nursery).obey)
