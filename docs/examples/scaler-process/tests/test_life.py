@@ -195,12 +195,17 @@ async def test_what_a_failed_runner_said_is_kept_without_its_secret(place: Any) 
         }
 
 
+def begun(place: Any) -> bool:
+    """Whether the command is there: before that its process is the keeper's twin."""
+    return "ACTIONS_RUNNER_INPUT_JITCONFIG" in environment(place.processes()[1].pid)
+
+
 async def test_the_secret_is_on_no_command_line_and_not_in_the_keepers_environment(
     place: Any,
 ) -> None:
     async with place.scaler() as here:
         await here.provision()
-        await until(lambda: place.running() == 2)
+        await until(lambda: place.running() == 2 and begun(place))
         keeper, command = place.processes()
         for process in (keeper, command):
             assert SECRET not in command_line(process.pid)
@@ -215,7 +220,7 @@ async def test_nothing_of_scalers_own_environment_is_passed_on(
     monkeypatch.setenv("PYTHONPATH", "/somewhere")
     async with place.scaler(environment={"COLOUR": "blue"}) as here:
         await here.provision()
-        await until(lambda: place.running() == 2)
+        await until(lambda: place.running() == 2 and begun(place))
         keeper, command = place.processes()
         home = place.base / "linux.1@here" / "files"
         given = environment(command.pid)
