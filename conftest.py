@@ -8,13 +8,23 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+EXAMPLES = Path(__file__).parent / "docs/examples"
+
 settings.register_profile("scaler", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("few", settings.get_profile("scaler"), max_examples=20)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "scaler")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the examples' tests, which know nothing of this repository."""
+    for item in items:
+        if item.path.is_relative_to(EXAMPLES):
+            item.add_marker(pytest.mark.authors)
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ from pathlib import Path
 import pytest
 from tests.scaffold.environment import make_environment
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.authors
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/tutorial/write-a-provisioner.md"

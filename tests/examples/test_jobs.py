@@ -18,7 +18,7 @@ from scaler import load_settings, serve
 from scaler_github.testing import Simulator
 from scaler_process.ending import end
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.authors
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "docs/examples"

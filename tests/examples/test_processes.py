@@ -10,7 +10,7 @@ import pytest
 from scaler.loading import load_classes
 from scaler.testing import check_provisioner
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.authors
 
 FOLDER = Path(__file__).parents[2] / "docs/examples"
 

@@ -46,7 +46,7 @@ def lint(folder: Path) -> None:
     run(*ruff, "format", "--diff", *plain, ".", at=folder)
 
 
-@pytest.mark.once
+@pytest.mark.authors
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_package_is_installed_listed_and_tested(kind: str, tmp_path: Path) -> None:
     folder = tmp_path / "scaler-my-cloud"
@@ -67,7 +67,7 @@ def test_a_package_is_installed_listed_and_tested(kind: str, tmp_path: Path) -> 
     assert inside == {str(file.relative_to(folder / "src")) for file in packaged(folder)}
 
 
-@pytest.mark.once
+@pytest.mark.authors
 def test_everything_is_typed(tmp_path: Path) -> None:
     """All of it at once, and as strictly as this repository itself, which is more than it asks."""
     sources = []
@@ -84,7 +84,7 @@ def test_everything_is_typed(tmp_path: Path) -> None:
     run(*mypy, *sources, at=tmp_path, environ={**os.environ, "MYPYPATH": paths})
 
 
-@pytest.mark.once
+@pytest.mark.authors
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["a", LONGEST])
 def test_it_is_well_formed_whatever_its_name_is_long(kind: str, name: str, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_it_is_well_formed_whatever_its_name_is_long(kind: str, name: str, tmp_p
     lint(tmp_path / "single")
 
 
-@pytest.mark.once
+@pytest.mark.authors
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_single_file_loads_by_the_settings_it_shows(kind: str, tmp_path: Path) -> None:
     name = named("my-cloud", {})

@@ -167,8 +167,12 @@ class Guard:
         # who holds a lock of logging's or a stream's may be what does not end
         speaking = threading.Thread(target=self._say, args=(why,), daemon=True)
         with suppress(Exception):
-            speaking.start()
-            speaking.join(LAST)
+            try:
+                speaking.start()
+            except RuntimeError:  # Python ends, and begins no thread any more (3.12 and newer)
+                self._say(why)
+            else:
+                speaking.join(LAST)
         with suppress(Exception):
             faulthandler.dump_traceback(file=STDERR, all_threads=True)
         os._exit(ExitCode.FORCED)

@@ -20,8 +20,6 @@ from scaler_process.removal import remove
 
 from .conftest import PYTHON, environment, runs, until
 
-pytestmark = pytest.mark.once
-
 HIDES = """
 import os, sys, time
 def child():

@@ -15,8 +15,6 @@ from scaler_process.settings import Limits
 
 from .conftest import PYTHON, Place
 
-pytestmark = pytest.mark.once
-
 
 @pytest.mark.parametrize(
     ("limits", "script", "why"),

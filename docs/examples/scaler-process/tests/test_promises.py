@@ -22,7 +22,6 @@ command = ["sleep", "600"]
 """
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("own", [True, False], ids=["own-folder", "named-folder"])
 async def test_it_keeps_what_provisioners_promise(tmp_path: Path, own: bool) -> None:
     folder = "" if own else f'folder = "{tmp_path / "runners"}"'
