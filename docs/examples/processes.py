@@ -134,12 +134,12 @@ def kill(pid: int, name: str) -> None:
     """Kill this very process: a pid may have become another's since it was seen."""
     try:
         handle = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except ProcessLookupError:  # it has ended since, which is all that is wanted
         return
     try:
         if carried(pid) == name:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
-    except ProcessLookupError:
+    except ProcessLookupError:  # it was quicker
         pass
     finally:
         os.close(handle)

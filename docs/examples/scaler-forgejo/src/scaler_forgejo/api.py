@@ -99,7 +99,7 @@ class Api:
         try:
             answer = await self._ask("GET", f"{self._runners}/{number}")
         except Trouble as error:
-            if error.status != 404:
+            if error.status != 404:  # that is the answer: there is none
                 raise
             return None
         found: Listed = self._read(answer, Listed)
@@ -122,7 +122,7 @@ class Api:
         try:
             await self._ask("DELETE", f"{self._runners}/{number}")
         except Trouble as error:
-            if error.status != 404:
+            if error.status != 404:  # it is gone, by somebody else or by an answer that was lost
                 raise
 
     async def _ask(
