@@ -6,12 +6,10 @@ The tables are what this module makes of the dataclasses and their docstrings, w
 from __future__ import annotations
 
 import dataclasses
-import enum
 import importlib.metadata
 import inspect
 import re
 import textwrap
-import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,26 +18,13 @@ from typing import Any, Literal
 import pytest
 
 from scaler.loading import load_classes
-from scaler.secrets import SecretSource
+from scaler.settings import shown as in_words
 from scaler.settings.convert import fields_of
 from scaler.settings.model import ProfileTable, ScalerTable, host_name
 from scaler.units import Duration, Secret, Size
 
 PAGE = Path(__file__).parent.parent / "docs/reference/settings.md"
 OURS = ("scaler-github", "scaler-libvirt", "scaler-monitor")
-
-_WORDS = {
-    bool: "true or false",
-    int: "whole number",
-    float: "number",
-    str: "string",
-    Path: "path",
-    Duration: "duration",
-    Size: "size",
-    Secret: "secret",
-    SecretSource: "secret",
-    Any: "anything",
-}
 
 
 def tables() -> dict[str, type[Any]]:
@@ -62,7 +47,7 @@ def nested(where: str, cls: type[Any]) -> dict[str, type[Any]]:
     found: dict[str, type[Any]] = {}
     for name, (_, type_) in fields_of(cls).items():
         for inner in members(type_):
-            if dataclasses.is_dataclass(inner) and inner not in _WORDS:
+            if dataclasses.is_dataclass(inner) and in_words.words(inner) == "table":
                 found[f"{where}.{name}"] = inner  # type: ignore[assignment]
                 found |= nested(f"{where}.{name}", inner)  # type: ignore[arg-type]
     return found
@@ -75,23 +60,9 @@ def members(type_: Any) -> list[Any]:
     return [type_] + [inner for arg in args for inner in members(arg)]
 
 
-def words(type_: Any, *, many: bool = False) -> str:
-    """A type for people."""
-    origin, args = typing.get_origin(type_), typing.get_args(type_)
-    if origin is typing.Annotated:
-        return words(args[0], many=many)
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(words(each, many=many) for each in args if each is not types.NoneType)
-    if origin is Literal:
-        return ", ".join(f'`"{each}"`' for each in args)
-    if origin in (Mapping, dict):
-        return f"table of {words(args[1], many=True)}"
-    if origin is not None:
-        return f"list of {words(args[0], many=True)}"
-    if isinstance(type_, type) and issubclass(type_, enum.Enum):
-        return ", ".join(f'`"{each.value}"`' for each in type_)
-    word = _WORDS.get(type_, "table")
-    return f"{word}s" if many and word not in ("true or false", "anything") else word
+def words(type_: Any) -> str:
+    """A type for people, as `scaler plugins -v` has it, with code marked as code."""
+    return re.sub(r'"[^"]*"', r"`\g<0>`", in_words.words(type_))
 
 
 def written(value: Any) -> str:

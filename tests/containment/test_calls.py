@@ -14,6 +14,7 @@ from tests.containment.conftest import HOOKS, Scene
 from scaler.errors import HookFault
 
 WAYS = list(HOOKS)
+LIMITS = {"route": 60, "ask": 15, "vote": 5, "gather": 10, "tell": 10}  # seconds, by the contract
 
 
 def only(scene: Scene, way: str) -> HookFault:
@@ -65,7 +66,7 @@ async def test_c41_what_never_returns_is_broken_off(
     scene: Scene, autojump_clock: object, way: str, misdeed: str
 ) -> None:
     scene.bad.do = misdeeds.LATE[misdeed]
-    limit = {"route": 60, "ask": 15, "vote": 5, "gather": 10, "tell": 10}[way]
+    limit = LIMITS[way]
     began = trio.current_time()
     await scene.ask(way)
     assert trio.current_time() - began == pytest.approx(limit, abs=0.5)
@@ -80,7 +81,7 @@ async def test_c42_what_swallows_cancellation_is_left_behind(
     scene: Scene, autojump_clock: object, way: str, misdeed: str
 ) -> None:
     scene.bad.do = misdeeds.STUCK[misdeed]
-    limit = {"route": 60, "ask": 15, "vote": 5, "gather": 10, "tell": 10}[way]
+    limit = LIMITS[way]
     began = trio.current_time()
     await scene.ask(way)
     assert trio.current_time() - began <= limit + 10.1
