@@ -129,6 +129,7 @@ def test_the_picture_of_a_job_uses_names_of_its_page() -> None:
 
 _MODULES = {
     "PyJWT": "jwt",
+    "PyYAML": "yaml",
     "libvirt-python": "libvirt",
     "prometheus-client": "prometheus_client",
     "quart-trio": "quart_trio",

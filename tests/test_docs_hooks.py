@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 import trio
@@ -30,6 +30,7 @@ from scaler.records import (
     RunnerState,
     Selection,
     SelectionRequest,
+    SettingsChange,
     View,
 )
 from scaler.services import Services
@@ -86,6 +87,7 @@ RUNNER = Runner(
 #: What hooks are called with in the tests, by the names of their arguments.
 SAMPLES: dict[str, Any] = {
     "before": None,
+    "change": SettingsChange(config=True, added=("linux",), removed=("windows",), changed=("mac",)),
     "job": Job(id="j1", state="offered", profile="linux", repository="acme/frozen"),
     "jobs": [Job(id="j1", state="offered", profile="linux")],
     "machine": Machine(runner=7, id="uuid-7"),
@@ -177,14 +179,32 @@ class Api:
 class Queue:
     """Stands for where a source acquires jobs."""
 
+    def __init__(self) -> None:
+        self.joined = {"windows": "from before", "mac": "from before"}
+
     async def acquire(self, jobs: list[Job]) -> list[Job]:
         return jobs
+
+    async def join(self, profile: str, settings: str) -> None:
+        assert profile not in self.joined
+        self.joined[profile] = settings
+
+    async def leave(self, profile: str) -> None:
+        del self.joined[profile]
+
+
+class Config:
+    """What the examples use of their settings."""
+
+    interval = 5
 
 
 class Surroundings:
     """What the examples use of their context."""
 
     scaler = "host"
+    config = Config()
+    own: ClassVar = {"linux": "as it is now", "mac": "as it is now"}
     log = logging.getLogger("scaler.examples")
 
     def __init__(self) -> None:
@@ -363,3 +383,7 @@ async def test_the_examples_keep_their_promises() -> None:
     assert isinstance(await call(plugin, "on_job_available"), Decline)
     other = Job(id="j2", state="offered", repository="acme/web")
     assert await call(plugin, "on_job_available", job=other) is None
+
+    await call(plugin, "on_settings_changed")
+    assert plugin.interval == 5
+    assert plugin.queue.joined == {"linux": "as it is now", "mac": "as it is now"}

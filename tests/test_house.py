@@ -155,7 +155,7 @@ def test_a_tier_that_nobody_knows_is_told_with_those_there_are(
     assert tool("test").main() == 1
     assert capsys.readouterr().out == (
         "TIERS: found py310, wanted some of lint, type, docs, py311, py312, py313, authors, "
-        "faults, crash, browser, vm, fresh, bench\n"
+        "operating, faults, crash, browser, vm, fresh, bench\n"
     )
 
 

@@ -43,6 +43,7 @@ _NAME = re.compile(r"\b(?:trio\.)?[A-Z]\w+")
 #: The heading of docs/reference/records.md below which the records of a module stand.
 _HEADINGS = {
     "scaler.records.machines": "machines-and-rooms",
+    "scaler.records.orders": "orders-and-changes",
     "scaler.records.runners": "runners",
     "scaler.records.shown": "what-is-shown",
     "scaler.records.work": "jobs",

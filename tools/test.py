@@ -25,12 +25,12 @@ from pythons import VERSIONS, find
 ROOT = Path(__file__).parent.parent
 TOX = Path(sys.executable).with_name("tox")
 DEFAULT = ("lint", "type", "docs", *(f"py{version.replace('.', '')}" for version in VERSIONS))
-KNOWN = (*DEFAULT, "authors", "faults", "crash", "browser", "vm", "fresh", "bench")
+KNOWN = (*DEFAULT, "authors", "operating", "faults", "crash", "browser", "vm", "fresh", "bench")
 # All tests run on the first Python that is here. On the others there are fewer examples of each
 # law, and tests marked `once` are left out (pytest's last line counts them as deselected); between
 # the first and the newest the core's own are enough.
 FEWER = {"HYPOTHESIS_PROFILE": "few"}
-NOT_ONCE = ["-m", "not once and not authors"]
+NOT_ONCE = ["-m", "not once and not authors and not operating"]
 CORE = [
     f"tests/{each}"
     for each in ("cli", "containment", "dispatch", "engine", "ledger", "loading", "settings")

@@ -228,7 +228,7 @@ class Orders:
         state, reserving = self._engine.state, self._engine.reserving
         found = list(state.index.reserved)
         for runner_id in found:
-            reserving._releasing.begin(runner_id, "the benchmark takes it back")
+            reserving.releasing.begin(runner_id, "the benchmark takes it back")
         while state.index.reserved:
             await state.news.wait()
         return len(found)

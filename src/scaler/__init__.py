@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Kept,
         Machine,
         Message,
+        Order,
         Override,
         Panel,
         Picture,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         RunnerState,
         Selection,
         SelectionRequest,
+        SettingsChange,
         View,
     )
     from scaler.secrets import SecretSource
@@ -90,6 +92,7 @@ __all__ = [
     "Machine",
     "Message",
     "NoRoom",
+    "Order",
     "Override",
     "Panel",
     "Picture",
@@ -111,6 +114,7 @@ __all__ = [
     "SecretSource",
     "Selection",
     "SelectionRequest",
+    "SettingsChange",
     "SettingsError",
     "Size",
     "Unavailable",

@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 #: The version of the plugin API: `MAJOR.MINOR`. A plugin's class may say what it is written for by
 #: `api = "1.0"`.
-API = "1.0"
+API = "1.1"
 
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})", re.ASCII)
 

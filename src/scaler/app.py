@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-import math
-import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
 
 from scaler import log as logs
-from scaler.building import Link, build_all, kin, origin, siblings
+from scaler.building import Link, build_all, kin, origin, siblings, try_all, validate_all
 from scaler.checking import check
 from scaler.checks import CHECK, Checks
 from scaler.clock import Clock
+from scaler.control.server import Control
 from scaler.dispatch import AT_ONCE, Dispatcher, HookCall, open_calls
 from scaler.dispatch.calls import GRACE
 from scaler.engine import Engine
@@ -29,7 +28,10 @@ from scaler.leaving import leave, unwrapped
 from scaler.ledger import Ledger, LedgerError
 from scaler.loading import LoadedPlugin, register
 from scaler.records import View
+from scaler.reload import Reloaded, Reloader
 from scaler.services import Services
+from scaler.signalled import RELOADING, STOPPING, Around, watch
+from scaler.supervisor import Supervisor, in_a_few_words
 from scaler.units import Duration
 from scaler.watchdog import Watchdog
 
@@ -41,9 +43,7 @@ __all__ = ["Running", "check", "main", "serve"]
 
 log = logging.getLogger("scaler")
 
-ECHO = 0.1  # seconds within which a second signal is the first one's echo: `timeout` sends two
 LOOP = "event loop"  # what a plugin that blocks it is shown with, in place of a hook
-STOPPING = (signal.SIGINT, signal.SIGTERM)
 UNENDING = 30.0  # seconds after shutdown_grace, until the process is ended
 STUBBORN = 10.0  # seconds after a second signal
 SERVICE = SPEC.run_service.__name__
@@ -61,6 +61,7 @@ class Running:
     """
 
     _engine: Engine
+    _reloader: Reloader
     stopping: trio.Event
     stopped: trio.Event
     _stop: trio.Event
@@ -68,6 +69,14 @@ class Running:
     def stop(self) -> None:
         """Begin a clean stop; `serve` returns when it is done."""
         self._stop.set()
+
+    async def reload(self) -> Reloaded:
+        """Read the settings file anew and apply what is new; what became of it.
+
+        Raises:
+            Unavailable: It stops.
+        """
+        return await self._reloader.reload()
 
     def view(self) -> View:
         """What there is now."""
@@ -84,16 +93,22 @@ def main(
     *,
     guard: Guard,
     trace: Callable[[HookCall], None] | None = None,
+    hung_up: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run until a signal stops it; a second signal stops it at once. For a process of its own.
 
-    `guard` ends the process where something else does not; `trace` is told of every call of a hook,
-    after it.
+    Args:
+        settings: What `load_settings` gave.
+        loaded: The plugins that it gave with them.
+        guard: Ends the process where something else does not.
+        trace: Told of every call of a hook, after it.
+        hung_up: Whether a SIGHUP came since before the settings were read; asked once, when the
+            signal is taken here.
 
     Raises:
-        FatalError: It could not start.
+        FatalError: It could not start. Where settings are wrong, nothing was begun.
     """
-    trio.run(_main, settings, loaded, trace, guard)
+    trio.run(_main, settings, loaded, trace, guard, hung_up)
 
 
 async def _main(
@@ -101,41 +116,28 @@ async def _main(
     loaded: Mapping[str, LoadedPlugin],
     trace: Callable[[HookCall], None] | None,
     guard: Guard,
+    hung_up: Callable[[], bool],
 ) -> None:
     soon = partial(trio.lowlevel.current_trio_token().run_sync_soon, idempotent=True)
     watchdog = Watchdog({name: plugin.cls for name, plugin in loaded.items()}, guard)
+    supervisor = Supervisor.of_this_process()
+    around = Around(trio.Event(), trace, guard.stuck, watchdog, supervisor)
     async with unwrapped():
         with (
             logs.gathered(soon),
-            trio.open_signal_receiver(*STOPPING) as signals,
-            guard.on_signals(STOPPING, float(settings.shutdown_grace) + UNENDING, STUBBORN),
+            trio.open_signal_receiver(*STOPPING, RELOADING) as signals,
+            guard.on_signals(STOPPING, lambda: around.grace(settings) + UNENDING, STUBBORN),
             watchdog.watching(),
         ):
+            if hung_up():
+                around.reload()
+            try_all(settings, loaded)
             async with trio.open_nursery() as nursery:
-                stop = trio.Event()
-                nursery.start_soon(_watch, signals, stop, nursery.cancel_scope, name="signals")
-                around = _Around(stop, trace, guard.stuck, watchdog)
+                nursery.start_soon(watch, signals, around, nursery.cancel_scope, name="signals")
+                nursery.start_soon(around.supervisor.run, name="supervisor")
                 with guard.leaving():
                     await _serve(settings, loaded, around)
                 nursery.cancel_scope.cancel()
-
-
-async def _watch(
-    signals: AsyncIterator[int], stop: trio.Event, everything: trio.CancelScope
-) -> None:
-    """The first signal stops it cleanly, the second at once."""
-    first = -math.inf
-    async for number in signals:
-        name = signal.Signals(number).name
-        if trio.current_time() - first < ECHO:
-            continue
-        if stop.is_set():
-            log.warning("%s: stopping at once", name)
-            everything.cancel()
-        else:
-            log.info("%s: stopping; once more to stop at once", name)
-            first = trio.current_time()
-            stop.set()
 
 
 async def serve(
@@ -166,25 +168,14 @@ async def serve(
     Raises:
         FatalError: It could not start.
     """
-    around = _Around(trio.Event() if stop is None else stop, trace, on_stuck)
+    around = Around(trio.Event() if stop is None else stop, trace, on_stuck)
     await _serve(settings, loaded, around, task_status)
-
-
-@dataclass(frozen=True)
-class _Around:
-    """What a scaler is given by who runs it."""
-
-    stop: trio.Event
-    trace: Callable[[HookCall], None] | None = None
-    on_stuck: Callable[[Sequence[str]], None] | None = None
-    watchdog: Watchdog | None = None
-    stopped: trio.Event = field(default_factory=trio.Event)
 
 
 async def _serve(
     settings: Settings,
     loaded: Mapping[str, LoadedPlugin],
-    around: _Around,
+    around: Around,
     task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     try:
@@ -197,7 +188,7 @@ async def _serve(
 async def _over_ledger(
     settings: Settings,
     loaded: Mapping[str, LoadedPlugin],
-    around: _Around,
+    around: Around,
     calls: trio.Nursery,
     task_status: trio.TaskStatus[Running],
 ) -> None:
@@ -206,33 +197,48 @@ async def _over_ledger(
     try:
         stopping = trio.Event()
         link = Link()
-        plugins = build_all(settings, loaded, link, stopping)
+        hide = logs.hider_in_use(settings.secrets)
+        built = build_all(settings, loaded, link, stopping)
         hooks = Dispatcher(
-            register(plugins),
+            register(built.plugins),
             calls,
             partial(_show_fault, link),
             partial(_clear, link),
             trace=around.trace,
+            hide=hide,
         )
         if around.watchdog is not None:
             around.watchdog.attach(hooks, partial(_show_lag, link))
         clock = Clock(stored.meta.get("clock"))
         state = State(settings.name, settings.profiles, stored, ledger, hooks, clock)
+        state.next_id = max(state.next_id, stored.least_id)
         async with trio.open_nursery() as nursery:
             engine = Engine(
                 *(state, float(settings.tick), nursery, stored.meta.get(OVERRIDE)),
                 files=Files(settings.state_dir / "evidence"),
-                hide=logs.hider(settings.secrets),
+                hide=hide,
             )
             await engine.evidence.open()
-            engine.introduce(siblings(plugins, loaded), kin(loaded))
+            engine.introduce(siblings(built.plugins, loaded), kin(loaded))
             link.engine = engine
-            running = Running(engine, stopping, around.stopped, around.stop)
+            validate_all(built.plugins, loaded)
+            if stored.damage:
+                engine.fault("ledger", "open", stored.damage)
+            reloader = Reloader(
+                *(settings, loaded, built, hooks, engine),
+                stopping=stopping,
+                hide=hide,
+                supervisor=around.supervisor,
+            )
+            around.reloads_by(reloader)
+            running = Running(engine, reloader, stopping, around.stopped, around.stop)
+            control = Control(settings.state_dir, engine, reloader, hide)
+            await nursery.start(control.run, name="control")
             log.info("scaler %s starts, with %d runners", settings.name, len(state.rows))
             for plugin in loaded.values():
                 log.info("plugin %s", origin(plugin), extra={"plugin": plugin.name})
             try:
-                await _run(settings, running, hooks, stopping, nursery, task_status)
+                await _run(running, hooks, hide, around, nursery, task_status)
                 hooks.hurry(GRACE)
             except BaseException:  # cancelled; within a nursery that is a group
                 hooks.hurry(AT_ONCE)
@@ -250,21 +256,22 @@ async def _over_ledger(
 
 
 async def _run(
-    settings: Settings,
     running: Running,
     hooks: Dispatcher,
-    stopping: trio.Event,
+    hide: logs.Hider,
+    around: Around,
     nursery: trio.Nursery,
     task_status: trio.TaskStatus[Running],
 ) -> None:
     """Start in order, wait for the stop, wind down. Returns when only cancelling is left."""
-    engine = running._engine
+    engine, reloader, stopping = running._engine, running._reloader, running.stopping
     services = Services(
         hooks,
         lambda plugin, text: engine.fault(plugin, SERVICE, text),
         partial(_ready, engine),
         stopping,
     )
+    reloader.hurry = services.hurry
     ended = trio.Event()
 
     async def run_services(
@@ -285,35 +292,44 @@ async def _run(
             lambda plugin, text: engine.fault(plugin, CHECK, text),
             lambda plugin: engine.recovered(plugin, CHECK),
             stopping,
-            logs.hider(settings.secrets),
+            hide,
         )
         nursery.start_soon(checks.run, name="checks")
     nursery.start_soon(engine.survey.run, name="survey")
     nursery.start_soon(engine.reconciler.run, nursery, name="reconciler")
-    nursery.start_soon(engine.pictures.run, _intervals(settings), name="pictures")
+    nursery.start_soon(engine.pictures.run, partial(_intervals, reloader), name="pictures")
     nursery.start_soon(engine.reserving.run, name="reservations")
     nursery.start_soon(engine.evidence.run, name="evidence")
+    nursery.start_soon(reloader.run, name="reload")
+    around.supervisor.attach(
+        lambda: engine.reconciler.looked,
+        lambda: float(reloader.settings.tick),
+        lambda: in_a_few_words(engine.state.rows.values()),
+    )
+    around.supervisor.ready()
     task_status.started(running)
 
     await running._stop.wait()
+    around.supervisor.stopping()
     engine.stop()
     stopping.set()
-    with trio.move_on_after(float(settings.shutdown_grace)) as grace:
+    patient = reloader.settings.shutdown_grace
+    with trio.move_on_after(float(patient)) as grace:
         async with trio.open_nursery() as ending:
-            making = float(settings.shutdown_grace) * PATIENT_SHARE
+            making = float(patient) * PATIENT_SHARE
             ending.start_soon(engine.wind_down, making, name="wind down")
             ending.start_soon(ended.wait, name="services end")
         with trio.move_on_after(1):
             await hooks.drain_mailboxes()
     if grace.cancelled_caught:
-        log.warning("shutdown_grace (%s) is over: the rest is broken off", settings.shutdown_grace)
+        log.warning("shutdown_grace (%s) is over: the rest is broken off", patient)
 
 
-def _intervals(settings: Settings) -> dict[str, float]:
-    """How often each plugin's machines are pictured, for those whose settings say it."""
+def _intervals(reloader: Reloader) -> dict[str, float]:
+    """How often each plugin's machines are pictured now, for those whose settings say it."""
     found = {
         name: getattr(config, "screenshot_interval", None)
-        for name, config in settings.plugins.items()
+        for name, config in reloader.settings.plugins.items()
     }
     return {name: float(each) for name, each in found.items() if isinstance(each, Duration)}
 

@@ -6,11 +6,11 @@ import signal
 import threading
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import trio
 
-from scaler.building import Link, build_all, siblings
+from scaler.building import Bare, Link, build_all, siblings, validate_all
 from scaler.checks import survey
 from scaler.dispatch import Dispatcher, open_calls
 from scaler.leaving import leave
@@ -67,8 +67,9 @@ async def _check(
 ) -> list[tuple[str, Finding]] | None:
     """What was found; None where Ctrl-C came first."""
     link = Link()
-    plugins = build_all(settings, loaded, link, trio.Event(), folders=False)
-    link.engine = _Bare(siblings(plugins, loaded))  # type: ignore[assignment]
+    plugins = build_all(settings, loaded, link, trio.Event(), folders=False).plugins
+    link.engine = Bare(siblings(plugins, loaded))  # type: ignore[assignment]
+    validate_all(plugins, loaded)
     found: list[tuple[str, Finding]] | None = None
     main = threading.current_thread() is threading.main_thread()
     registered = register(plugins)
@@ -94,7 +95,7 @@ def _watching(
 ) -> Iterator[None]:
     watchdog = Watchdog({name: plugin.cls for name, plugin in loaded.items()}, guard)
     watchdog.attach(hooks, lambda _plugin, _text: None)
-    signals = guard.on_signals([signal.SIGINT], UNENDING, UNENDING / 3)
+    signals = guard.on_signals([signal.SIGINT], lambda: UNENDING, UNENDING / 3)
     with signals, watchdog.watching(), guard.leaving():
         yield
 
@@ -102,24 +103,3 @@ def _watching(
 async def _interrupted(came: AsyncIterator[int], everything: trio.CancelScope) -> None:
     async for _number in came:
         everything.cancel()
-
-
-class _Bare:
-    """What stands behind a Context while only checks are made: siblings, and nothing else."""
-
-    def __init__(self, siblings: dict[str, dict[type[Any], Any]]) -> None:
-        self._siblings = siblings
-
-    def sibling(self, plugin: str, cls: type[Any]) -> Any:
-        """See `Context.plugin`."""
-        return self._siblings[plugin][cls]
-
-    def report(self, *_args: Any) -> None:
-        """Nobody looks."""
-
-    async def load(self, *_args: Any) -> None:
-        """Nothing is remembered."""
-        await trio.lowlevel.checkpoint()
-
-    def __getattr__(self, name: str) -> Any:
-        raise RuntimeError(f"Context.{name} cannot be used in check: nothing runs")

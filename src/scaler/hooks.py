@@ -15,15 +15,15 @@ Kinds of delivery:
 - **ask**: one plugin after another in the settings' order; the first answer wins; an error is a no.
 - **gather**: all plugins at once; each answer or failure is kept under the plugin's name, and a
   failure is "unknown", never "empty".
-- **route**: exactly the plugin that the runner's ledger row names.
+- **route**: exactly the plugin that the runner's ledger row names, or that it is about.
 
 Expected outcomes are exceptions: `Busy`, `Gone`, `NoRoom`, `Refused`, `Unavailable`, and for a list
 of which a part could not be asked `Incomplete`, with what is known all the same. Anything else, a
 wrong type, or a missed deadline is a fault; after five in a row the core leaves that hook of that
-plugin alone for 60 s (all but `unregister_runner` and `destroy_runner`, which it repeats for ever,
-each runner with a backoff of its own). Past its deadline a call's outcome is unknown, and the core
-compensates: the call is cancelled, has 10 s to end, and is left behind if it goes on. The core
-alone retries.
+plugin alone for 60 s (all but `on_settings_changed` and `unregister_runner` and `destroy_runner`,
+of which it repeats the last two for ever, each runner with a backoff of its own). Past its deadline
+a call's outcome is unknown, and the core compensates: the call is cancelled, has 10 s to end, and
+is left behind if it goes on. The core alone retries.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         Runner,
         Selection,
         SelectionRequest,
+        SettingsChange,
         View,
     )
 
@@ -178,6 +179,56 @@ class Spec:
             @hookimpl
             async def check(self):
                 return [Finding(ok=True, text="token is valid until 3 May")]
+        """
+
+    @_hook(Kind.ROUTE, 30, str, many=True, none=False)
+    async def on_settings_changed(self, change: SettingsChange) -> list[str]:
+        """The settings were read anew: go by the new ones from now on. Optional.
+
+        Called on each plugin whose own table, whose own table of a profile, or a profile of which
+        has changed, one plugin after another in the settings' order. `context.config`,
+        `context.own` and `context.profiles` are the new ones already: what is looked up there each
+        time needs nothing more, and what was made of them is made anew here. No machine is asked of
+        this plugin for a profile that was `added` before this returns, and none at all for one that
+        is new to all. A profile that the settings no longer have
+        stays in the context, with a ceiling of 0, until its last runner and its last job are gone;
+        only then it is `removed`.
+
+        It is too late to refuse here: settings that cannot be are refused by `Config`,
+        `ProfileConfig`, the constructor, or `validate(self) -> None`, which a plugin may have: it
+        is called once all plugins are built, so that `context.plugin` answers its siblings, does no
+        input or output, and may raise SettingsError. With the new settings each plugin is built
+        and validated once more, in vain, before anything changes, in a thread and with a context
+        that leads to such siblings alone; if that raises, everything stays as it was, and people
+        are told why. An error here, or a missed
+        deadline, changes nothing back: that the plugin may go by its old settings is shown until a
+        reload goes well.
+
+        It is called as well while the plugin's service has not started or has failed (which is
+        started again at once then), and never twice at the same time. A plugin without it keeps its
+        `config` and its `own`: people are told that it needs a restart.
+
+        Args:
+            change: What of this plugin's is another than before. A profile may be `removed` and
+                `added` in one.
+
+        Returns:
+            All of its settings as they are now that counts only after a restart, each as `key path:
+            why`; mostly nothing. It takes the place of what was answered before. Where the path is
+            `profiles.NAME` or that of the plugin's own table of it, the profile as a whole waits:
+            the hook is called every few seconds then, with a change of nothing, until it answers
+            otherwise, and a new profile whose source says so gets no runner before.
+
+        Example:
+            @hookimpl
+            async def on_settings_changed(self, change):
+                if change.config:
+                    self.interval = float(self.context.config.interval)
+                for profile in (*change.removed, *change.changed):
+                    await self.queue.leave(profile)
+                for profile in (*change.added, *change.changed):
+                    await self.queue.join(profile, self.context.own[profile])
+                return []
         """
 
     @_hook(Kind.TELL, 10)

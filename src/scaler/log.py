@@ -14,8 +14,9 @@ import sys
 import time
 import urllib.parse
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
+
+from scaler.about import ABOUT, GIVEN, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, MutableMapping
@@ -41,17 +42,42 @@ def setup(level: str, *, stream: TextIO | None = None, hide: Iterable[Secret] = 
     """
     stream = sys.stderr if stream is None else stream
     hidden = hider(hide)
-    handler = _Handler(stream)
+    handler = _Handler(stream, hidden)
     if stream.isatty():
         handler.setFormatter(TextFormatter(hidden, colour=colourful(stream)))
     else:
         handler.setFormatter(JsonFormatter(hidden))
-    wanted = logging.getLevelNamesMapping()[level.upper()]
     root = logging.getLogger()
-    for old in [h for h in root.handlers if isinstance(h, _Handler)]:
+    for old in _handlers():
         root.removeHandler(old)
     root.addHandler(handler)
-    root.setLevel(max(wanted, logging.WARNING))
+    _set_levels(level)
+
+
+def renew(level: str) -> None:
+    """Go on at another level, where `setup` was called in this process."""
+    if _handlers():
+        _set_levels(level)
+
+
+def hider_in_use(secrets: Iterable[Secret]) -> Hider:
+    """What hides secrets in the log, taught these, too: what it learns later counts there.
+
+    Where `setup` was not called in this process, one that stands by itself.
+    """
+    handlers = _handlers()
+    hidden = handlers[0].hidden if handlers else Hider()
+    hidden.add(secrets)
+    return hidden
+
+
+def _handlers() -> list[_Handler]:
+    return [each for each in logging.getLogger().handlers if isinstance(each, _Handler)]
+
+
+def _set_levels(level: str) -> None:
+    wanted = logging.getLevelNamesMapping()[level.upper()]
+    logging.getLogger().setLevel(max(wanted, logging.WARNING))
     logging.getLogger(ROOT).setLevel(wanted)
 
 
@@ -65,7 +91,7 @@ def gathered(soon: Callable[[Callable[[], object]], object]) -> Iterator[None]:
     Args:
         soon: Calls a function a moment later, from any thread; the loop's own.
     """
-    handlers = [h for h in logging.getLogger().handlers if isinstance(h, _Handler)]
+    handlers = _handlers()
     try:
         for handler in handlers:
             handler.soon = soon
@@ -156,12 +182,14 @@ class _Handler(logging.StreamHandler[TextIO]):
     """Never raises into who logs, and never prints a record that it could not write.
 
     Attributes:
+        hidden: What hides secrets in it.
         soon: Where given, calls a function a moment later: lines that are not urgent are written
             then, all in one.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, hidden: Hider) -> None:
         super().__init__(stream)
+        self.hidden = hidden
         self.soon: Callable[[Callable[[], object]], object] | None = None
         self._lines: list[tuple[logging.LogRecord, str]] = []
 
@@ -215,16 +243,38 @@ class _Handler(logging.StreamHandler[TextIO]):
             return
 
 
-def hider(secrets: Iterable[Secret]) -> Callable[[str], str]:
+class Hider:
+    """Puts `***` in place of secrets, also where they were quoted on the way.
+
+    Those that the work in hand was given (`scaler.about`) are hidden, too.
+    What was a secret once stays one: somebody may still speak of it.
+    """
+
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        self._texts: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self.add(secrets)
+
+    def __call__(self, text: str) -> str:
+        """The text without secrets."""
+        text = text if self._pattern is None else self._pattern.sub("***", text)
+        return without(text, GIVEN.get())
+
+    def add(self, secrets: Iterable[Secret]) -> None:
+        """Hide these, too, from now on."""
+        texts = [secret.reveal() for secret in secrets]
+        texts += [line for text in texts for line in text.splitlines()]  # tracebacks indent each
+        texts = [text for text in texts if len(text) >= _SHORTEST_HIDDEN]
+        texts += [quote(text) for text in texts for quote in (_as_python, _as_json, _as_address)]
+        if not self._texts.issuperset(texts):
+            self._texts.update(texts)
+            longest_first = sorted(self._texts, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+
+def hider(secrets: Iterable[Secret]) -> Hider:
     """What puts `***` in place of these secrets, also where they were quoted on the way."""
-    texts = [secret.reveal() for secret in secrets]
-    texts += [line for text in texts for line in text.splitlines()]  # tracebacks indent each line
-    texts = [text for text in texts if len(text) >= _SHORTEST_HIDDEN]
-    texts += [quote(text) for text in texts for quote in (_as_python, _as_json, _as_address)]
-    if not texts:
-        return str
-    longest_first = sorted(set(texts), key=len, reverse=True)
-    return partial(re.compile("|".join(map(re.escape, longest_first))).sub, "***")
+    return Hider(secrets)
 
 
 def _as_python(text: str) -> str:
@@ -240,8 +290,14 @@ def _as_address(text: str) -> str:
 
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
-    found = {name: getattr(record, name, None) for name in _FACTS}
+    # (the core says itself of what it speaks, also while a plugin waits for it)
+    about = {} if _is_core(record.name) else ABOUT.get()
+    found = {name: getattr(record, name, None) or about.get(name) for name in _FACTS}
     return {name: value for name, value in found.items() if value not in (None, "")}
+
+
+def _is_core(logger: str) -> bool:
+    return f"{logger}.".startswith(f"{ROOT}.") and not logger.startswith(f"{ROOT}.plugins.")
 
 
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:

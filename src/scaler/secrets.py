@@ -67,7 +67,7 @@ class SecretSource:
 
 def _read_private(path: Path) -> str:
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
+        with open(path, "rb", opener=at_once) as file:
             mode = os.fstat(file.fileno()).st_mode
             if not stat.S_ISREG(mode):
                 raise ValueError(f"{path} is not a file")
@@ -83,6 +83,6 @@ def _read_private(path: Path) -> str:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def at_once(path: str, flags: int) -> int:
     """Open it without waiting for whoever writes into a pipe."""
     return os.open(path, flags | os.O_NONBLOCK)

@@ -46,6 +46,7 @@ class Services:
         self._stopping = stopping
         self._names = hooks.implementers(SPEC.run_service)
         self._attempted = {name: trio.Event() for name in self._names}
+        self._sooner = {name: trio.Event() for name in self._names}
         for name in self._names:
             hooks.set_ready(name, False)
 
@@ -60,6 +61,12 @@ class Services:
         """Wait until every service has started, or has failed to once."""
         for event in self._attempted.values():
             await event.wait()
+
+    def hurry(self, name: str) -> None:
+        """Start a service again at once that has failed: what it failed of may be mended."""
+        if name in self._sooner:
+            self._sooner[name].set()
+            self._sooner[name] = trio.Event()
 
     async def _supervise(self, name: str) -> None:
         wait, told = 1.0, ""
@@ -81,8 +88,10 @@ class Services:
             self._failed(name, text)
             await _first(ended, self._stopping)
             with trio.move_on_after(wait):
-                await self._stopping.wait()
-                return
+                await _first(self._stopping, self._sooner[name])
+                if self._stopping.is_set():
+                    return
+                wait = 0.5  # what failed, failed of other settings
             wait = min(LONGEST, wait * 2)
 
     async def _once(self, name: str) -> tuple[BaseException | None, trio.Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -96,6 +97,62 @@ def test_a_signal_before_the_start_is_a_clean_stop(tmp_path: Path, where: str, n
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not (tmp_path / "state").exists()
+
+
+#: Sends itself a SIGHUP where a module is about to be imported; tells what the app was told of it.
+HUNG_UP = """
+import os, signal, sys, types
+class Here:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            if sys.argv[2] == "gone":
+                os.close(2)
+            os.kill(os.getpid(), signal.SIGHUP)
+def tell(*_, hung_up, **__):
+    print(hung_up(), signal.getsignal(signal.SIGHUP).__name__)
+import scaler
+app = sys.modules["scaler.app"] = types.SimpleNamespace(main=tell)
+scaler.app = app
+from scaler.cli.main import main
+sys.meta_path.insert(0, Here())
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "told"), [("argparse", True), ("scaler.settings", True), ("nothing", False)]
+)
+def test_c46_a_hangup_before_the_start_is_remembered(
+    tmp_path: Path, where: str, told: bool
+) -> None:
+    path = tmp_path / "scaler.toml"
+    path.touch()
+    command = [sys.executable, "-c", HUNG_UP, where, "there", "run", "-c", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{told} mind\n", "")
+
+
+def test_c46_a_terminal_that_goes_away_before_the_start_ends_it(tmp_path: Path) -> None:
+    path = tmp_path / "scaler.toml"
+    path.touch()
+    main_end, other_end = pty.openpty()
+    command = [sys.executable, "-c", HUNG_UP, "scaler.settings", "gone", "run", "-c", str(path)]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=other_end, text=True, timeout=30, check=False
+    )
+    os.close(other_end)
+    os.close(main_end)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_c46_a_hangup_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "scaler.toml"
+    path.touch()
+    code = f"import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n{HUNG_UP}"
+    code = code.replace(".__name__)", ")")
+    command = [sys.executable, "-c", code, "argparse", "there", "run", "-c", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, "False 1\n")
 
 
 @pytest.mark.parametrize(

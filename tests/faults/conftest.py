@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 
 import pytest
 import trio
+from tests.faults.apps import app as app
+from tests.faults.apps import key as key
 from tests.faults.network import End, Network
 from tests.faults.recovery import RECOVERY, recoveries
 from tests.faults.recovery import pytest_terminal_summary as pytest_terminal_summary

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 import trio.testing
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.faults.apps import INSTALLATION, install
 from tests.faults.conftest import Faults
 from tests.faults.oracle import pauses
 from tests.faults.world import World
@@ -18,12 +18,9 @@ from trio.testing import MockClock
 from scaler_github.testing.tokens import Lifetimes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from scaler_github.testing.doors import TokenKind
 
 HOUR = 3600.0
-APP, INSTALLATION = "Iv23simulated", 77
 KINDS: list[TokenKind | None] = [None, "installation", "registration", "admin", "queue"]
 # Every call of a job's way through both flows
 STEPS = [
@@ -43,33 +40,6 @@ STEPS = [
     "refresh-session",
     "delete-session",
 ]
-
-
-@pytest.fixture(scope="session")
-def key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@pytest.fixture
-def app(tmp_path: Path, key: rsa.RSAPrivateKey) -> str:
-    """The settings of a GitHub App."""
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
-    path = tmp_path / "app.pem"
-    path.write_bytes(private)
-    path.chmod(0o600)
-    values = f'client_id = "{APP}", installation_id = {INSTALLATION}'
-    return f'app = {{ {values}, private_key = {{ file = "{path}" }} }}'
-
-
-def install(world: World, key: rsa.RSAPrivateKey) -> None:
-    """Let the simulator know the App."""
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, form)
-    world.simulator.add_app(APP, INSTALLATION, account="acme", public_key=public.decode())
 
 
 def more_than(world: World, step: str, seen: int) -> bool:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import stat
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -26,10 +24,6 @@ from scaler.model.demand import Demand
 from scaler.model.jobs import KnownJob
 from scaler.records import Job, RunnerState
 from scaler.units import Secret
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 # --- what was written is there
 
@@ -184,54 +178,6 @@ async def test_a_process_that_was_killed_has_let_go(tmp_path: Path) -> None:
         finally:
             process.kill()
     await stored(tmp_path)
-
-
-async def test_a_newer_ledger_is_refused_and_untouched(tmp_path: Path) -> None:
-    async with opened(tmp_path) as (ledger, _):
-        await ledger.write(everything())
-    path = tmp_path / "ledger.sqlite3"
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 2")
-    connection.close()
-    before = path.read_bytes()
-    with pytest.raises(FatalError, match="is of version 2, and this scaler knows up to 1"):
-        await Ledger.open(tmp_path)
-    assert path.read_bytes() == before
-
-
-DAMAGE: dict[str, Callable[[bytes], bytes]] = {
-    "not a database": lambda data: b"this was never a ledger\n" * 100,
-    "torn": lambda data: data[: len(data) // 2],
-    "overwritten": lambda data: data[:4096] + b"\xff" * (len(data) - 4096),
-}
-
-
-@pytest.mark.parametrize("kind", DAMAGE)
-async def test_a_damaged_ledger_is_refused_with_help_and_nothing_is_lost(
-    tmp_path: Path, kind: str
-) -> None:
-    async with opened(tmp_path) as (ledger, _):
-        await ledger.write(everything())
-    path = tmp_path / "ledger.sqlite3"
-    damaged = DAMAGE[kind](path.read_bytes())
-    path.write_bytes(damaged)
-    with pytest.raises(FatalError) as caught:
-        await Ledger.open(tmp_path)
-    assert f"the ledger {path} cannot be read" in str(caught.value)
-    assert "move it away to start with a new one" in str(caught.value)
-    assert path.read_bytes() == damaged
-    path.rename(tmp_path / "away")  # what it says helps
-    assert await stored(tmp_path) == Stored()
-
-
-@pytest.mark.parametrize("row", ["{", "[]", '{"runner": {"id": "x"}}', "null"])
-async def test_a_row_that_cannot_be_read_is_refused_too(tmp_path: Path, row: str) -> None:
-    async with opened(tmp_path) as (ledger, _):
-        transaction = Transaction()
-        transaction.changes["runners", (1,)] = (row,)
-        await ledger.write(transaction)
-    with pytest.raises(FatalError, match="cannot be read"):
-        await Ledger.open(tmp_path)
 
 
 async def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:

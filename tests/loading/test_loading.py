@@ -252,7 +252,7 @@ ON_MESSAGE = "async def on_message(self, message)"
         ),
         (
             bad(zzz=mark(_on_mesage)),
-            "zzz is not a hook; hooks: run_service, check, on_message,",
+            "zzz is not a hook; hooks: run_service, check, on_settings_changed,",
         ),
         (
             bad(other=mark(_fine, specname="on_mesage")),

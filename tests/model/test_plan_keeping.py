@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from scaler.model.cases import RETIRING_SOON
 from scaler.model.demand import Demand
-from scaler.model.plan import RETIRING_SOON, Plan, Situation, plan
+from scaler.model.plan import Plan, Situation, plan
 from scaler.model.row import Row
 from scaler.records import Profile, Room, Runner, RunnerState
 

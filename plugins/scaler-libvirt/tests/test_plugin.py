@@ -45,6 +45,7 @@ async def test_every_hook_is_one_of_scalers() -> None:
         "destroy_runner",
         "list_machines",
         "capacity",
+        "on_settings_changed",
         "screenshot",
     }
 

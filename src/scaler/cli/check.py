@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from scaler import log
 from scaler.cli.notices import noticed, whose
+from scaler.cli.places import settings_file
 from scaler.cli.run import arguments
 from scaler.cli.terminal import Passing, painter, say, table
 from scaler.cli.tracing import tracer
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, notices: Notices) -> int:
-    settings, loaded = load(args.config)
+    settings, loaded = load(settings_file(args.config))
     log.setup("warning", hide=settings.secrets)
     import scaler.app as app  # only now: wrong settings are told without trio's start
     from scaler.watchdog import Guard

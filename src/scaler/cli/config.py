@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from scaler.cli import places
 from scaler.cli.terminal import say
 from scaler.errors import ExitCode, PluginError
 from scaler.loading import find, load_one, lookup
@@ -39,12 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         description=_SCHEMA,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    action.add_argument(
-        "-c",
-        "--config",
-        metavar="FILE",
-        help="settings: with the plugins that they enable; without it, with all",
-    )
+    places.argument(action, "whose plugins are taken; all where there are none")
     action.add_argument(
         "--all",
         action="store_true",
@@ -54,10 +50,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    enabled, folder = ([], None) if args.config is None else look(args.config)
+    file = places.any_settings_file(args.config)
+    enabled, folder = ([], None) if file is None else look(file)
     known = find(folder)
     names = list(enabled)
-    everything = args.all or args.config is None
+    everything = args.all or file is None
     if everything:
         spelt = {found[0].name for name in enabled if (found := lookup(name, known))}
         names += [name for name in known if name not in spelt]

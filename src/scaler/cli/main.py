@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from scaler.cli.process import give_up, leaving_at, open_streams
+from scaler.cli.process import give_up, leaving_at, minding_hangups, open_streams
 from scaler.errors import ExitCode, FatalError, PluginError, SettingsError
 
 if TYPE_CHECKING:
@@ -19,6 +20,15 @@ INTERRUPTED = 130  # as a shell says it of a program that Ctrl-C ended
 #: Each is a module of this package with `arguments(parser)` and `run(args) -> int`.
 COMMANDS = {
     "run": "run the scaler until it is told to stop",
+    "status": "tell how everything is: what is wrong, profiles, hosts, runners, jobs",
+    "why": "tell why a job waits, what holds a profile, what became of a runner",
+    "pause": "have profiles start no more jobs",
+    "resume": "have profiles start jobs again",
+    "drain": "have nothing new made on a host, and its runners go",
+    "undrain": "let runners be made again on a host",
+    "reload": "have the settings read anew",
+    "release": "let go of a runner that is reserved or held",
+    "destroy": "unregister a runner and destroy its machine",
     "check": "see whether settings, plugins and their surroundings are well",
     "plugins": "list the plugins that are installed, and what they do",
     "config": "print a JSON Schema of the settings file, for editors",
@@ -29,7 +39,8 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; answer the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    with leaving_at(_early(argv)):
+    running = argv[:1] == ["run"]
+    with leaving_at(_early(argv)), minding_hangups() if running else nullcontext():
         open_streams()
         try:
             code = _outcome(argv)
@@ -68,6 +79,8 @@ def _dispatch(argv: list[str]) -> int:
     import argparse  # after the signals are taken: it is most of what a start has to import
     import importlib
 
+    from scaler.cli.parsing import Parser
+
     if not argv or argv[0].startswith("-"):
         _parser().parse_args(argv)
         _parser().print_help(sys.stderr)
@@ -75,9 +88,9 @@ def _dispatch(argv: list[str]) -> int:
     name, *rest = argv
     if name in COMMANDS:
         module = importlib.import_module(f"scaler.cli.{name}")
-        parser = argparse.ArgumentParser(prog=f"scaler {name}", description=module.__doc__)
+        parser = Parser(prog=f"scaler {name}", description=module.__doc__)
         module.arguments(parser)
-        code: int = module.run(parser.parse_args(rest))
+        code: int = module.run(parser.parse_args(rest, argparse.Namespace(argv=argv)))
         return code
     return _brought(name)(rest)
 

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from scaler.cli import places
 from scaler.cli.described import Described, described, legend, told
 from scaler.cli.terminal import painter, say, table
 from scaler.errors import ExitCode, PluginError
@@ -27,9 +28,7 @@ _HEAD = ["NAME", "DISTRIBUTION", "VERSION", "ENABLED", "HOOKS"]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What can be given to it."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="these alone (all of them)")
-    parser.add_argument(
-        "-c", "--config", metavar="FILE", help="settings that tell which are enabled"
-    )
+    places.argument(parser, "that tell which are enabled")
     parser.add_argument(
         "-v",
         "--verbose",
@@ -44,12 +43,13 @@ def run(args: argparse.Namespace) -> int:
     """Do it."""
     enabled: list[str] = []
     folder: Path | None = None
-    if args.config is not None:
-        enabled, folder = look(args.config)
+    file = places.any_settings_file(args.config)
+    if file is not None:
+        enabled, folder = look(file)
     known = find(folder)
     called = {name: found[0].name for name in enabled if (found := lookup(name, known))}
     missing = [name for name in enabled if name not in called]
-    names = _chosen(args.names, known, missing, files=args.config is not None)
+    names = _chosen(args.names, known, missing, files=file is not None)
     needed = {*called.values(), *missing, *(names if args.names else ())}
     loaded: dict[str, LoadedPlugin] = {}
     broken: dict[str, str] = {}
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
             broken[name] = str(error)
     on = {name: loaded[name] for name in called.values() if name in loaded}
     state: Mapping[str, bool] | None = None
-    if args.config is not None:
+    if file is not None:
         state = {name: name in {*called.values(), *missing} for name in names}
     if args.verbose or args.json:
         details = [

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import FrameType
 
+_hangups: list[int] = []
+
 
 @contextmanager
 def leaving_at(codes: Mapping[signal.Signals, int]) -> Iterator[None]:
@@ -38,6 +40,37 @@ def leaving_at(codes: Mapping[signal.Signals, int]) -> Iterator[None]:
         for number in taken:
             if signal.getsignal(number) is leave:
                 signal.signal(number, found[number])
+
+
+@contextmanager
+def minding_hangups() -> Iterator[None]:
+    """Until someone else takes it, remember a SIGHUP: it asks to read the settings, once one can.
+
+    One that comes because the terminal went away, from which this was started, ends it instead:
+    nobody could stop it any more. A signal that is ignored, or handled already, is left as it is.
+    """
+    _hangups.clear()
+    terminal = os.isatty(2)
+
+    def mind(number: int, _frame: FrameType | None) -> None:
+        if terminal and not os.isatty(2):
+            os._exit(0)
+        _hangups.append(number)
+
+    found = signal.getsignal(signal.SIGHUP)
+    try:
+        if found is signal.SIG_DFL:
+            with suppress(ValueError):  # signals belong to the main thread
+                signal.signal(signal.SIGHUP, mind)
+        yield
+    finally:
+        if signal.getsignal(signal.SIGHUP) is mind:
+            signal.signal(signal.SIGHUP, found)
+
+
+def hung_up() -> bool:
+    """Whether a SIGHUP came while they were minded."""
+    return bool(_hangups)
 
 
 def open_streams() -> None:

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from scaler import log
-from scaler.cli import process, tracing
+from scaler.cli import places, process, tracing
 from scaler.cli.notices import noticed, whose
 from scaler.errors import ExitCode
 from scaler.settings import load
@@ -20,16 +20,14 @@ _log = logging.getLogger("scaler.api")
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What can be given to it."""
-    parser.add_argument(
-        "-c", "--config", default="scaler.toml", metavar="FILE", help="settings (%(default)s)"
-    )
+    places.argument(parser)
     tracing.argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     with noticed() as notices:
-        settings, loaded = load(args.config)
+        settings, loaded = load(places.settings_file(args.config))
         log.setup(settings.log, hide=settings.secrets)
         notices.listen(
             lambda notice: _log.warning("%s", notice, extra={"plugin": whose(notice.file, loaded)})
@@ -41,5 +39,6 @@ def run(args: argparse.Namespace) -> int:
         process.tune()
         guard = Guard()
         with guard.over_threads():
-            app.main(settings, loaded, guard=guard, trace=tracing.tracer(args))
+            trace = tracing.tracer(args)
+            app.main(settings, loaded, guard=guard, trace=trace, hung_up=process.hung_up)
     return ExitCode.OK

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import textwrap
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from scaler.errors import FatalError
 from scaler.log import colourful, printable
@@ -59,6 +60,18 @@ def say(*lines: str) -> None:
         raise
     except OSError as error:
         raise FatalError(f"the output cannot be written: {error.strerror}") from None
+
+
+def warn(text: Any) -> None:
+    """Say something on the standard error, where there is something; that nobody reads is fine."""
+    if text:
+        with contextlib.suppress(OSError):
+            print(printable(str(text)), file=sys.stderr, flush=True)
+
+
+def width_of(stream: TextIO) -> int | None:
+    """How many columns there are to write in; None where that is no terminal."""
+    return max(shutil.get_terminal_size().columns, 1) if stream.isatty() else None
 
 
 def table(rows: Sequence[Sequence[str]], stream: TextIO) -> str:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from scaler.about import GIVEN
 from scaler.dispatch.breaker import Breaker
 from scaler.dispatch.calls import GRACE, TURNS, Call, Impl
+from scaler.dispatch.subject import given, of_call
 from scaler.dispatch.tracing import HookCall, Verdict, tell
 from scaler.dispatch.turns import HangingError, Turns
 from scaler.dispatch.words import said, shown
@@ -72,6 +74,7 @@ class Caller:
         on_fault: Told of every fault.
         on_recovery: Told of the plugin and hook when a hook that failed works again.
         trace: Told of every call.
+        hide: Puts `***` in place of secrets, in what a plugin says went wrong.
     """
 
     def __init__(
@@ -80,8 +83,10 @@ class Caller:
         on_fault: Callable[[HookFault], None],
         on_recovery: Callable[[str, str], None],
         trace: Callable[[HookCall], None] | None,
+        hide: Callable[[str], str] = str,
     ) -> None:
         self.calls = calls
+        self._hide = hide
         self._on_fault = on_fault
         self._on_recovery = on_recovery
         self._trace = trace
@@ -219,7 +224,11 @@ class Caller:
         """
         if call.given_up:
             return CANCELLED
-        result = self._settle(call, health, cancelled)
+        told = GIVEN.set(given(call.kwargs))  # none of it shows in what is said of the call
+        try:
+            result = self._settle(call, health, cancelled)
+        finally:
+            GIVEN.reset(told)
         if self._trace is not None:
             self._follow(call, result)
         return result
@@ -228,7 +237,7 @@ class Caller:
         breaker = health.breakers.setdefault(call.impl.hook, Breaker())
         if not call.done:
             text = self._leave(call, health, cancelled=cancelled)
-            fault = self._faulty(call.impl, text, breaker, None)
+            fault = self._faulty(call, text, breaker, None)
             return CANCELLED if cancelled else fault
         if call.error is None:
             if not (call.late or call.trouble):
@@ -237,12 +246,13 @@ class Caller:
                 return None if call.impl.terms.answers is None else call.answer
             # an answer from behind the deadline is not believed either
             trouble = f"took longer than {call.limit:g} s" if call.late else call.trouble
-            return self._faulty(call.impl, trouble, breaker, None)
+            return self._faulty(call, trouble, breaker, None)
         ending = call.ending
         upwards = cancelled and ending.cancelled
         if ending.outcome is not None:
             if not isinstance(ending.outcome, HangingError):
                 self._worked(call.impl, breaker)
+            self._clean(ending.outcome)
             return CANCELLED if upwards else ending.outcome
         if ending.fault is None:
             if upwards:
@@ -251,7 +261,7 @@ class Caller:
             trouble = late if call.late else "was cancelled, and not from outside"
         else:
             trouble = ending.text
-        fault = self._faulty(call.impl, trouble, breaker, ending.fault)
+        fault = self._faulty(call, trouble, breaker, ending.fault)
         return CANCELLED if upwards else fault
 
     def _leave(
@@ -268,7 +278,12 @@ class Caller:
             self._left.pop(call, None)
             health.left.remove(call)
             took = trio.current_time() - call.began
-            log.warning("%s has ended after all, after %.0f s", call.impl.label, took)
+            log.warning(
+                "%s has ended after all, after %.0f s",
+                call.impl.label,
+                took,
+                extra=of_call(call.impl.plugin, call.kwargs),
+            )
             ended()
 
         self._left[call] = None
@@ -283,18 +298,24 @@ class Caller:
         return f"{text} and goes on{call.where()}"
 
     def _faulty(
-        self, impl: Impl, text: str, breaker: Breaker, error: BaseException | None
+        self, call: Call, text: str, breaker: Breaker, error: BaseException | None
     ) -> HookFault:
-        fault = HookFault(impl.plugin, impl.hook, text)
+        impl = call.impl
+        fault = HookFault(impl.plugin, impl.hook, self._hide(text))
         fault.__cause__ = error
         opened = impl.hook not in UNBROKEN and breaker.failed(trio.current_time())
-        extra = {"plugin": impl.plugin, "hook": impl.hook}
+        extra = {**of_call(impl.plugin, call.kwargs), "hook": impl.hook}
         log.error("%s", fault, extra=extra, exc_info=error)
         if opened:
             log.error("%s is left alone for a minute", impl.label, extra=extra)
         self._failing.add((impl.plugin, impl.hook))
         self._on_fault(fault)
         return fault
+
+    def _clean(self, outcome: Outcome) -> None:
+        """Hide secrets in its text: it is told to people, and pages show it to anybody."""
+        texts = (self._hide(each) if type(each) is str else each for each in outcome.args)
+        outcome.args = tuple(texts)
 
     def _worked(self, impl: Impl, breaker: Breaker) -> None:
         if breaker.faults:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
+from scaler.about import ABOUT, GIVEN
 from scaler.dispatch.answers import judged
 from scaler.dispatch.driving import Guarded, Rein, where
 from scaler.dispatch.endings import Ending, cut, read
+from scaler.dispatch.subject import given, of_call
 from scaler.dispatch.turns import Turns
 
 if TYPE_CHECKING:
@@ -133,6 +135,8 @@ class Call:
         """Run it. Raises nothing, whatever the plugin does."""
         self._task = task = trio.lowlevel.current_task()
         task.name = self.impl.label
+        ABOUT.set(of_call(self.impl.plugin, self.kwargs))
+        GIVEN.set(given(self.kwargs))
         before = len(task.child_nurseries)
         try:
             with self._scope:

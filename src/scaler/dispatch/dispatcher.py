@@ -66,9 +66,10 @@ class Dispatcher:
         on_recovery: Callable[[str, str], None] = lambda _plugin, _hook: None,
         *,
         trace: Callable[[HookCall], None] | None = None,
+        hide: Callable[[str], str] = str,
     ) -> None:
         self._on_fault = on_fault
-        self._caller = Caller(calls, on_fault, on_recovery, trace)
+        self._caller = Caller(calls, on_fault, on_recovery, trace, hide)
         names = [name for name, plugin in manager.list_name_plugin() if plugin is not None]
         self._healths = {name: Health(name) for name in names}
         self._mailboxes = {

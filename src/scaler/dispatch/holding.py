@@ -36,6 +36,8 @@ async def open_calls() -> AsyncIterator[trio.Nursery]:
 
 
 async def _hold(closing: trio.Event, task_status: trio.TaskStatus[trio.Nursery]) -> None:
+    # (who is cancelled already is given nothing by `started`, and would wait for what is shielded)
+    await trio.lowlevel.checkpoint_if_cancelled()
     with trio.CancelScope(shield=True):
         async with trio.open_nursery() as calls:
             task_status.started(calls)

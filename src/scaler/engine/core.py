@@ -12,6 +12,7 @@ from scaler.engine.endings import Endings
 from scaler.engine.evidence import Evidence
 from scaler.engine.guests import Guests
 from scaler.engine.intake import Intake
+from scaler.engine.orders import Orders
 from scaler.engine.overrides import Overrides
 from scaler.engine.panels import Panels
 from scaler.engine.pictures import Pictures
@@ -21,6 +22,7 @@ from scaler.engine.steps import Steps
 from scaler.engine.survey import Survey
 from scaler.engine.view import build
 from scaler.errors import Unavailable
+from scaler.hiding import hidden
 from scaler.ledger.ledger import LedgerError, Transaction
 from scaler.model.row import Provisioned, Removed, Retire, Seen
 from scaler.records import (
@@ -63,6 +65,9 @@ class Engine:
         override: The policy override that an earlier run left in the ledger.
         files: Where evidence is kept; None: nowhere.
         hide: Puts `***` in place of the settings' secrets.
+
+    Attributes:
+        tick: Seconds between two looks at everything; what is set counts from the next on.
     """
 
     def __init__(
@@ -76,16 +81,23 @@ class Engine:
         hide: Callable[[str], str] = str,
     ) -> None:
         self.state = state
+        self.tick = tick
+        self._hide = hide
         self.evidence = Evidence(state, files)
         self.pictures = Pictures(state, self.evidence)
         self.steps = Steps(state, nursery, Endings(state, self.evidence, self.pictures, hide))
         self.intake = Intake(state)
-        self.survey = Survey(state, self.steps, tick)
+        self.survey = Survey(state, self.steps, lambda: self.tick)
         self.overrides = Overrides(state, override)
-        self.reconciler = Reconciler(state, self.steps, self.intake, self.overrides, tick)
         self.reserving = Reserving(state, nursery)
+        self.orders = Orders(
+            state, nursery, self.steps, self.reserving.releasing, lambda: self.reconciler
+        )
+        self.reconciler = Reconciler(
+            *(state, self.steps, self.intake, self.overrides, self.orders, lambda: self.tick)
+        )
         self.guests = Guests(state)
-        self.board = Panels(state, self.view)
+        self.board = Panels(state, self.view, hide)
         self._siblings: dict[str, dict[type[Any], Any]] = {}
         self._kin: dict[str, set[str]] = {}
         self._view: View | None = None
@@ -125,6 +137,9 @@ class Engine:
         """See `Context.report`. What changes between well and not well is also logged."""
         if trouble := unsound_report(text, profile, facts):
             raise TypeError(trouble)
+        if profile and profile not in self.state.profiles:
+            return  # it has left: a late word of it would stand there for ever
+        text, facts = self._hide(text), hidden(facts, self._hide)
         before = self.state.reports.get((plugin, profile))
         if before is None or before.ok != ok:
             level = logging.INFO if ok else logging.WARNING
@@ -137,7 +152,7 @@ class Engine:
             ok=bool(ok),
             text=text,
             time=self.state.clock.wall(),
-            facts=dict(facts),
+            facts=facts,
         )
         self.state.shown()
 
@@ -147,7 +162,7 @@ class Engine:
             plugin=plugin,
             profile="",
             ok=False,
-            text=f"{hook}: {text}",
+            text=self._hide(f"{hook}: {text}"),
             time=self.state.clock.wall(),
         )
         self.state.shown()
@@ -163,7 +178,9 @@ class Engine:
 
     def ceiling(self, profile: str) -> int:
         """See `Context.ceiling`."""
-        return 0 if self.state.stopping else self.state.plan.ceilings.get(profile, 0)
+        if self.state.stopping or self.state.shut(profile):
+            return 0
+        return self.state.plan.ceilings.get(profile, 0)
 
     async def ceiling_changed(self, profile: str, seen: int) -> int:
         """See `Context.ceiling_changed`."""
@@ -298,6 +315,7 @@ class Engine:
                 self.state.apply(row.runner.id, Retire("stopping, and it has no machine yet"))
         while any(_unborn(row) for row in self.state.rows.values()):
             await self.state.news.wait()
+        await self.evidence.write_stories()
 
     async def remember(self) -> None:
         """Write what is only in memory, at the very end."""

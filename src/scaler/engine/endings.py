@@ -1,4 +1,4 @@
-"""What the core itself keeps of a runner that failed, before its machine is destroyed."""
+"""What the core itself keeps of a runner, before its machine is destroyed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import trio
 from scaler.engine.evidence import SCREEN
 from scaler.engine.story import LONGEST
 from scaler.errors import Unavailable
-from scaler.evidence.index import ITEM
+from scaler.evidence.index import ITEM, STORY
 from scaler.log import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from scaler.engine.evidence import Evidence
     from scaler.engine.pictures import Pictures
@@ -48,24 +48,25 @@ class Endings:
         self._kept: set[int] = set()
 
     async def keep(self, row: Row) -> None:
-        """Keep what there is, once for each runner, within 5 s.
+        """Keep what there is, once for each runner, within 5 s; of one that went well, its story.
 
         Of one that was never registered there is nothing to keep: no machine was asked for.
         """
         runner = row.runner
         asked = runner.registration is not None
-        if not (runner.failed and asked and self._evidence.keeps) or runner.id in self._kept:
+        if not (asked and self._evidence.keeps) or runner.id in self._kept:
+            return
+        if not runner.failed:
+            self._evidence.story(runner.id, self._text(self._events(row)))
             return
         self._kept &= self._state.rows.keys()
         self._kept.add(runner.id)
         with trio.move_on_after(PATIENCE):
             for name, lines in (
                 ("reason.txt", self._reason(row)),
-                ("events.txt", self._events(row)),
+                (STORY, self._events(row)),
             ):
-                text = "".join(f"{self._hide(printable(line))}\n" for line in lines)
-                data = text.encode("utf-8", "replace")
-                await self._evidence.keep(runner.id, name, data[:ITEM])
+                await self._evidence.keep(runner.id, name, self._text(lines)[:ITEM])
             png = await self._screen(runner.id, runner.machine)
             if png is not None and len(png) <= ITEM:
                 await self._evidence.keep(runner.id, SCREEN, png)
@@ -89,6 +90,10 @@ class Endings:
         return last.png if last is not None else None
 
     # -- in words
+
+    def _text(self, lines: Iterable[str]) -> bytes:
+        text = "".join(f"{self._hide(printable(line))}\n" for line in lines)
+        return text.encode("utf-8", "replace")
 
     def _reason(self, row: Row) -> Iterator[str]:
         runner, machine = row.runner, row.runner.machine

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from scaler.engine.pictures import pictured
-from scaler.evidence.index import ITEM, Index, is_name, shelf_of
+from scaler.evidence.index import ITEM, STORIES, STORY, Index, is_name, shelf_of
 from scaler.records import Kept
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ PATIENCE = 4.0  # seconds that the disk may take: a little less than a machine's
 READERS = 4  # items that are read at the same time, at most
 QUIET = 3600.0  # seconds after trouble was told in which more of it is not
 ROUND = 3600.0  # seconds between two looks at what has become too old
+CALM = 2.0  # seconds without another story after which they are written: not in a burst
+LATEST = 30.0  # seconds after which they are written all the same
 SCREEN = "screenshot.png"  # the name of a picture of a machine's screen
 
 T = TypeVar("T")
@@ -45,6 +49,8 @@ class Evidence:
         self._trouble = ""
         self._told, self._said = -math.inf, False  # when it was told last, and whether people wait
         self._late = False  # somebody may still be writing who took too long
+        self._stories: OrderedDict[int, bytes] = OrderedDict()  # not written yet
+        self._told_more = trio.Event()
         self._screens: dict[str, Picture] = {}  # by profile; an empty one where it was forgotten
 
     @property
@@ -65,10 +71,46 @@ class Evidence:
         await self._clear("")
 
     async def run(self) -> None:
-        """Remove what becomes too old."""
-        while self._files is not None:
-            await trio.sleep(ROUND)
-            await self._clear("")
+        """Remove what becomes too old, and write stories when there is time."""
+        if self._files is not None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write_stories, name="stories")
+                while True:
+                    await trio.sleep(ROUND)
+                    await self._clear("")
+
+    def story(self, runner_id: int, data: bytes) -> None:
+        """Keep the story of a runner that went well, some time; of very many, the last ones."""
+        if self._files is not None:
+            self._stories[runner_id] = data[:ITEM]
+            if len(self._stories) > STORIES:
+                self._stories.popitem(last=False)
+            self._told_more.set()
+
+    async def _write_stories(self) -> None:
+        while True:
+            await self._told_more.wait()
+            self._told_more = trio.Event()
+            with trio.move_on_after(LATEST):
+                while await self._another(CALM):
+                    pass
+            await self.write_stories()
+
+    async def _another(self, seconds: float) -> bool:
+        """Wait for another story; whether one came in time."""
+        with trio.move_on_after(seconds):
+            await self._told_more.wait()
+            self._told_more = trio.Event()
+            return True
+        return False
+
+    async def write_stories(self) -> None:
+        """Write the stories that wait."""
+        while self._stories:
+            runner_id, data = self._stories.popitem(last=False)
+            if not self._index.of(shelf_of(runner_id)):  # (else it is told of already)
+                with suppress(LookupError):  # nobody remembers it any more
+                    await self.keep(runner_id, STORY, data)
 
     # -- Context's side
 

@@ -35,9 +35,13 @@ class Intake:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._locks = {profile: trio.Lock() for profile in state.profiles}
+        self._locks: dict[str, trio.Lock] = {}
         self._seen: dict[tuple[str, str], OrderedDict[str, None]] = {}
         self._ended: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def lock(self, profile: str) -> trio.Lock:
+        """Held while something of a profile's is taken in."""
+        return self._locks.setdefault(profile, trio.Lock())
 
     async def deliver(self, plugin: str, message: Message) -> None:
         """See `Context.deliver`."""
@@ -57,7 +61,9 @@ class Intake:
 
     async def acquire_waiting(self, profile: str) -> None:
         """Acquire jobs that were offered earlier, as far as there is room for them now."""
-        async with self._locks[profile]:
+        async with self.lock(profile):
+            if profile not in self._state.profiles:
+                return  # it has left
             now = self._state.clock.now()
             known = self._state.jobs[profile]
             due = [
@@ -101,7 +107,9 @@ class Intake:
     async def _take(self, plugin: str, message: Message) -> None:
         profile = message.profile or ""
         now = self._state.clock.now()  # when it came, also if it waits here: for jobs and demand
-        async with self._locks[profile]:
+        async with self.lock(profile):
+            if profile not in self._state.profiles:  # (it may have left meanwhile)
+                raise LookupError(f"no profile {profile!r} in the settings")
             seen = self._seen.setdefault((plugin, profile), OrderedDict())
             if message.id and message.id in seen:
                 log.info("%s was delivered again: nothing to do", message.id)

@@ -10,7 +10,7 @@ import trio
 
 from scaler.errors import Refused, Unavailable
 from scaler.ledger.ledger import LedgerError, Transaction
-from scaler.model import override
+from scaler.model import orders, override
 from scaler.model.override import Active, Ended
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from scaler.engine.state import State
 
 META = "override"  # its key in the ledger
-NAMED = 100  # characters of who asks that are told
 LONGEST = 60.0  # seconds for the ledger; it gives up by itself before that
 
 
@@ -62,7 +61,7 @@ class Overrides:
                 raise Refused(
                     "override-active",
                     f"an override is active since {since:.0f} s, begun by"
-                    f" {_named(state.override.by)}; end it first",
+                    f" {orders.named(state.override.by)}; end it first",
                 )
             if state.stopping:
                 raise Unavailable("this scaler is stopping")
@@ -70,7 +69,8 @@ class Overrides:
                 counts,
                 profiles=state.profiles,
                 rows=state.rows.values(),
-                rooms=state.rooms,
+                rooms=orders.applied(state.rooms, orders.drained(state.orders)),
+                paused=[name for name in state.profiles if state.shut(name)],
                 first=state.next_id,
                 now=state.clock.now(),
                 wall=state.clock.wall(),
@@ -79,7 +79,9 @@ class Overrides:
             await self._keep(active)
             added = ", ".join(f"{name} {count}" for name, count in active.counts.items())
             targets = ", ".join(f"{name} {count}" for name, count in active.targets.items())
-            state.event(f"override begun by {_named(by)}: {added} are added; targets are {targets}")
+            state.event(
+                f"override begun by {orders.named(by)}: {added} are added; targets are {targets}"
+            )
             return active.counts
 
     async def end(self, by: str) -> Mapping[str, int] | None:
@@ -89,7 +91,7 @@ class Overrides:
             if active is None:
                 return None
             await self._keep(None)
-            self._state.event(f"override ended by {_named(by)}")
+            self._state.event(f"override ended by {orders.named(by)}")
             return active.counts
 
     async def _keep(self, active: Active | None) -> None:
@@ -123,7 +125,7 @@ class Overrides:
         if state.override is not None:
             after = override.step(state.override, state.rows.values(), state.clock.now())
             if isinstance(after, Ended):
-                by = _named(state.override.by)
+                by = orders.named(state.override.by)
                 state.event(f"override begun by {by} has ended: {after.reason}")
                 state.override = None
                 state.changed()
@@ -137,9 +139,3 @@ class Overrides:
         """The transaction that was looked at last is in the ledger."""
         if self._putting:
             self._kept, self._sure = self._put, True
-
-
-def _named(by: str) -> str:
-    """Who asked, in one line of plain characters."""
-    plain = "".join(each if each.isprintable() else "?" for each in by[:NAMED])
-    return plain or "somebody"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from scaler.engine.flights import Flight
+from scaler.hiding import hidden
 from scaler.hooks import SPEC
 
 if TYPE_CHECKING:
@@ -18,10 +20,19 @@ REST = 1.0  # seconds until the panels are asked for anew
 
 
 class Panels:
-    """Asks every plugin for its panel, at most once a second."""
+    """Asks every plugin for its panel, at most once a second.
 
-    def __init__(self, state: State, view: Callable[[], View]) -> None:
+    Args:
+        state: The world.
+        view: What there is.
+        hide: Puts `***` in place of secrets: whatever a panel shows, anybody may see.
+    """
+
+    def __init__(
+        self, state: State, view: Callable[[], View], hide: Callable[[str], str] = str
+    ) -> None:
         self._state = state
+        self._hide = hide
         self._view = view
         self._flight = Flight(self._gather, REST)
 
@@ -37,5 +48,10 @@ class Panels:
             if plugin in gathered.failures:
                 panels[plugin] = None
             elif (panel := gathered.answers[plugin]) is not None:  # None: it has none to show
-                panels[plugin] = panel
+                panels[plugin] = replace(
+                    panel,
+                    title=self._hide(panel.title),
+                    data=hidden(panel.data, self._hide),
+                    html=self._hide(panel.html),
+                )
         return MappingProxyType(panels)

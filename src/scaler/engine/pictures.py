@@ -18,7 +18,7 @@ from scaler.hooks import SPEC
 from scaler.records import Picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from scaler.engine.evidence import Evidence
     from scaler.engine.state import State
@@ -46,13 +46,14 @@ PATIENCE = 10.0  # seconds to stand in line for that
 class _Subject:
     """One machine whose screen may be seen."""
 
-    __slots__ = ("due", "failures", "flight", "key", "machine", "plugin")
+    __slots__ = ("due", "failures", "flight", "interval", "key", "machine", "plugin")
 
     def __init__(self, plugin: str, machine: Machine, key: int | str) -> None:
         self.plugin = plugin
         self.machine = machine
         self.key = key  # its runner's id, or the profile that it builds for
         self.due = -math.inf
+        self.interval = 0.0  # that `due` was reckoned with
         self.failures = 0
         self.flight: Flight[Picture]
 
@@ -130,22 +131,22 @@ class Pictures:
 
     # -- in the background
 
-    async def run(self, intervals: Mapping[str, float]) -> None:
+    async def run(self, intervals: Callable[[], Mapping[str, float]]) -> None:
         """Picture every machine again and again, using about 5 % of a core at most.
 
         Args:
-            intervals: Seconds between two pictures of a machine, by plugin. Who is not named here
-                has pictures taken only where they are asked for.
+            intervals: Asked each time for the seconds between two pictures of a machine, by plugin.
+                Who is not named there, or with 0, has pictures taken only where they are asked for.
         """
         takers = set(self._state.hooks.implementers(SPEC.screenshot))
-        intervals = {name: each for name, each in intervals.items() if each > 0 and name in takers}
         self._running = True
         try:
             while not self._state.stopping and takers:
                 began = time.process_time()
-                subject = self._next(intervals)
+                now = {n: each for n, each in intervals().items() if each > 0 and n in takers}
+                subject = self._next(now)
                 if subject is not None:
-                    await self._turn(subject, intervals[subject.plugin])
+                    await self._turn(subject, now[subject.plugin])
                 spent = time.process_time() - began
                 if subject is not None:
                     await trio.sleep(self._rest(spent))
@@ -167,7 +168,7 @@ class Pictures:
 
     async def _turn(self, subject: _Subject, interval: float) -> None:
         now = self._state.clock.now
-        subject.due = now() + interval
+        subject.due, subject.interval = now() + interval, interval
         try:
             await subject.flight.ask()
         except Unavailable as error:
@@ -185,7 +186,8 @@ class Pictures:
             self._look(intervals, now)
         while self._queue:
             subject = self._queue.pop()
-            if subject.due <= now and self._is_there(subject):
+            wanted = subject.plugin in intervals
+            if wanted and subject.due <= now and self._is_there(subject):
                 return subject
         return None
 
@@ -199,6 +201,9 @@ class Pictures:
         for (plugin, _), (machine, key) in found.items():
             if plugin in intervals:
                 subject = self._subject(plugin, machine, key)
+                if intervals[plugin] < subject.interval:  # it was made shorter
+                    subject.due += intervals[plugin] - subject.interval
+                    subject.interval = intervals[plugin]
                 if subject.due <= now:
                     first = (isinstance(key, str), key in self._watched)
                     due.append((*first, -subject.due, subject))

@@ -10,16 +10,20 @@ import trio
 
 from scaler.engine.state import LEAVING
 from scaler.ledger.ledger import LedgerError, Transaction
+from scaler.model import orders
 from scaler.model.demand import settle
 from scaler.model.holding import awaits_result
 from scaler.model.jobs import KnownJob, committed, forgotten
 from scaler.model.lifecycle import wakes
 from scaler.model.plan import Make, Situation, plan
 from scaler.model.row import Retire, Row, Tick
-from scaler.records import RunnerState
+from scaler.records import Profile, RoomState, RunnerState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scaler.engine.intake import Intake
+    from scaler.engine.orders import Orders
     from scaler.engine.overrides import Overrides
     from scaler.engine.state import State
     from scaler.engine.steps import Steps
@@ -36,21 +40,35 @@ MOMENT = 0.01
 
 
 class Reconciler:
-    """Looks at the state whenever it changed, and at least on every tick; plans; acts."""
+    """Looks at the state whenever it changed, and at least on every tick; plans; acts.
+
+    Attributes:
+        looked: When the last look ended (trio's clock).
+    """
 
     def __init__(
-        self, state: State, steps: Steps, intake: Intake, overrides: Overrides, tick: float
+        self,
+        state: State,
+        steps: Steps,
+        intake: Intake,
+        overrides: Overrides,
+        orders: Orders,
+        tick: Callable[[], float],
     ) -> None:
         self._state = state
         self._steps = steps
         self._intake = intake
         self._overrides = overrides
+        self._orders = orders
         self._tick = tick
+        self.looked = trio.current_time()
+        self._planned_anew = trio.Event()
         self._acquiring: set[str] = set()
         self._written = True
         self._times_due = 0.0
         self._rows_wake: float | None = None  # when time alone changes a row
-        self._due: dict[int, tuple[Row, float]] = {}  # the same of each, as it was looked at
+        # the same of each, as it was looked at, and by which profile
+        self._due: dict[int, tuple[Row, Profile | None, float]] = {}
 
     async def run(self, nursery: trio.Nursery) -> None:
         """Reconcile for ever; what is started runs in `nursery`."""
@@ -58,7 +76,7 @@ class Reconciler:
             news = self._state.news
             began = trio.current_time()
             await self.once(nursery)
-            looked = trio.current_time()
+            self.looked = looked = trio.current_time()
             rest = min(LONGEST_REST, SHARE * (looked - began)) if self._written else RETRY
             deadline = self._wake()
             with trio.move_on_at(self._state.clock.deadline(deadline)):
@@ -72,18 +90,26 @@ class Reconciler:
         transaction = Transaction()
         lost = self._lost_jobs(transaction) if self._pass_time() else []
         self._overrides.look(transaction)
+        self._orders.look(transaction)
         before, state.plan = state.plan, plan(self._situation())
         if state.plan.ceilings != before.ceilings:
             state.plan_changed()
-        if state.plan.why != before.why or state.plan.targets != before.targets:
+        if (
+            state.plan.why != before.why
+            or state.plan.cures != before.cures
+            or state.plan.targets != before.targets
+        ):
             state.shown()
         made = [] if state.stopping else [self._planned(each) for each in state.plan.make]
         if not state.stopping:
             for runner_id in state.plan.retire:
-                state.apply(runner_id, Retire("there are more runners than needed"))
+                state.apply(runner_id, Retire(self._surplus(runner_id)))
+        self._planned_anew.set()
+        self._planned_anew = trio.Event()
         written = await self._write(transaction)
         if written:
             self._overrides.written()
+            self._orders.written()
             self._forget(lost)
         for row in made:
             if written:
@@ -113,14 +139,14 @@ class Reconciler:
         known, self._due = self._due, {}
         for runner_id, row in list(state.rows.items()):
             seen = known.get(runner_id)
-            if seen is None or seen[0] is not row or seen[1] <= now:
-                profile = state.profiles.get(row.runner.profile)
+            profile = state.profiles.get(row.runner.profile)
+            if seen is None or seen[0] is not row or seen[1] is not profile or seen[2] <= now:
                 after = state.apply(runner_id, Tick(profile)) or row
                 due = wakes(after, profile)
-                seen = after, math.inf if due is None else due
+                seen = after, profile, math.inf if due is None else due
             self._due[runner_id] = seen
-            if now < seen[1] < wake:
-                wake = seen[1]
+            if now < seen[2] < wake:
+                wake = seen[2]
         self._rows_wake = None if math.isinf(wake) else wake
         for name, demand in state.demand.items():
             state.demand[name] = settle(demand, now)
@@ -144,9 +170,10 @@ class Reconciler:
     def _forget(self, lost: list[KnownJob]) -> None:
         for known in lost:
             profile, job_id = known.job.profile, known.job.id
-            if self._state.jobs[profile].get(job_id) is not known:
-                continue  # heard of again while the ledger was written
-            del self._state.jobs[profile][job_id]
+            jobs = self._state.jobs.get(profile, {})
+            if jobs.get(job_id) is not known:
+                continue  # heard of again while the ledger was written, or all of them are dropped
+            del jobs[job_id]
             self._state.event(
                 f"job {job_id} was not heard of any more, and is forgotten",
                 profile=profile,
@@ -157,6 +184,7 @@ class Reconciler:
 
     def _situation(self) -> Situation:
         state = self._state
+        drained = orders.drained(state.orders)
         return Situation(
             profiles=state.profiles,
             rows=state.rows.values(),
@@ -171,11 +199,17 @@ class Reconciler:
                 )
                 for name, jobs in state.jobs.items()
             },
-            rooms=state.rooms,
+            rooms=orders.applied(state.rooms, drained),
             backoff=state.backoffs.profiles,
             halts=state.backoffs.halts,
             avoid=state.backoffs.rooms,
             override=state.override.targets if state.override is not None else {},
+            paused={name: order for (kind, name), order in state.orders.items() if kind == "pause"},
+            leaving=state.leaving_profiles,
+            unserved=state.unserved,
+            untold=state.untold,
+            drained=drained,
+            unlisted=state.unlisted,
             now=state.clock.now(),
             ids_known=state.ids_known,
             stopping=state.stopping,
@@ -186,6 +220,23 @@ class Reconciler:
         return row is not None and row.runner.state not in LEAVING and not awaits_result(row)
 
     # -- after the plan
+
+    async def planned(self) -> None:
+        """Wait for the next plan: it goes by everything that is known now."""
+        await self._planned_anew.wait()
+
+    def _surplus(self, runner_id: int) -> str:
+        """Why the plan gives this runner up, for people."""
+        state = self._state
+        runner = state.rows[runner_id].runner
+        if ("pause", runner.profile) in state.orders:
+            return f"{runner.profile} is paused"
+        if ("drain", orders.place(runner.provisioner, runner.room)) in state.orders:
+            return f"{runner.room or runner.provisioner} is being drained"
+        for room in state.rooms.get(runner.provisioner) or ():
+            if room.name == runner.room and room.state is RoomState.DRAINING:
+                return f"{runner.room or runner.provisioner} is draining"
+        return "there are more runners than needed"
 
     def _planned(self, make: Make) -> Row:
         row = self._state.new_row(self._state.profiles[make.profile], make.provisioner, make.room)
@@ -209,7 +260,7 @@ class Reconciler:
         if profile in self._acquiring or state.stopping:
             return
         now = state.clock.now()
-        jobs = state.jobs[profile].values()
+        jobs = state.jobs.get(profile, {}).values()
         due = any(
             known.job.state == "offered" and not known.job.declined and known.retry_at <= now
             for known in jobs
@@ -230,7 +281,7 @@ class Reconciler:
     def _wake(self) -> float:
         """When to look again without any news."""
         now = self._state.clock.now()
-        times = [now + self._tick, self._steps.wake(), self._state.plan.wake, self._rows_wake]
+        times = [now + self._tick(), self._steps.wake(), self._state.plan.wake, self._rows_wake]
         times += [self._state.override.ends] if self._state.override is not None else []
         times += [
             known.retry_at

@@ -23,6 +23,7 @@ log = logging.getLogger("scaler.reserving")
 
 PATIENCE = 60.0  # seconds of trying to take one back; then its runner is replaced
 LONGEST = 15.0  # seconds between two tries, at most
+LOOK = 10.0  # seconds between two looks at what is reserved, at most
 UNKNOWN = 60.0  # seconds that a reservation lasts where its profile is not in the settings any more
 
 
@@ -63,7 +64,8 @@ class Releasing:
                 if ends <= now:
                     self.begin(runner_id, "its reservation was not used in time")
                 else:
-                    due = min(due, ends)
+                    # (its profile's time may become a shorter one meanwhile)
+                    due = min(due, ends, now + LOOK)
             with trio.move_on_at(self._state.clock.deadline(due)):
                 await self._marked.wait()
             self._marked = trio.Event()

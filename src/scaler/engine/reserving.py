@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from scaler.engine.asking import Asking, ShortError
+from scaler.engine.closed import AGAIN, refusal
 from scaler.engine.grants import forget_old
 from scaler.engine.releasing import Releasing
 from scaler.engine.selecting import Selecting
@@ -32,7 +33,6 @@ log = logging.getLogger("scaler.reserving")
 
 ROUNDS = 4  # tries with other runners, where some turn out to be busy
 ANSWER = 60.0  # seconds for what was begun to come to its end: more than all rounds take
-AGAIN = 5.0  # seconds after which it may be worth asking again
 RETRY = 1.0  # seconds until a ledger that cannot be written is tried again
 
 
@@ -43,6 +43,9 @@ class Reserving:
     """Reserves, and answers again what was answered.
 
     What was begun is brought to its end in the engine's nursery, whatever becomes of who asked.
+
+    Attributes:
+        releasing: Takes back.
     """
 
     def __init__(self, state: State, nursery: trio.Nursery) -> None:
@@ -50,7 +53,7 @@ class Reserving:
         self._nursery = nursery
         self._shut: dict[str, tuple[float, str]] = {}  # by source: until when, and why
         self._making: set[int] = set()  # runners that are marked, and not given yet
-        self._releasing = Releasing(state, nursery, self._making)
+        self.releasing = Releasing(state, nursery, self._making)
         self._selecting = Selecting(state, nursery, self._known)
         self._asking: dict[str, Asking] = {}  # by unique_id: what is not answered yet
         self._lines: dict[str, deque[Asking]] = {}  # by profile: who waits for runners
@@ -65,9 +68,9 @@ class Reserving:
     async def run(self) -> None:
         """Take back what a crash left half done; then what is not used, and serve those in line."""
         for runner_id in self._left:
-            self._releasing.begin(runner_id, "its reservation was not completed")
+            self.releasing.begin(runner_id, "its reservation was not completed")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._releasing.run, name="reservations lapse")
+            nursery.start_soon(self.releasing.run, name="reservations lapse")
             nursery.start_soon(forget_old, self._state, name="old grants")
             nursery.start_soon(self._serve_lines, name="lines of reservations")
 
@@ -114,8 +117,8 @@ class Reserving:
 
     def _check(self, selection: Selection) -> None:
         state = self._state
-        if state.stopping:
-            raise Unavailable("this scaler is stopping", AGAIN)
+        if (error := refusal(state, selection.profile)) is not None:
+            raise error
         profile = state.profiles[selection.profile]
         if profile.source not in state.hooks.implementers(SPEC.reserve_runner):
             why = f"{profile.source} gives its jobs to any of its runners"
@@ -188,9 +191,9 @@ class Reserving:
         line = self._lines[profile]
         while line and self._begin(line[0]):
             line.popleft()
-        if self._state.stopping:
+        if (error := refusal(self._state, profile)) is not None:
             for asking in line:
-                self._end(asking, Unavailable("this scaler is stopping", AGAIN))
+                self._end(asking, error)
             line.clear()
         if not line:
             del self._lines[profile]
@@ -208,7 +211,7 @@ class Reserving:
 
     def _begin(self, asking: Asking) -> bool:
         """Mark so many idle runners, now, and go on beside; whether there are so many."""
-        if self._state.stopping:
+        if refusal(self._state, asking.selection.profile) is not None:
             return False
         chosen = self._choose(asking, asking.selection.count)
         if chosen is None:
@@ -235,7 +238,7 @@ class Reserving:
             return None
         for runner_id in chosen:
             state.apply(runner_id, Reserve(asking.reservation))
-        self._releasing.look()
+        self.releasing.look()
         return chosen
 
     async def _reserve(self, asking: Asking, chosen: list[int]) -> None:
@@ -258,8 +261,10 @@ class Reserving:
             self._making.difference_update(chosen, marked)
             if not asking.runners:
                 for runner_id in marked:
-                    self._releasing.begin(runner_id, "it could not be reserved")
+                    self.releasing.begin(runner_id, "it could not be reserved")
             waited_for = asking.callers and asking.until > trio.current_time()
+            if error is None and not asking.runners:
+                error = refusal(self._state, asking.selection.profile)
             if error is None and not asking.runners and waited_for:
                 asking.begun = False
                 self._line_up(asking, first=True)

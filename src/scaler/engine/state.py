@@ -22,7 +22,7 @@ from scaler.model.lifecycle import advance, came_to_nothing, is_suspect, stopped
 from scaler.model.names import parse_runner_name, runner_name
 from scaler.model.plan import Plan
 from scaler.model.row import Fact, Row
-from scaler.records import Event, Job, Machine, Profile, Report, Room, Runner, RunnerState
+from scaler.records import Event, Job, Machine, Order, Profile, Report, Room, Runner, RunnerState
 
 if TYPE_CHECKING:
     from scaler.clock import Clock
@@ -52,6 +52,15 @@ class State:
 
     Attributes:
         leaving: The ids of those that are being retired.
+        orders: What people told, by kind and name; see `scaler.engine.orders`.
+        leaving_profiles: Profiles that the settings have no more, and how many jobs of each were
+            owed when they went, or are since.
+        unserved: Profiles that the settings have just got: whom their source waits for before it
+            serves them, or empty while their plugins are being told.
+        untold: Plugins that do not know yet that a profile is theirs, too: by plugin and profile.
+        restart: What the settings say that counts only after a restart.
+        unlisted: Whose list was not complete when it was last asked for, and why; by plugin and
+            hook.
         override: The policy override that is active.
         builders: The machines that run and make images, by plugin and the machine's id.
         asked: What guests have asked for, by their machine's id.
@@ -75,9 +84,17 @@ class State:
         self.hooks = hooks
         self.clock = clock
         # (how long somebody is held does not go by the clock on the wall)
-        self.rows: dict[int, Row] = {i: self._dated(row) for i, row in stored.rows.items()}
+        self.rows: dict[int, Row] = {
+            i: self._dated(self._timed(row)) for i, row in stored.rows.items()
+        }
         self.index = Index(self.rows.values())
         self.override: Active | None = None
+        self.orders: dict[tuple[str, str], Order] = dict(stored.orders)
+        self.leaving_profiles: dict[str, int] = {}
+        self.unserved: dict[str, str] = {}
+        self.untold: frozenset[tuple[str, str]] = frozenset()
+        self.restart: tuple[str, ...] = ()
+        self.unlisted: dict[tuple[str, str], str] = {}
         self.builders: dict[tuple[str, str], Machine] = {}
         self.asked: dict[str, frozenset[str]] = {}
         self.stories = Stories()
@@ -110,6 +127,14 @@ class State:
         self.news = trio.Event()
         self.planned = trio.Event()
         self.watched = trio.Event()
+
+    def shut(self, profile: str) -> bool:
+        """Whether this profile may have no new runner now, whatever the last plan says."""
+        return (
+            ("pause", profile) in self.orders
+            or profile in self.leaving_profiles
+            or profile in self.unserved
+        )
 
     def plan_changed(self) -> None:
         """There is a new plan, perhaps with other ceilings."""
@@ -159,6 +184,8 @@ class State:
             entered=now,
             told=now,
             hold=profile.hold_failed,
+            max_lifetime=profile.max_lifetime,
+            start_timeout=profile.start_timeout,
         )
         self.rows[runner_id] = row
         self.index.follow(None, row)
@@ -223,6 +250,13 @@ class State:
             if until == row.runner.until
             else evolve(row, runner=evolve(row.runner, until=until))
         )
+
+    def _timed(self, row: Row) -> Row:
+        """The row with the times of its profile, where an older scaler has not kept them."""
+        profile = self.profiles.get(row.runner.profile)
+        if profile is None or row.max_lifetime:
+            return row
+        return evolve(row, max_lifetime=profile.max_lifetime, start_timeout=profile.start_timeout)
 
     def by_name(self, name: str) -> Row | None:
         """The row of the runner with this name."""

@@ -42,6 +42,7 @@ class Steps:
         # of whom no machine was asked for; of what a run before this one did nothing is known
         self._bare: set[int] = set()
         self.retry_at: dict[int, float] = {}
+        self.troubles: dict[int, str] = {}  # why a runner that is retired is not gone yet
         # how often a source was asked to unregister it: what a run before this one did is not known
         self._asked = {i: 1 for i in state.leaving if not state.rows[i].unregistered}
 
@@ -94,7 +95,7 @@ class Steps:
         """
         if self._nursery.cancel_scope.cancel_called:
             return
-        rush = bool(self._making) and not self._state.plan.why
+        rush = bool(self._making) and not self._state.plan.short
         latest = self._state.clock.now() - WAIT
         while self._line:
             runner_id, since = next(iter(self._line.items()))
@@ -151,11 +152,11 @@ class Steps:
             state.start_failed(row, text)  # of the profile alone: no room is to blame
             state.apply(runner_id, Retire(text, failed=True))
             return
-        profile = state.profiles[row.runner.profile]
+        profile = state.profiles.get(row.runner.profile)  # it may be gone meanwhile
         self._bare.discard(runner_id)
         machine = await state.hooks.route(
             row.runner.provisioner,
-            profile.start_timeout,
+            row.start_timeout if profile is None else row.patience(profile),
             SPEC.provision_runner,
             runner=row.runner,
             registration=registration,
@@ -182,6 +183,7 @@ class Steps:
             if isinstance(error, Unavailable) and error.retry_after is not None:
                 wait = max(wait, error.retry_after)
             self.retry_at[runner_id] = state.clock.now() + wait
+            self.troubles[runner_id] = str(error) or type(error).__name__
             log.warning(
                 "retiring runner %d: %s; again in %g s",
                 runner_id,
@@ -208,6 +210,7 @@ class Steps:
                 await self._note(row)
                 if row.runner.state is not RunnerState.RETIRING:
                     self._tries.pop(runner_id, None)
+                    self.troubles.pop(runner_id, None)
                     return
                 busy = said  # stopped, or too old: its machine goes all the same
             else:
@@ -227,6 +230,7 @@ class Steps:
             raise busy
         await state.keep(row)
         self._tries.pop(runner_id, None)
+        self.troubles.pop(runner_id, None)
         self._asked.pop(runner_id, None)
         self._bare.discard(runner_id)
         state.drop(row)

@@ -17,7 +17,7 @@ from scaler.model.row import Provisioned, Retire, Row, Seen, Unlisted, Unseen
 from scaler.records import Machine, Profile, Registration, Room, RunnerState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from scaler.dispatch.dispatcher import Gathered
     from scaler.engine.state import State
@@ -41,7 +41,7 @@ class Survey:
         building: Of the machines those that make images.
     """
 
-    def __init__(self, state: State, steps: Steps, tick: float) -> None:
+    def __init__(self, state: State, steps: Steps, tick: Callable[[], float]) -> None:
         self._state = state
         self._steps = steps
         self._tick = tick
@@ -73,7 +73,7 @@ class Survey:
                     await self._asked.wait()
                 self._asked = trio.Event()
                 complete = await self.once()
-                wait = self._tick if complete else min(self._tick, max(SOON, wait * 2))
+                wait = self._tick() if complete else min(self._tick(), max(SOON, wait * 2))
 
     async def once(self) -> bool:
         """Survey now; whether every answer was complete."""
@@ -208,12 +208,19 @@ class Survey:
 
     def _note(self, hook: str, gathered: Gathered[Any]) -> None:
         """Say once what keeps a list from being complete, when it was so twice in a row."""
+        unlisted = self._state.unlisted
         for plugin, error in gathered.failures.items():
+            text = str(error) or type(error).__name__
+            if unlisted.get((plugin, hook)) != text:
+                unlisted[plugin, hook] = text
+                if not self._state.ids_known:
+                    self._state.changed()  # it is what holds everything back
             times = self._failing.get((plugin, hook), 0) + 1
             self._failing[plugin, hook] = times
             if times == 2 and isinstance(error, Outcome):  # (faults are told by the dispatcher)
                 log.warning("%s.%s: what there is is not known: %s", plugin, hook, error)
         for plugin in gathered.answers:
+            unlisted.pop((plugin, hook), None)
             if self._failing.pop((plugin, hook), 0) > 1:
                 log.info("%s.%s is complete again", plugin, hook)
 

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
 
 ITEM = 1 << 20  # bytes of one item
 ITEMS = 32  # of one subject; the oldest goes
-SUBJECTS = 200  # runners and profiles
+SUBJECTS = 200  # runners that failed, and profiles
+STORIES = 200  # runners of which nothing but their story is kept, since all went well
 ALL = 64 << 20  # bytes of everything
 AGE = 14 * 86400.0  # seconds
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}", re.ASCII)
 _SHELF = re.compile(r"runner-[1-9][0-9]{0,18}|profile-[A-Za-z0-9._-]{1,100}", re.ASCII)
 _RUNNER = "runner-"
+STORY = "events.txt"  # what is kept of every runner; of one that failed there is more
 
 
 def shelf_of(subject: int | str) -> str:
@@ -71,8 +73,9 @@ class Index:
     def surplus(self, now: float, fresh: str = "") -> list[tuple[str, str | None]]:
         """What has to go: single items, or (None) all of a subject. `fresh` is being added to.
 
-        Whoever is too old; then the oldest runners, and only where none is left, profiles: those
-        are few, and theirs is what is looked at while nothing can be made at all.
+        Whoever is too old; of those with nothing but a story the oldest, then the oldest runners
+        that failed, and only where none is left, profiles: those are few, and theirs is what is
+        looked at while nothing can be made at all.
         """
         gone: list[tuple[str, str | None]] = []
         if len(mine := self.of(fresh)) > ITEMS:
@@ -81,12 +84,21 @@ class Index:
             shelf: max(each.time for each in items.values())
             for shelf, items in self._shelves.items()
         }
-        order = sorted(ages, key=lambda shelf: (not shelf.startswith(_RUNNER), ages[shelf]))
-        left, count = self._bytes, len(order)
+        plain = {shelf for shelf in ages if self._is_plain(shelf)}
+        order = sorted(ages, key=lambda shelf: (self._rank(shelf, plain), ages[shelf]))
+        left, stories, count = self._bytes, len(plain), len(order) - len(plain)
         for shelf in order:
-            too_many = count > SUBJECTS or left > ALL
-            if shelf != fresh and (too_many or now - ages[shelf] > AGE):
+            too_many = stories > STORIES if shelf in plain else count > SUBJECTS
+            if shelf != fresh and (too_many or left > ALL or now - ages[shelf] > AGE):
                 gone.append((shelf, None))
                 left -= sum(each.size for each in self._shelves[shelf].values())
-                count -= 1
+                stories -= shelf in plain
+                count -= shelf not in plain
         return gone
+
+    def _is_plain(self, shelf: str) -> bool:
+        return shelf.startswith(_RUNNER) and self._shelves[shelf].keys() == {STORY}
+
+    def _rank(self, shelf: str, plain: set[str]) -> int:
+        """Who goes first where there is no space."""
+        return 0 if shelf in plain else 1 if shelf.startswith(_RUNNER) else 2

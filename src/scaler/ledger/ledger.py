@@ -4,45 +4,32 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
-import sqlite3
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import trio
 
 from scaler.errors import FatalError
-from scaler.ledger import schema
-from scaler.ledger.rows import dump, load_demand, load_grant, load_job, load_row
-from scaler.ledger.writer import Writer
+from scaler.ledger.opening import CLOSED, open_ledger
+from scaler.ledger.rows import dump
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
+    from scaler.ledger.stored import Stored
+    from scaler.ledger.writer import Writer
     from scaler.model.demand import Demand
     from scaler.model.grant import Grant
     from scaler.model.jobs import KnownJob
     from scaler.model.row import Row
+    from scaler.records import Order
 
-FILE = "ledger.sqlite3"
+log = logging.getLogger("scaler")
 
 
 class LedgerError(Exception):
     """A transaction could not be written, or it is not known whether it was."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What an opened ledger held."""
-
-    meta: dict[str, Any] = field(default_factory=dict)
-    facts: dict[tuple[str, str], Any] = field(default_factory=dict)
-    jobs: dict[tuple[str, str], KnownJob] = field(default_factory=dict)
-    demand: dict[str, Demand] = field(default_factory=dict)
-    rows: dict[int, Row] = field(default_factory=dict)
-    grants: dict[str, Grant] = field(default_factory=dict)
 
 
 class Transaction:
@@ -68,6 +55,10 @@ class Transaction:
         """Keep what was answered to whoever asked for runners; None forgets it."""
         self.changes["grants", (unique_id,)] = None if grant is None else (dump(grant),)
 
+    def order(self, kind: str, name: str, order: Order | None) -> None:
+        """Keep what a person told; None forgets it."""
+        self.changes["orders", (kind, name)] = None if order is None else (dump(order),)
+
     def fact(self, plugin: str, key: str, value: Any) -> None:
         """Keep a plugin's fact; None forgets it."""
         self.changes["facts", (plugin, key)] = None if value is None else (json.dumps(value),)
@@ -89,30 +80,20 @@ class Ledger:
         """Open or create the ledger in this folder and read it.
 
         Raises:
-            FatalError: The folder cannot be used, another scaler has it, or the ledger is damaged
-                or of a newer version.
+            FatalError: The folder cannot be used, another scaler has it, or the ledger cannot be
+                opened or is of a newer version. One that is damaged is put aside: see
+                `Stored.damage`.
         """
-        return await trio.to_thread.run_sync(cls._open, folder)
+        ledger, stored = await trio.to_thread.run_sync(cls._open, folder)
+        if stored.damage:
+            log.error("%s", stored.damage)
+        return ledger, stored
 
     @classmethod
     def _open(cls, folder: Path) -> tuple[Ledger, Stored]:
         lock = _locked(folder)
-        path = folder / FILE
         try:
-            # the file holds secrets for a short while: nobody else may read it, from the first byte
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            writer = Writer(path, schema.KEYS)
-            try:
-                stored = _read(writer.connection, path)
-            except BaseException:
-                writer.close()
-                raise
-        except (sqlite3.Error, msgspec.MsgspecError, json.JSONDecodeError, OSError) as error:
-            os.close(lock)
-            raise FatalError(
-                f"the ledger {path} cannot be read: {error}; move it away to start with a new one:"
-                " runners and machines are then found again by their names"
-            ) from error
+            writer, stored = open_ledger(folder)
         except BaseException:
             os.close(lock)
             raise
@@ -134,7 +115,7 @@ class Ledger:
     async def close(self) -> None:
         """Write what waits and let go of the folder."""
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 60):
-            await trio.to_thread.run_sync(self._writer.close)
+            await trio.to_thread.run_sync(self._writer.close, CLOSED)
         os.close(self._lock)
 
 
@@ -160,42 +141,3 @@ def _locked(folder: Path) -> int:
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
-
-
-def _read(connection: sqlite3.Connection, path: Path) -> Stored:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > schema.VERSION:
-        raise FatalError(
-            f"the ledger {path} is of version {version}, and this scaler knows up to"
-            f" {schema.VERSION}: run the newer scaler, or move the ledger away"
-        )
-    connection.executescript(schema.CREATE)
-    if version != schema.VERSION:  # a ledger that is only read stays as it is, to the byte
-        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
-    return Stored(
-        meta=_pairs(connection.execute("SELECT key, value FROM meta")),
-        facts={
-            (plugin, key): json.loads(value)
-            for plugin, key, value in connection.execute("SELECT plugin, key, value FROM facts")
-        },
-        jobs={
-            (profile, job_id): load_job(row)
-            for profile, job_id, row in connection.execute("SELECT profile, id, row FROM jobs")
-        },
-        demand={
-            profile: load_demand(row)
-            for profile, row in connection.execute("SELECT profile, row FROM demand")
-        },
-        rows={
-            runner_id: load_row(row)
-            for runner_id, row in connection.execute("SELECT id, row FROM runners")
-        },
-        grants={
-            unique_id: load_grant(row)
-            for unique_id, row in connection.execute("SELECT unique_id, row FROM grants")
-        },
-    )
-
-
-def _pairs(rows: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    return {key: json.loads(value) for key, value in rows}

@@ -14,6 +14,7 @@ from scaler.model.grant import Grant
 from scaler.model.holding import judged
 from scaler.model.jobs import KnownJob
 from scaler.model.row import Row
+from scaler.records import Order
 from scaler.units import Secret
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ _ROW = msgspec.json.Decoder(Row, dec_hook=_rich)
 _JOB = msgspec.json.Decoder(KnownJob)
 _DEMAND = msgspec.json.Decoder(Demand)
 _GRANT = msgspec.json.Decoder(Grant, dec_hook=_rich)
+_ORDER = msgspec.json.Decoder(Order)
 
 
 def load_row(text: str) -> Row:
@@ -78,3 +80,8 @@ def load_demand(text: str) -> Demand:
 def load_grant(text: str) -> Grant:
     """What was answered to whoever asked for runners."""
     return _whole(_GRANT.decode(text))
+
+
+def load_order(text: str) -> Order:
+    """What a person told it."""
+    return _whole(_ORDER.decode(text))

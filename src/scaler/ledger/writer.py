@@ -53,6 +53,7 @@ class Writer:
         self._tables = tables
         self._token: trio.lowlevel.TrioToken | None = None
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._last: Changes | None = None
         self._connection = self._open()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
@@ -96,8 +97,9 @@ class Writer:
             raise entry.error
         await trio.lowlevel.checkpoint_if_cancelled()
 
-    def close(self) -> None:
-        """Write what waits, then close. Blocks; call it from a thread."""
+    def close(self, last: Changes | None = None) -> None:
+        """Write what waits, then this, then close. Blocks; call it from a thread."""
+        self._last = last
         self._entries.put(None)
         self._thread.join(LIMIT)
 
@@ -124,6 +126,8 @@ class Writer:
             closing = entry is None
             if group:
                 self._commit(group)
+        if self._last:
+            self._transaction([_Entry(self._last)])
         self._connection.close()
 
     def _sweep(self) -> None:

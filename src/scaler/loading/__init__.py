@@ -1,7 +1,7 @@
 """Plugins: found, imported, verified, registered."""
 
 from scaler.loading.find import Found, find, implementing, lookup
-from scaler.loading.load import LoadedPlugin, build, load_classes, load_one
+from scaler.loading.load import LoadedPlugin, build, load_classes, load_one, validate
 from scaler.loading.register import register
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "load_one",
     "lookup",
     "register",
+    "validate",
 ]

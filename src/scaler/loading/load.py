@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import signal
 import sys
 import traceback
@@ -88,19 +89,9 @@ def load_one(
     Raises:
         PluginError: It is not known, known twice, cannot be imported, or has wrong hooks.
     """
-    match lookup(name, known):
-        case []:
-            hint = did_you_mean(name, known)
-            listed = ", ".join(known) or "none"
-            raise PluginError(
-                f"{place(name)}there is none of this name{hint}; known: {listed} "
-                "(is its distribution installed?)"
-            )
-        case [found]:
-            pass
-        case several:
-            places = " and ".join(each.origin for each in several)
-            raise PluginError(f"{place(name)}several have this name: {places}")
+    if why := unusable(name, known):
+        raise PluginError(f"{place(name)}{why}")
+    [found] = lookup(name, known)
     cls = _import(found)
     if wrong := wrongs(cls):
         raise PluginError("\n".join(f"plugin {name}: {text}" for text in wrong))
@@ -114,6 +105,19 @@ def load_one(
         profile_config=getattr(cls, "ProfileConfig", None),
         api=written_for(cls),
     )
+
+
+def unusable(name: str, known: Mapping[str, list[Found]]) -> str:
+    """Why nobody can be meant by a name, without importing anything; empty where somebody is."""
+    several = lookup(name, known)
+    if not several:
+        hint = did_you_mean(name, known)
+        listed = ", ".join(known) or "none"
+        return f"there is none of this name{hint}; known: {listed} (is its distribution installed?)"
+    if len(several) > 1:
+        places = " and ".join(each.origin for each in several)
+        return f"several have this name: {places}"
+    return ""
 
 
 def build(plugin: LoadedPlugin, context: Any) -> Any:
@@ -133,6 +137,32 @@ def build(plugin: LoadedPlugin, context: Any) -> Any:
         raise PluginError(
             f"plugin {plugin.name}: cannot be built: {_words(error)}{place}"
         ) from error
+
+
+def validate(plugin: LoadedPlugin, instance: object) -> None:
+    """Have it say what is wrong between it and its siblings, where it has a `validate`.
+
+    Raises:
+        FatalError: It says so, or raised something else.
+    """
+    method = getattr(instance, "validate", None)
+    if not callable(method):
+        return
+    try:
+        answer = method()
+    except FatalError:
+        raise
+    except BaseException as error:
+        if _interrupted(error):
+            raise
+        place = _place(error, plugin.cls.__module__)
+        raise PluginError(
+            f"plugin {plugin.name}: cannot be validated: {_words(error)}{place}"
+        ) from error
+    if answer is not None:
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise PluginError(f"plugin {plugin.name}: validate() is no plain method that answers None")
 
 
 def _import(found: Found) -> Any:

@@ -142,7 +142,7 @@ def wakes(row: Row, profile: Profile | None) -> float | None:
     """When time alone may next change this row, or None."""
     times = []
     if profile is not None:
-        times.append(row.born + profile.max_lifetime)
+        times.append(row.born + row.lifetime(profile))
     if row.runner.state is RunnerState.HELD:
         times.append(row.entered + row.hold)
     if awaits_result(row):
@@ -352,7 +352,7 @@ def _tick(row: Row, profile: Profile | None, now: float) -> Row:
     if profile is not None and profile.hold_failed != row.hold:
         row = evolve(row, hold=profile.hold_failed)
     if state is RunnerState.RETIRING:
-        if profile is not None and now - row.born >= profile.max_lifetime:
+        if profile is not None and now - row.born >= row.lifetime(profile):
             return retire(row, row.runner.reason, now, forced=True)
         return row
     if state is RunnerState.HELD:
@@ -365,12 +365,13 @@ def _tick(row: Row, profile: Profile | None, now: float) -> Row:
         if state in (RunnerState.BUSY, RunnerState.RESERVED):
             return row
         return retire(row, "its profile is not in the settings any more", now)
-    if now - row.born >= profile.max_lifetime:
+    if now - row.born >= row.lifetime(profile):
         return retire(row, "max_lifetime is over", now, forced=True)
     if state is RunnerState.BOOTING:
-        late = row.entered + profile.start_timeout
+        patience = row.patience(profile)
+        late = row.entered + patience
         if now >= late and row.listed is not None and row.listed >= late:
-            return give_up(row, f"not online within {profile.start_timeout:g} s", now)
+            return give_up(row, f"not online within {patience:g} s", now)
     if (
         state is RunnerState.BUSY
         and row.done

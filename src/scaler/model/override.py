@@ -14,14 +14,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from scaler.errors import Refused
+from scaler.model.cases import RETIRING_SOON
 from scaler.model.evolve import evolve
 from scaler.model.lifecycle import supplies
-from scaler.model.plan import RETIRING_SOON, least_lost
+from scaler.model.plan import least_lost
 from scaler.model.rooms import Free, Ranking, refusals
 from scaler.records import RunnerState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from scaler.model.row import Row
     from scaler.records import Profile, Room
@@ -82,6 +83,7 @@ def begin(
     now: float,
     wall: float,
     by: str = "",
+    paused: Collection[str] = (),
 ) -> Active:
     """What becomes of a wish for so many runners.
 
@@ -94,6 +96,7 @@ def begin(
         now: The core's clock.
         wall: Unix seconds.
         by: Who asks.
+        paused: Profiles that take no new runners now, for whatever reason, and have none to spare.
 
     Raises:
         LookupError: There is no such profile.
@@ -103,11 +106,16 @@ def begin(
     _check(counts, profiles)
     stock = _Stock(profiles, rows, rooms, now)
     usual = {
-        name: max(profile.target_count, stock.working[name]) for name, profile in profiles.items()
+        name: max(0 if name in paused else profile.target_count, stock.working[name])
+        for name, profile in profiles.items()
     }
     extra = {
-        name: max(0, count - (usual[name] - stock.working[name])) for name, count in counts.items()
+        name: max(0, count - (usual[name] - stock.working[name]))
+        for name, count in counts.items()
+        if name not in paused
     }
+    if counts.keys() <= set(paused):
+        raise Refused("override-idle", f"takes no new runners now: {', '.join(counts)}")
     if not any(extra.values()):
         raise Refused("override-idle", "the targets give as many already: nothing is left to add")
     scenario = {name: usual[name] + extra.get(name, 0) for name in profiles}
@@ -120,7 +128,11 @@ def begin(
         counts=added,
         targets={
             # (who works beyond the target is no reason to keep as many afterwards)
-            name: scenario[name] if name in counts else min(scenario[name], profile.target_count)
+            name: scenario[name]
+            if name in extra
+            else profile.target_count  # once it takes runners again
+            if name in paused
+            else min(scenario[name], profile.target_count)
             for name, profile in profiles.items()
         },
         since=wall,

@@ -48,6 +48,8 @@ class Row:
         served: It had a job that nobody told of: what else it ended in shows it.
         fetched: When its config was first asked for by its guest.
         told: When a fact last came first-hand: a list that began before then may not contradict it.
+        max_lifetime, start_timeout: What its profile had when it was planned (seconds): what is
+            lowered since counts for later ones only, what is raised at once. 0 where not known.
     """
 
     runner: Runner
@@ -76,6 +78,16 @@ class Row:
     hold: float = 0.0
     ended: float | None = None
     unmade: bool = False
+    max_lifetime: float = 0.0
+    start_timeout: float = 0.0
+
+    def lifetime(self, profile: Profile) -> float:
+        """Seconds after which it is retired, whatever it does."""
+        return max(self.max_lifetime, profile.max_lifetime)
+
+    def patience(self, profile: Profile) -> float:
+        """Seconds for its machine to be made, and for it to come online."""
+        return max(self.start_timeout, profile.start_timeout)
 
 
 @dataclass(frozen=True)

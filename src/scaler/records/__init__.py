@@ -6,6 +6,7 @@ Times are Unix seconds unless a docstring says otherwise. Nothing here does I/O.
 from __future__ import annotations
 
 from scaler.records.machines import Machine, MachineState, Resources, Room, RoomState
+from scaler.records.orders import Order, SettingsChange
 from scaler.records.runners import (
     Profile,
     Registration,
@@ -40,6 +41,7 @@ __all__ = [
     "MachineState",
     "Message",
     "Need",
+    "Order",
     "Override",
     "Panel",
     "Picture",
@@ -55,5 +57,6 @@ __all__ = [
     "RunnerState",
     "Selection",
     "SelectionRequest",
+    "SettingsChange",
     "View",
 ]

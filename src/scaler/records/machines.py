@@ -51,7 +51,7 @@ class RoomState(enum.StrEnum):
     """Whether a room takes machines."""
 
     UP = "up"  #: takes machines
-    DRAINING = "draining"  #: keeps what it has, takes nothing new
+    DRAINING = "draining"  #: takes nothing new; who has no job there goes, jobs end in peace
     DOWN = "down"  #: cannot be reached, so what it holds is unknown
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from scaler.records.machines import Machine, Room
+from scaler.records.orders import Order
 from scaler.records.runners import Profile, Runner
 from scaler.records.work import Job
 
@@ -111,6 +112,9 @@ class ProfileView:
         counts: Runners by state, zeros left out.
         why: Why it is under its target, or may have no runner at all, in words; empty where it is
             neither.
+        cure: What ends that, in a sentence.
+        paused: The order that pauses it, if one does.
+        leaving: Whether the settings have it no more: what it has comes to its end.
     """
 
     profile: Profile
@@ -119,6 +123,9 @@ class ProfileView:
     ceiling: int
     counts: Mapping[str, int]
     why: str = ""
+    cure: str = ""
+    paused: Order | None = None
+    leaving: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,11 +146,14 @@ class View:
     Attributes:
         version: Grows with every change.
         waiting: For each job that waits, by (profile, id), why it does.
+        cures: For each of them, where there is something to be done, what.
         override: The temporary targets that are active, if any.
         builders: Machines that make images.
         asked: What the guest of each machine (its id) has asked for so far, `boot` or
             `registration`, whatever it was given; a builder's, too. Forgotten with the machine, and
             at a restart.
+        orders: What people told it, and have not taken back.
+        restart: What the settings file says that counts only after a restart.
     """
 
     version: int
@@ -160,3 +170,6 @@ class View:
     override: Override | None = None
     builders: tuple[Machine, ...] = ()
     asked: Mapping[str, frozenset[str]] = field(default_factory=lambda: _EMPTY)
+    cures: Mapping[tuple[str, str], str] = field(default_factory=lambda: MappingProxyType({}))
+    orders: tuple[Order, ...] = ()
+    restart: tuple[str, ...] = ()

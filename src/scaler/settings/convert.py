@@ -24,6 +24,7 @@ from scaler.loading.names import did_you_mean
 from scaler.secrets import WANTED, SecretSource
 from scaler.settings.bounds import out_of_bounds
 from scaler.settings.problems import KeyPath, Problems, show
+from scaler.settings.seen import stamp
 from scaler.units import Duration, Secret, Size
 
 #: Stands for a value that could not be converted: its problem is noted already.
@@ -146,11 +147,13 @@ class Converter:
     Attributes:
         problems: Where what is wrong goes.
         secrets: Every secret that was read.
+        seen: What the settings only name, as it was: see `Settings.seen`.
     """
 
     def __init__(self, problems: Problems, folder: Path, environ: Mapping[str, str]) -> None:
         self.problems = problems
         self.secrets: list[Secret] = []
+        self.seen: dict[KeyPath, Any] = {}
         self.folder = folder
         self._environ = environ
 
@@ -210,9 +213,11 @@ class Converter:
                 return float(raw)
         if type_ is Path and kind is str and raw and "\0" not in raw:
             try:
-                return self.folder / Path(raw).expanduser()
+                file = self.folder / Path(raw).expanduser()
             except RuntimeError:
                 return self._bad(path, raw, "a path: that user has no home directory")
+            self.seen[path] = stamp(file)
+            return file
         if type_ in (Duration, Size) and kind is str and (value := _parsed(type_, raw)) is not None:
             return value
         if type_ is Size and kind is int and raw >= 0:
@@ -292,6 +297,7 @@ class Converter:
             self.problems.say(path, str(error))
             return BAD
         self.secrets.append(secret)
+        self.seen[path] = secret
         return secret if type_ is Secret else source
 
     def _bad(self, path: KeyPath, raw: Any, wanted: str, hint: str = "") -> Any:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from scaler.errors import PluginError, SettingsError
 from scaler.loading import LoadedPlugin, find, load_classes
+from scaler.loading.load import unusable
+from scaler.secrets import at_once
 from scaler.settings.convert import BAD, Converter, ShapeError, check_shape, unknown
 from scaler.settings.model import ScalerTable, Settings
 from scaler.settings.problems import Problems, place_of, show
@@ -21,6 +25,21 @@ if TYPE_CHECKING:
 
 _HARMLESS = 12  # characters of a value at most that is shown where the file is not understood
 _TOP = {"scaler": None, "plugins": None, "profiles": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Again:
+    """A settings file that was read once more while its plugins run.
+
+    Attributes:
+        settings: What it says of the plugins that run.
+        newcomers: Plugins that it enables and that do not run. They are not imported.
+        awaiting: Profiles that cannot be judged without one of them, and which.
+    """
+
+    settings: Settings
+    newcomers: tuple[str, ...] = ()
+    awaiting: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def load(
@@ -40,7 +59,26 @@ def load(
         SettingsError: Something is wrong in the file; all of it is told.
         PluginError: An enabled plugin cannot be used; all of them are told.
     """
-    file = Path(path)
+    again, loaded = _load(Path(path), dict(extra or {}), environ, None)
+    return again.settings, loaded
+
+
+def load_again(settings: Settings, running: Mapping[str, LoadedPlugin]) -> Again:
+    """Read the file of these settings once more, importing nothing: what runs is what there is.
+
+    Raises:
+        SettingsError: Something is wrong in the file; all of it is told.
+    """
+    again, _ = _load(settings.source_file, settings.extra, settings.environ, running)
+    return again
+
+
+def _load(
+    file: Path,
+    extra: Mapping[str, type[Any]],
+    environ: Mapping[str, str],
+    running: Mapping[str, LoadedPlugin] | None,
+) -> tuple[Again, dict[str, LoadedPlugin]]:
     text, raw = _read(file)
     problems = Problems()
     converter = Converter(problems, file.absolute().parent, environ)
@@ -53,16 +91,24 @@ def load(
     tables_of_profiles = _tables(raw, "profiles", problems)
     if folder is BAD or not isinstance(raw.get("plugins", {}), dict):
         problems.stop(file, text)  # without plugins the rest cannot be judged
-    loaded = load_classes(
-        tables,
-        plugin_dir=folder,
-        extra=extra,
-        place=lambda name: place_of(file, text, ("plugins", name)),
-    )
-    _check_shapes(loaded)
+    known = find(None if folder is BAD else folder, extra)
+    if running is None:
+        loaded = load_classes(
+            tables,
+            plugin_dir=folder,
+            extra=extra,
+            place=lambda name: place_of(file, text, ("plugins", name)),
+        )
+        _check_shapes(loaded)
+    else:
+        loaded = {name: running[name] for name in tables if name in running}
+    newcomers = tuple(name for name in tables if name not in loaded)
+    for name in newcomers:
+        if wrong := unusable(name, known):
+            problems.say(("plugins", name), wrong)
 
-    configs = {name: _config(converter, loaded[name], table) for name, table in tables.items()}
-    profiles = Profiles(converter, loaded, find(folder, extra))
+    configs = {name: _config(converter, loaded[name], tables[name]) for name in loaded}
+    profiles = Profiles(converter, loaded, known, frozenset(newcomers))
     for name, table in tables_of_profiles.items():
         profiles.read(name, table)
     problems.stop(file, text)
@@ -80,8 +126,12 @@ def load(
         ),
         source_file=file.absolute(),
         secrets=tuple(converter.secrets),
+        seen=MappingProxyType(converter.seen),
+        environ=environ,
+        extra=MappingProxyType(dict(extra)),
     )
-    return settings, loaded
+    awaiting = MappingProxyType(profiles.awaiting)
+    return Again(settings=settings, newcomers=newcomers, awaiting=awaiting), loaded
 
 
 def look(path: str | os.PathLike[str]) -> tuple[list[str], Path | None]:
@@ -106,7 +156,10 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
         SettingsError: It cannot be read, or is no TOML; then nothing more is told.
     """
     try:
-        text = file.read_bytes().decode("utf-8-sig")  # some editors put a mark at the start
+        with open(file, "rb", opener=at_once) as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise SettingsError([f"{file}: is not a file (name another with -c)"])
+            text = opened.read().decode("utf-8-sig")  # some editors put a mark at the start
     except OSError as error:
         told = f"{file}: cannot be read: {error.strerror} (name another with -c)"
         raise SettingsError([told]) from None

@@ -122,6 +122,9 @@ class Settings:
         own: For each enabled plugin its `ProfileConfig` (None where it has none) by the key of each
             profile that belongs to it.
         secrets: Every secret that was read, so that logs can hide them.
+        seen: What the file only names, as it was: secrets, and for each path to a file what tells
+            that its content is another; by key path.
+        environ, extra: What they were read with, besides the file.
     """
 
     name: str
@@ -135,3 +138,12 @@ class Settings:
     own: Mapping[str, Mapping[str, Any]]
     source_file: Path
     secrets: tuple[Secret, ...] = ()
+    seen: Mapping[tuple[str | int, ...], Any] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False, compare=False
+    )
+    environ: Mapping[str, str] = field(
+        default_factory=lambda: os.environ, repr=False, compare=False
+    )
+    extra: Mapping[str, type[Any]] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False, compare=False
+    )

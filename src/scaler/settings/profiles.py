@@ -29,13 +29,17 @@ class Profiles:
     Attributes:
         loaded: The enabled plugins, in the file's order.
         known: All plugins that could be enabled.
+        later: Plugins that are enabled and that nothing but their name is known of yet.
+        awaiting: Profiles that cannot be judged without one of those, and which.
     """
 
     converter: Converter
     loaded: Mapping[str, LoadedPlugin]
     known: Mapping[str, list[Found]]
+    later: frozenset[str] = frozenset()
     profiles: dict[str, Profile] = field(default_factory=dict)
     own: dict[str, dict[str, Any]] = field(default_factory=dict)
+    awaiting: dict[str, str] = field(default_factory=dict)
 
     def read(self, name: str, raw: Any) -> None:
         """Read one profile; what is wrong with it goes to the problems."""
@@ -50,6 +54,8 @@ class Profiles:
         for key, value in raw.items():
             if key in self.loaded:
                 tables[key] = value
+            elif key in self.later and key not in _KEYS:
+                self.awaiting[name] = key
             elif key not in _KEYS:
                 meant = self._stranger((*path, key), key, value)
                 if meant in self.loaded and meant not in raw:
@@ -58,6 +64,8 @@ class Profiles:
         table = self.converter.table(ProfileTable, mine, path)
         source = self._owners(path, tables, "register_runner")
         provisioners = self._owners(path, tables, "provision_runner")
+        if name in self.awaiting:
+            return
         for plugin in dict.fromkeys([*tables, *source, *provisioners]):
             self._settings_of(
                 plugin, tables.get(plugin, {}), (*path, spelt.get(plugin, plugin)), name
@@ -76,6 +84,10 @@ class Profiles:
             "provision_runner": ("provisioner", "makes its machines"),
         }[hook]
         able = [name for name, plugin in self.loaded.items() if hook in plugin.hooks]
+        if self.later and not able:
+            self.awaiting.setdefault(str(path[-1]), min(self.later))
+        if path[-1] in self.awaiting:
+            return ()
         named = tuple(name for name in tables if name in able)
         if hook == "register_runner" and len(named) > 1:
             self._problems.add(path, f"the tables of two sources, {_and(named)}", "one of them")

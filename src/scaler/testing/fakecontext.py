@@ -8,7 +8,7 @@ import trio
 
 from scaler.context import Context
 from scaler.log import plugin_log
-from scaler.records import Profile
+from scaler.records import Profile, SettingsChange
 from scaler.testing.fakecore import FakeCore
 from scaler.testing.memory import Memory
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 P = TypeVar("P")
+
+_SAME: Any = object()
 
 
 class FakeContext(Context[C, P]):
@@ -64,4 +66,41 @@ class FakeContext(Context[C, P]):
             log=plugin_log(name),
             stopping=stopping,
             core=self.core,
+        )
+
+    def change_settings(
+        self,
+        config: Any = _SAME,
+        *,
+        profiles: Mapping[str, Profile] | None = None,
+        own: Mapping[str, Any] | None = None,
+    ) -> SettingsChange:
+        """Let other settings count from now on; what `on_settings_changed` is called with then.
+
+        Args:
+            config: The plugin's `Config`; left out, the one that it has.
+            profiles: Every profile by its key; left out, those that there are.
+            own: The plugin's `ProfileConfig` by profile. Left out, what it has, and None for
+                each profile that is new.
+        """
+        before_own, before = self.own, self.profiles
+        if profiles is not None:
+            self.profiles = profiles
+            self.core.profiles = profiles
+        if own is None:
+            own = {name: before_own.get(name) for name in self.profiles}
+        self.own = own
+        changed = config is not _SAME and config != self.config
+        if config is not _SAME:
+            self.config = config
+        return SettingsChange(
+            config=changed,
+            added=tuple(name for name in own if name not in before_own),
+            removed=tuple(name for name in before_own if name not in own),
+            changed=tuple(
+                name
+                for name in own
+                if name in before_own
+                and (own[name], self.profiles.get(name)) != (before_own[name], before.get(name))
+            ),
         )

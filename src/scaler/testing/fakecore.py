@@ -100,6 +100,7 @@ class FakeCore:
         panels_now: What `panels` answers.
         overrides: Every override that was asked for, oldest first; None where it was ended.
         siblings: Other plugins of the distribution, by class.
+        profiles: Every profile by its key.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class FakeCore:
         self.panels_now: dict[str, Panel | None] = {}
         self.overrides: list[Mapping[str, int] | None] = []
         self.siblings: dict[type[Any], Any] = {}
-        self._profiles = profiles
+        self.profiles = profiles
         self._scaler = scaler
         self._stopping = stopping
         self._failing = 0
@@ -160,7 +161,7 @@ class FakeCore:
     async def deliver(self, plugin: str, message: Message) -> None:
         """See `Context.deliver`."""
         await trio.lowlevel.checkpoint()
-        if message.profile is not None and message.profile not in self._profiles:
+        if message.profile is not None and message.profile not in self.profiles:
             raise LookupError(f"the profile {message.profile!r} does not belong to {plugin}")
         if trouble := unsound(message):
             raise TypeError(trouble)
@@ -208,16 +209,16 @@ class FakeCore:
     def match(self, labels: tuple[str, ...]) -> str | None:
         """See `Context.match`."""
         wanted = {label.lower() for label in labels}
-        for name, profile in self._profiles.items():
+        for name, profile in self.profiles.items():
             if wanted and wanted <= {"self-hosted", *(label.lower() for label in profile.labels)}:
                 return name
         return None
 
     def ceiling(self, profile: str) -> int:
         """See `Context.ceiling`."""
-        if self._stopping.is_set() or profile not in self._profiles:
+        if self._stopping.is_set() or profile not in self.profiles:
             return 0
-        return self.ceilings.get(profile, self._profiles[profile].max_count)
+        return self.ceilings.get(profile, self.profiles[profile].max_count)
 
     async def ceiling_changed(self, profile: str, seen: int) -> int:
         """See `Context.ceiling_changed`."""
@@ -263,7 +264,7 @@ class FakeCore:
             name: ProfileView(
                 profile=profile, demand=0, target=0, ceiling=self.ceiling(name), counts={}
             )
-            for name, profile in self._profiles.items()
+            for name, profile in self.profiles.items()
         }
         last = {(each.plugin, each.profile): each for each in self.reports}
         return View(
@@ -306,7 +307,7 @@ class FakeCore:
     ) -> tuple[Runner, ...]:
         """See `Context.take`."""
         await trio.lowlevel.checkpoint()
-        if selection.profile not in self._profiles:
+        if selection.profile not in self.profiles:
             raise LookupError(f"there is no profile {selection.profile!r}")
         idle = [
             each
@@ -361,7 +362,7 @@ class FakeCore:
             raise ValueError(f"found the name {name!r}, wanted up to 64 of a-z, 0-9, . and -")
         if len(data) > ITEM:
             raise ValueError(f"found {len(data)} bytes, wanted {ITEM} at most: cut it")
-        if isinstance(subject, str) and subject not in self._profiles:
+        if isinstance(subject, str) and subject not in self.profiles:
             raise LookupError(f"there is no runner or profile {subject!r}")
         await trio.lowlevel.checkpoint()
         self.memory.kept.pop((subject, name), None)

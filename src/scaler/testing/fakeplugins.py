@@ -10,7 +10,16 @@ import trio
 
 from scaler.errors import Busy, Gone, NoRoom, Refused
 from scaler.hooks import hookimpl
-from scaler.records import Job, Machine, Message, Registration, Reservation, Room, Runner
+from scaler.records import (
+    Job,
+    Machine,
+    Message,
+    Registration,
+    Reservation,
+    Room,
+    Runner,
+    SettingsChange,
+)
 from scaler.units import Secret
 
 if TYPE_CHECKING:
@@ -28,6 +37,7 @@ class FakeSource:
         registrations: What is registered, by name.
         jobs: Every job that was made, by its id.
         reservations: What runners show, by name.
+        changes: Every change of its settings that it was told of.
         guests: Whether runners come online by themselves.
     """
 
@@ -39,6 +49,7 @@ class FakeSource:
         self.registrations: dict[str, Registration] = {}
         self.jobs: dict[str, Job] = {}
         self.reservations: dict[str, Reservation] = {}
+        self.changes: list[SettingsChange] = []
         self._messages = 0
         self._refs = 0
         type(self).made.append(self)
@@ -73,6 +84,13 @@ class FakeSource:
         await self._assign()
 
     # -- hooks
+
+    @hookimpl
+    async def on_settings_changed(self, change: SettingsChange) -> list[str]:
+        """Its settings are looked up each time: there is nothing to do."""
+        await trio.lowlevel.checkpoint()
+        self.changes.append(change)
+        return []
 
     @hookimpl
     async def register_runner(self, runner: Runner) -> Registration:
@@ -156,6 +174,7 @@ class FakeProvisioner:
         made: Every instance; see `FakeSource`.
         machines: What there is, by the runner's id.
         rooms: What `capacity` answers.
+        changes: Every change of its settings that it was told of.
         refusing: Asked of each runner before its machine is made; a text refuses it (`NoRoom`).
     """
 
@@ -164,6 +183,7 @@ class FakeProvisioner:
     def __init__(self, context: Context[Any, Any]) -> None:
         self.context = context
         self.machines: dict[int, Machine] = {}
+        self.changes: list[SettingsChange] = []
         self.rooms: list[Room] = [Room(name="")]
         self.refusing: Callable[[Runner], str] = lambda _runner: ""
         self._ids = 0
@@ -173,6 +193,13 @@ class FakeProvisioner:
         """Let a machine stop by itself."""
         self.machines[runner] = replace(self.machines[runner], state="stopped", why=why)
         self.context.machine_changed(self.machines[runner])
+
+    @hookimpl
+    async def on_settings_changed(self, change: SettingsChange) -> list[str]:
+        """Its settings are looked up each time: there is nothing to do."""
+        await trio.lowlevel.checkpoint()
+        self.changes.append(change)
+        return []
 
     @hookimpl
     async def provision_runner(self, runner: Runner, registration: Registration) -> Machine:

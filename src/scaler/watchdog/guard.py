@@ -98,7 +98,7 @@ class Guard:
 
     @contextmanager
     def on_signals(
-        self, numbers: Collection[signal.Signals], first: float, then: float
+        self, numbers: Collection[signal.Signals], first: Callable[[], float], then: float
     ) -> Iterator[None]:
         """Arm it when a signal comes, before whoever handles these now.
 
@@ -106,7 +106,7 @@ class Guard:
 
         Args:
             numbers: The signals.
-            first: Seconds from the first one.
+            first: Seconds from the first one, as it is when it comes.
             then: Seconds from a second one.
         """
         came: list[float] = []
@@ -117,7 +117,7 @@ class Guard:
             if not came or now - came[0] > ECHO:
                 came.append(now)
                 name = signal.Signals(number).name
-                self.arm(then if len(came) > 1 else first, f"{name} came, and not all ends")
+                self.arm(then if len(came) > 1 else first(), f"{name} came, and not all ends")
             handler = before[signal.Signals(number)]
             if callable(handler):
                 handler(number, frame)

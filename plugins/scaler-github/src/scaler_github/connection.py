@@ -15,12 +15,17 @@ from scaler_github.account.watch import Watch
 from scaler_github.registrar import Registrar
 
 if TYPE_CHECKING:
-    from scaler import Context, Registration, Reservation, Runner
+    from scaler import Context, Registration, Reservation, Runner, SettingsChange
     from scaler_github.account import Account
+
+_LOOKING = 10.0  # seconds for reading tokens anew, while whoever changed the settings waits
 
 
 class GitHub:
     """The accounts, their credentials and connections; a source of runners without a queue.
+
+    A setting that changes while it runs counts from the next call on, but for those of a connection
+    that say where it leads.
 
     Attributes:
         only_where_named: It is enabled for its accounts: a profile that names no source belongs to
@@ -61,24 +66,63 @@ class GitHub:
 
     def __init__(self, context: Context[Config, ProfileConfig]) -> None:
         self._context = context
-        self.accounts = Accounts(context.config, context.config.connections)
+        self._taken = context.config
+        self._accounts = Accounts(context.config, context.config.connections)
+        self._restart: list[str] = []
+        self._held: set[str] = set()
+        self._holding: trio.Nursery | None = None
         own = context.own.items()
         places = {f"profiles.{key}.{context.name}.connection": each.connection for key, each in own}
-        self.accounts.check(places)
-        self._registrar = Registrar(context, self.accounts)
+        self._accounts.check(places)
+        self._watch = Watch(context, self._accounts)
+        self._registrar = Registrar(context, lambda: self.accounts)
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts, by the settings as they are now: whoever is told of these first asks."""
+        config = self._context.config
+        if config is not self._taken:
+            self._taken = config
+            restart, renewed = self._accounts.take(config, config.connections)
+            self._restart = [f"plugins.{self._context.name}.{text}" for text in restart]
+            for name in renewed:
+                self._watch.replaced(self._accounts[name])
+        return self._accounts
+
+    @hookimpl
+    async def on_settings_changed(self, change: SettingsChange) -> list[str]:
+        """Sign in by the new credentials, and open new connections."""
+        accounts = self.accounts
+        if self._holding is not None:
+            await self._hold(accounts, self._holding)
+        self._registrar.announce(change.added)
+        if change.config:
+            with trio.move_on_after(_LOOKING):
+                await self._watch.now()
+        return list(self._restart)
 
     @hookimpl
     async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
         """Keep the connections open between the calls of all plugins."""
         async with trio.open_nursery() as nursery:
-            for account in self.accounts:
-                await nursery.start(_hold, account)
-            nursery.start_soon(Watch(self._context, self.accounts).run, name="watch")
-            nursery.start_soon(self._registrar.run, name="registrar")
-            task_status.started()
-            await self._context.stopping.wait()
-            await self._registrar.ended()
+            self._held = set()
+            await self._hold(self.accounts, nursery)
+            self._holding = nursery
+            try:
+                nursery.start_soon(self._watch.run, name="watch")
+                nursery.start_soon(self._registrar.run, name="registrar")
+                task_status.started()
+                await self._context.stopping.wait()
+                await self._registrar.ended()
+            finally:
+                self._holding = None
             nursery.cancel_scope.cancel()
+
+    async def _hold(self, accounts: Accounts, nursery: trio.Nursery) -> None:
+        for account in accounts:
+            if account.name not in self._held:
+                self._held.add(account.name)
+                await nursery.start(_hold, account)
 
     @hookimpl
     async def check(self) -> list[Finding]:

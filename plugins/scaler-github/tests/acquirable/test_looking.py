@@ -242,3 +242,24 @@ async def test_what_the_core_does_not_take_is_told_again(
     await trio.sleep(60)
     assert desk.demands == [1]
     assert desk.core.line[1]
+
+
+async def test_another_interval_counts_at_once(autojump_clock: MockClock, desk: Desk) -> None:
+    desk.listens()
+    await trio.sleep(20)
+    start = trio.current_time()
+    desk.poller.look_every(30)
+    await trio.sleep(61)
+    assert desk.since(start) == [11, 41]
+    desk.poller.look_every(600)
+    await trio.sleep(500)
+    assert desk.since(start) == [11, 41]
+
+
+async def test_it_ends_for_itself(autojump_clock: MockClock, desk: Desk) -> None:
+    desk.listens()
+    await trio.sleep(20)
+    start = trio.current_time()
+    desk.poller.end()
+    await trio.sleep(500)
+    assert desk.since(start) == []

@@ -33,6 +33,7 @@ QUICK = Pace(
     person=0.02,
     ended=(0.0, 0.02, 0.02),
     request=0.7,
+    moving=0.02,
 )
 
 
@@ -99,13 +100,16 @@ class FakeCore:
 
     def registration_changed(self, plugin: str, registration: Registration) -> None:
         self.registrations.append(registration)
+        self.ring()
 
     def machine_changed(self, plugin: str, machine: Any) -> None: ...
     def capacity_changed(self, plugin: str) -> None: ...
 
     def view(self) -> Any:
         return SimpleNamespace(
-            jobs=[replace(job, profile="linux") for job in self.jobs], runners=()
+            jobs=[replace(job, profile="linux") for job in self.jobs],
+            runners=(),
+            profiles={},
         )
 
     async def next_view(self, after: Any) -> Any:

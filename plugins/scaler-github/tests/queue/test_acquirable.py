@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import trio
 
-from scaler import Duration, SettingsError
+from scaler import Duration, SettingsChange, SettingsError
 from scaler_github.acquirable import AcquirableJobs, asking, decide, plugin, poller
 from scaler_github.queue import ActionsQueue
 
@@ -116,12 +117,30 @@ async def test_the_listener_of_a_session_that_a_rival_holds_says_so(world: World
     sim.queue_jobs("linux", 1)
     async with both(world):
         await sim.wait_for(lambda: sim.count("create-session") >= 2)
-        assert world.queue.states["linux"].rival
+        assert world.queue.lines.states["linux"].rival
         assert sim.count("get-scale-set") == 0
         sim.end_session("linux")
         await world.listening()
-        assert not world.queue.states["linux"].rival
+        assert not world.queue.lines.states["linux"].rival
         await sim.wait_for(lambda: sim.count("get-scale-set") == 1)
+
+
+async def test_it_follows_the_listeners(world: World) -> None:
+    """A profile that comes is looked at, one that leaves no more, one begun anew anew."""
+    sim, queue, name = world.sim, world.queue, "linux"
+    async with both(world):
+        await sim.wait_for(lambda: sim.count("acquirable") == 1)
+        world.profiles["bench"] = replace(world.profiles[name], name="bench")
+        world.own["bench"] = ActionsQueue.ProfileConfig()
+        await queue.on_settings_changed(SettingsChange(added=("bench",)))
+        await sim.wait_for(lambda: sim.count("acquirable") == 2)
+        world.profiles[name] = replace(world.profiles[name], labels=("more",))
+        await queue.on_settings_changed(SettingsChange(changed=(name,)))
+        await sim.wait_for(lambda: sim.count("acquirable") == 3)
+        del world.own[name]
+        await queue.on_settings_changed(SettingsChange(removed=(name,)))
+        await trio.sleep(0.3)
+        assert sim.count("acquirable") == 3
 
 
 async def test_it_needs_the_queue(world: World) -> None:

@@ -220,8 +220,8 @@ async def test_a_session_whose_opening_was_not_answered_is_waited_for_in_short_s
     sim.faults.add("create-session", kind="lose")
     async with world.running():
         await world.core.until(lambda: any("a crash left" in one[1] for one in world.core.reports))
-        assert not world.queue.states["linux"].rival
-        assert world.queue.states["linux"].is_ours(trio.current_time())
+        assert not world.queue.lines.states["linux"].rival
+        assert world.queue.lines.states["linux"].is_ours(trio.current_time())
         sim.end_session("linux")
         await world.listening()
         assert sim.count("delete-session") == 0

@@ -79,6 +79,19 @@ async def test_github_down_at_start_is_reported_and_waited_out(world: World) -> 
         await world.listening()
 
 
+async def test_trouble_tells_how_long_it_has_been(world: World) -> None:
+    """An alert on a source's silence would otherwise end just when it fails."""
+    async with world.running():
+        await world.listening()
+        await world.core.until(lambda: any("last_poll" in each[4] for each in world.core.reports))
+        world.sim.faults.add("poll", times=50, status=500)
+        world.core.set_ceiling("linux", 2)
+        await world.core.until(lambda: any(not each[2] for each in world.core.reports))
+        told = [each for each in world.core.reports if "last_poll" in each[4]]
+        first_bad = next(n for n, each in enumerate(told) if not each[2])
+        assert told[first_bad][4]["last_poll"] == told[first_bad - 1][4]["last_poll"]
+
+
 async def test_expired_queue_token_is_renewed_once(world: World) -> None:
     sim = world.sim
     async with world.running():

@@ -221,7 +221,7 @@ async def test_an_alarm_stays_a_while_and_ends_with_a_good_message(world: World)
         ok, text = own_line(core)
         assert not ok
         assert "kept as" in text
-        world.queue._listeners["linux"]._delivery._pace = replace(world.pace, alarm=0.0)
+        world.queue.lines["linux"].listener._delivery._pace = replace(world.pace, alarm=0.0)
         sim.queue_jobs("linux")
         await sim.wait_for(lambda: sim.count("delete-message") == 3)
         assert own_line(core) == (True, "what was wrong is over")

@@ -49,7 +49,7 @@ async def _follow(
         reads.append(answer)
         return {name: RestRunner(id=1, name=name, status="online", busy=False) for name in answer}
 
-    listing = Listing(read, TIMEOUT, lambda: math.inf, Background(LOG))
+    listing = Listing(read, lambda: TIMEOUT, lambda: math.inf, Background(LOG))
     for step, name, pause in steps:
         if step == "add":
             listing.added(name, 1)

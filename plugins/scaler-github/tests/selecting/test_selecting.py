@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
-from scaler import Refused, Selection, SettingsError, Unavailable
+from scaler import Refused, Selection, SettingsChange, SettingsError, Unavailable
 from scaler_github.selecting.codes import SENTENCES, Code
 
 World = Any
@@ -332,6 +333,20 @@ async def test_an_account_that_is_not_there(world: World, autojump_clock: MockCl
         await world.select.run_service(trio.TASK_STATUS_IGNORED)
 
 
+async def test_an_account_that_is_not_there_is_refused_before_anything_changes(
+    world: World, autojump_clock: MockClock
+) -> None:
+    """When settings are tried; being told of them is too late to refuse."""
+    world.select.validate()
+    world.build(connection="other")
+    with pytest.raises(SettingsError, match=r"plugins.artifact-select.connection: found .other."):
+        world.select.validate()
+    assert await world.select.on_settings_changed(SettingsChange(config=True)) == []
+    text, ok = world.core.told[-1]
+    assert "plugins.artifact-select.connection: found" in text
+    assert not ok
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -362,3 +377,14 @@ async def test_a_refusal_says_nothing_of_other_requests(
     with pytest.raises(Refused) as caught:
         await world.ask(qualified_repo="acme/<script>")
     assert "script" not in str(caught.value)
+
+
+async def test_other_rules_count_at_once(world: World, autojump_clock: MockClock) -> None:
+    world.prove()
+    await world.ask()
+    config = world.select._context.config
+    world.select._context.config = replace(config, allowed_events=("push",), per_run_limit=1)
+    world.run.event = "pull_request"
+    assert await world.select.on_settings_changed(SettingsChange(config=True)) == []
+    assert await world.no() == "event-not-allowed"
+    assert await world.no(unique_id=str(uuid.uuid4())) == "run-quota", "the grant still counts"

@@ -234,3 +234,22 @@ async def test_how_long_a_no_stands(code: Code, autojump_clock: MockClock) -> No
         assert (caught.value.code, str(caught.value)[-3:]) == (code.value, ": x")
         await trio.sleep(0.1)
     assert spending.known(query(1)) is None
+
+
+async def test_other_limits_count_at_once_and_what_was_spent_stays(
+    autojump_clock: MockClock,
+) -> None:
+    spending = Spending(1)
+    spending.check(query(1))
+    spending.granted(query(1), Selection(profile="linux"), 100)
+    spending.refused(query(2), refused(Code.EVENT))
+    spending.renew(2)
+    assert spending.known(query(1)) is None, "by the old rules"
+    assert spending.known(query(2)) is None
+    spending.check(query(2))
+    spending.granted(query(2), Selection(profile="linux"), 100)
+    with pytest.raises(Refused, match="within the hour"):
+        spending.check(query(3))
+    spending.renew(1)
+    with pytest.raises(Refused, match="within the hour"):
+        spending.check(query(3))

@@ -225,11 +225,11 @@ async def test_beside_the_service_no_session_is_opened(
 ) -> None:
     sim.create_scale_set("linux", ["linux", "x64"])
     checked.build(sim.url, sim.token)
-    checked.queue._listeners = {"linux": object()}
+    checked.queue.lines._nursery = object()
     monkeypatch.setattr(setup, "OPENING", 0.3)
     [_, said] = told(await checked.queue.check())
     assert said.startswith("warn profile linux: no session of scale set linux is open now")
-    checked.queue.states["linux"].session = object()
+    checked.queue.lines.states["linux"].session = object()
     [said] = told(await checked.queue.check())
     assert said.endswith("; its session is open")
     assert sim.count("create-session") == 0

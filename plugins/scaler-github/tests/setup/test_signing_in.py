@@ -108,7 +108,7 @@ def test_who_may_not_ask_who_it_is_goes_on() -> None:
         ("enterprise", "admin:enterprise", ["admin:enterprise"]),
     ],
 )
-def test_more_scopes_than_it_takes_are_worth_a_look(
+def test_d32_more_scopes_than_it_takes_are_worth_a_look(
     kind: str, scopes: str, more: list[str]
 ) -> None:
     _, findings = signin.person(where(kind), user(x_oauth_scopes=scopes), NOW)
@@ -134,7 +134,7 @@ def test_an_app_tells_where_it_is_installed_and_what_it_may_do(app: App) -> None
     assert not rights.suffices(where("repository", app=app), signed)
 
 
-def test_an_app_that_may_do_more(app: App) -> None:
+def test_d32_an_app_that_may_do_more(app: App) -> None:
     given = {"organization_self_hosted_runners": "write", "contents": "write", "actions": "read"}
     _, [_, finding] = signin.app(where(app=app), installation(permissions=given))
     assert finding.need == "useful"

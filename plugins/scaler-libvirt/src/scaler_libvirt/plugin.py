@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
@@ -17,6 +18,7 @@ from scaler import (
     Room,
     RoomState,
     Runner,
+    SettingsChange,
     Unavailable,
     hookimpl,
 )
@@ -25,6 +27,7 @@ from scaler_libvirt.findings import check_files, check_host
 from scaler_libvirt.hosts.base import NoImage
 from scaler_libvirt.hosts.builders import Builders
 from scaler_libvirt.hosts.connection import OpenLink, Pace
+from scaler_libvirt.hosts.fleet import Fleet
 from scaler_libvirt.hosts.host import Host
 from scaler_libvirt.hosts.link import open_link
 from scaler_libvirt.hosts.orders import base_for
@@ -50,7 +53,7 @@ _KEPT_AT_ONCE = 4
 class Libvirt:
     """A fresh domain for every runner; every host is a room."""
 
-    api = "1.0"
+    api = "1.1"
     Config = settings.Config
     ProfileConfig = settings.ProfileConfig
 
@@ -65,35 +68,25 @@ class Libvirt:
         self._work = Work()
         self._keeping = trio.CapacityLimiter(_KEPT_AT_ONCE)
         ties = Ties(
-            scaler=context.scaler,
-            guest_url=context.config.guest_url,
-            profiles=context.profiles,
-            own=context.own,
-            memory=context,
-            log=context.log,
-            machine_changed=context.machine_changed,
-            changed=self._host_changed,
-            known=self._known,
+            context=context, changed=self._host_changed, known=self._known, drained=self._drained
         )
-        first_local = next((host.name for host in context.config.hosts if host.local), "")
-        self._hosts = {
-            host.name: Host(host, ties, pace=pace, opener=opener, alone=host.name == first_local)
-            for host in context.config.hosts
-        }
-        self._images = Images(
-            context,
-            {
-                name: Builders(host, context.profiles, context.own)
-                for name, host in self._hosts.items()
-            },
+        self._fleet = Fleet(
+            context.config.hosts,
+            partial(Host, ties=ties, pace=pace, opener=opener),
+            held=self._held,
+            left=self._left,
         )
+        self._hosts = self._fleet.hosts
+        self._images = Images(context, self._builders())
+
+    def _builders(self) -> dict[str, Builders]:
+        return {name: Builders(host) for name, host in self._hosts.items()}
 
     @hookimpl
     async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
         """Be connected to every host. One that is down delays neither the others nor the start."""
         async with trio.open_nursery() as nursery:
-            for host in self._hosts.values():
-                nursery.start_soon(host.serve, name=f"libvirt host {host.name}")
+            await nursery.start(self._fleet.serve)
             await self._attempted()
             await nursery.start(self._images.run)
             self._report()
@@ -116,6 +109,17 @@ class Libvirt:
                     nursery.start_soon(attempt, host)
 
     @hookimpl
+    async def on_settings_changed(self, change: SettingsChange) -> list[str]:
+        """Go by them: for machines, and builds of images, that are begun from now on."""
+        changed = {*change.added, *change.removed, *change.changed}
+        restarts = self._fleet.renew(self._context.config.hosts, changed)
+        self._host_changed()
+        leaving = [host.name for host in self._hosts.values() if host.leaving]
+        await self._images.renew(self._builders(), leaving)
+        self._host_changed()
+        return restarts
+
+    @hookimpl
     async def check(self) -> list[Finding]:
         """Who answers, and what to do about who does not; all hosts at once."""
         found: dict[str, list[Finding]] = {}
@@ -128,11 +132,12 @@ class Libvirt:
                 wants=host.suitability.wants,
             )
 
+        hosts = [host for host in self._hosts.values() if not host.leaving]
         async with trio.open_nursery() as nursery:
-            for host in self._hosts.values():
+            for host in hosts:
                 nursery.start_soon(ask, host)
             guests = await check_files(self._context.own)
-        return [*(finding for name in self._hosts for finding in found[name]), *guests]
+        return [*(finding for host in hosts for finding in found[host.name]), *guests]
 
     @hookimpl
     async def provision_runner(self, runner: Runner, registration: Registration) -> Machine:
@@ -276,6 +281,26 @@ class Libvirt:
     def _known(self) -> frozenset[str]:
         machines = (runner.machine for runner in self._context.view().runners)
         return frozenset(machine.id for machine in machines if machine is not None)
+
+    def _drained(self, name: str) -> bool:
+        rooms = self._context.view().rooms.get(self._context.name, ())
+        return any(each.name == name and each.state is RoomState.DRAINING for each in rooms)
+
+    def _held(self, name: str) -> bool:
+        """Whether a runner is or will be there, or an image is being built."""
+        return self._images.building(name) or any(
+            each.provisioner in ("", self._context.name) and _room_name(each) == name
+            for each in self._context.view().runners
+        )
+
+    def _left(self, host: Host) -> None:
+        images = ", ".join(self._images.drop(host.name))
+        self._context.log.info(
+            "host %s is left: the settings do not have it, and nothing of ours is there%s",
+            host.name,
+            f", but for images that nobody uses: {images}" if images else "",
+        )
+        self._host_changed()
 
     def _host_changed(self) -> None:
         self._context.capacity_changed()

@@ -45,7 +45,7 @@ def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def of(plugin: Libvirt) -> tuple[Host, Builders]:
     host = plugin._hosts["local"]
-    return host, Builders(host, plugin._context.profiles, plugin._context.own)
+    return host, Builders(host)
 
 
 async def test_a_builder_is_made_once_ends_and_becomes_an_image(

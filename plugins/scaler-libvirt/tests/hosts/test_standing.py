@@ -247,5 +247,5 @@ async def test_an_event_says_how_a_machine_ended_though_a_look_was_quicker(
         host = plugin._hosts["local"]
         assert host.machines.roster.why_ended(machine.id) == "shut down from within"
         with trio.fail_after(5):
-            assert (await Builders(host, {}, {}).ended(machine.id)).clean
+            assert (await Builders(host).ended(machine.id)).clean
         await plugin.destroy_runner(one)

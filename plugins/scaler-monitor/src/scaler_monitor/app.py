@@ -14,6 +14,7 @@ from scaler_monitor import limits
 from scaler_monitor.api import (
     guests,
     health,
+    kept,
     metrics,
     openapi,
     override,
@@ -35,7 +36,7 @@ BODY_TIMEOUT = 10  # seconds that it may take to come
 _ROUTES = {
     Door.PEOPLE: (
         *(health.routes, reserving.routes, override.routes, guests.routes, shots.routes),
-        *(metrics.routes, openapi.routes, page.routes, static.routes),
+        *(kept.routes, metrics.routes, openapi.routes, page.routes, static.routes),
     ),
     Door.GUESTS: (guests.routes, static.routes),
 }
@@ -61,7 +62,7 @@ def build(site: Site, door: Door = Door.PEOPLE) -> Quart:
 
 def _guard(app: Quart, site: Site) -> None:
     """What holds for every request."""
-    hosts = Hosts.of(site.config)
+    hosts = Hosts.of(site.config, site.listens)
 
     @app.before_request
     async def read_body() -> None:

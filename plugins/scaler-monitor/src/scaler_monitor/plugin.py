@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from scaler import Context, Finding, Unavailable, hookimpl
-from scaler_monitor import app, settings
+from scaler import Context, Finding, SettingsChange, Unavailable, hookimpl
+from scaler_monitor import settings
 from scaler_monitor.api.metrics import Tally
+from scaler_monitor.doors import Doors
 from scaler_monitor.findings import findings
+from scaler_monitor.inplace import restarts, waiting
 from scaler_monitor.page.live import Live
 from scaler_monitor.serving.certificate import Certificate
-from scaler_monitor.serving.listening import Listener, is_unix, listening, url
-from scaler_monitor.serving.places import Places
-from scaler_monitor.serving.proxies import Proxies
-from scaler_monitor.serving.renewing import keep_new
-from scaler_monitor.serving.server import Opening, Server
+from scaler_monitor.serving.listening import listening, url
+from scaler_monitor.serving.renewing import Files
+from scaler_monitor.serving.server import Server
 from scaler_monitor.serving.tokens import Tokens
 from scaler_monitor.site import Door, Site
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from scaler import Job, Runner
 
-PLACES = {Door.PEOPLE: (512, 256), Door.GUESTS: (256, 32)}
-"""Connections in all and from one address: many browsers may be behind one, and guests are not."""
+PATIENCE = 10.0  # seconds that new settings wait for the files that they name
 
 
 class Monitor:
@@ -38,7 +37,7 @@ class Monitor:
         guest_addresses: Where it serves guests now.
     """
 
-    api = "1.0"
+    api = "1.1"
     Config = settings.Config
 
     def __init__(self, context: Context[settings.Config, None]) -> None:
@@ -47,6 +46,9 @@ class Monitor:
         self.guest_addresses: tuple[str, ...] = ()
         self._text = ""
         self._tally = Tally()
+        self._opened: settings.Config | None = None  # what it listens by
+        self._doors: Doors | None = None
+        self._files: Files | None = None
 
     @hookimpl
     async def on_job_changed(self, job: Job, before: Job | None) -> None:
@@ -61,8 +63,10 @@ class Monitor:
     @hookimpl
     async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
         """Serve until the scaler stops. What cannot be listened on is tried again by the core."""
-        context, config = self._context, self._context.config
+        context = self._context
+        config = self._opened = context.config
         async with AsyncExitStack() as stack:
+            stack.callback(self._left)
             try:
                 certificate = await trio.to_thread.run_sync(Certificate.of, config.tls)
                 people = await stack.enter_async_context(listening(config.listen))
@@ -73,32 +77,50 @@ class Monitor:
             self.addresses = tuple(url(each, tls=tls) for each in people)
             tls = config.tls is not None and config.tls.guests
             self.guest_addresses = tuple(url(each, tls=tls) for each in guests)
-            stack.callback(self._left)
-            tokens = await trio.to_thread.run_sync(Tokens, config.token)
             live = await trio.to_thread.run_sync(Live, context)
+            tokens = Tokens()
             site = Site(
                 context,
                 live,
-                base_url=config.base_url or _reachable(self.addresses[0]),
                 tokens=tokens,
-                proxies=Proxies(config.trusted_proxies),
                 tally=self._tally,
+                listens=(*config.listen, *config.guest_listen),
             )
+            doors = Doors(site, _reachable(self.addresses[0]))
             openings = [
-                *_openings(site, Door.PEOPLE, people, certificate),
-                *_openings(site, Door.GUESTS, guests, certificate if tls else None),
+                *doors.openings(Door.PEOPLE, people, certificate),
+                *doors.openings(Door.GUESTS, guests, certificate if tls else None),
             ]
             self._text = f"serves {', '.join(self.addresses)}"
             if self.guest_addresses:
                 self._text += f", guests at {', '.join(self.guest_addresses)}"
             context.log.info("%s", self._text)
             self._tell([])
+            files = Files(lambda: context.config, tokens, certificate, self._tell)
+            self._doors, self._files = doors, files  # from here on what is new is told to these
+            await doors.renew()
+            await files.look()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(keep_new, tokens, certificate, self._tell)
+                nursery.start_soon(files.keep)
                 nursery.start_soon(live.run)
                 task_status.started()
                 await Server(context.log.logger).serve(openings, context.stopping)
                 nursery.cancel_scope.cancel()
+
+    @hookimpl
+    async def on_settings_changed(self, change: SettingsChange) -> list[str]:
+        """Go by them from the next request on; no connection and no stream of events ends."""
+        if self._opened is None:
+            return []
+        unread: list[str] = []
+        if change.config and self._doors is not None and self._files is not None:
+            self._files.forget()
+            await self._doors.renew()
+            with trio.move_on_after(PATIENCE) as patience:
+                await self._files.look()
+            if patience.cancelled_caught:
+                unread = waiting(self._context.config, PATIENCE)
+        return [*unread, *restarts(self._opened, self._context.config)]
 
     @hookimpl
     async def check(self) -> list[Finding]:
@@ -116,18 +138,7 @@ class Monitor:
 
     def _left(self) -> None:
         self.addresses = self.guest_addresses = ()
-
-
-def _openings(
-    site: Site, door: Door, listeners: Sequence[Listener], certificate: Certificate | None
-) -> list[Opening]:
-    built = app.build(site, door)
-    places = Places(*PLACES[door])
-    if door is Door.PEOPLE:
-        places = Places(*PLACES[door], exempt=lambda peer: not peer or site.proxies.trusts(peer))
-    return [
-        Opening(each, built, places, None if is_unix(each) else certificate) for each in listeners
-    ]
+        self._opened = self._doors = self._files = None
 
 
 def _reachable(address: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from scaler import SecretSource
 from scaler_monitor.serving.proxies import UNIX
-from scaler_monitor.serving.tokens import place, weak
+from scaler_monitor.serving.tokens import look
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 _WANTED = 'wanted "host:port", "[IPv6]:port" or "unix:/path"'
@@ -78,7 +78,8 @@ class Config:
             `"unix"` for whoever connects by a unix socket.
         allowed_hosts: More names that requests may ask for, beside addresses, `localhost` and the
             names in `listen`, `guest_listen` and `external_base_url`.
-        screenshots_need_token: Whether only who shows a token sees what is on machines' screens.
+        screenshots_need_token: Whether only who shows a token sees what is on machines'
+            screens, and what was kept of them.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1:8000",)
@@ -98,8 +99,9 @@ class Config:
         _check_addresses("listen", self.listen, taken)
         _check_addresses("guest_listen", self.guest_listen, taken)
         _check_url(self.external_base_url)
-        for source in self.token:
-            _check_token(source)
+        for each in look(self.token):
+            if each.wrong:
+                raise ValueError(f"token: {each.wrong}")
         for served in self.static:
             _check_folder(served)
         for network in self.trusted_proxies:
@@ -168,11 +170,6 @@ def _check_url(text: str) -> None:
         raise ValueError(
             f'external_base_url: found {text!r}, wanted one such as "https://ci.example.org/"'
         )
-
-
-def _check_token(source: SecretSource) -> None:
-    if weakness := weak(source.read().reveal()):
-        raise ValueError(f"token: {place(source)}: {weakness}")
 
 
 def _check_folder(served: str) -> None:

@@ -47,6 +47,7 @@ class Site:
         tokens: The tokens that are good now; falsy where none is set.
         proxies: The proxies whose word on a client's address counts.
         tally: What was counted since the start.
+        listens: What is listened on, as `listen` has it: the settings may say something else since.
     """
 
     context: Context[Config, None]
@@ -56,6 +57,7 @@ class Site:
     tokens: Tokens = field(default_factory=Tokens)
     proxies: Proxies = field(default_factory=Proxies)
     tally: Tally = field(default_factory=Tally)
+    listens: tuple[str, ...] = ()
     _recent: _Recent = field(default_factory=_Recent, init=False, repr=False)
 
     @property

@@ -100,6 +100,7 @@ class FakeCore:
     guests: dict[tuple[str, str | None], FakeGuest] = field(default_factory=dict)
     pictures: dict[int | str, Picture] = field(default_factory=dict)
     evidence: dict[int | str, tuple[Kept, ...]] = field(default_factory=dict)
+    items: dict[int | str, bytes] = field(default_factory=dict)
     gate: trio.Event | None = None
     now: View = field(
         default_factory=lambda: View(
@@ -191,6 +192,11 @@ class FakeCore:
 
     def kept(self, subject: int | str) -> tuple[Kept, ...]:
         return self.evidence.get(subject, ())
+
+    async def read_kept(self, subject: int | str, name: str) -> bytes | None:
+        del name
+        self.calls.append(("evidence", subject))
+        return self.items.get(subject)
 
     def picture(self, subject: int | str) -> Picture | None:
         self._called("picture", subject)

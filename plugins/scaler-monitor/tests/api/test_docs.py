@@ -11,7 +11,7 @@ import pytest
 import trio
 from prometheus_client import generate_latest
 
-from scaler_monitor import app, plugin
+from scaler_monitor import app, doors
 from scaler_monitor.api import gauges, outcomes, reserving, shots, table
 from scaler_monitor.api.metrics import Tally
 from scaler_monitor.plugin import Monitor
@@ -92,7 +92,7 @@ async def test_what_a_real_server_answers_is_told(
 async def test_what_one_without_a_place_is_answered_is_told(
     text: str, core: FakeCore, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setitem(plugin.PLACES, Door.PEOPLE, (0, 0))
+    monkeypatch.setitem(doors.PLACES, Door.PEOPLE, (0, 0))
     async with served(core, tmp_path) as monitor:
         found = await answered(monitor, None)
     assert found == (503, "service-unavailable")

@@ -17,7 +17,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import MockClock
 
-from scaler import Job, Override, Report, Room, RoomState, RunnerState, View
+from scaler import Job, Order, Override, Report, Room, RoomState, RunnerState, View
 from scaler_monitor.api import gauges, metrics
 from scaler_monitor.api.metrics import Tally
 
@@ -204,6 +204,36 @@ def test_what_plugins_tell(core: FakeCore) -> None:
     assert scrape("scaler_room_used", plugin="virt", room="vm1", resource="vcpus") == 6
     assert scrape("scaler_override_active") == 1
     assert scrape("scaler_override_runners", profile="linux") == 5
+
+
+@pytest.mark.parametrize("state", RoomState)
+def test_a_room_is_up_or_draining_or_down(core: FakeCore, state: RoomState) -> None:
+    """Who is woken for a room that is down sleeps while one is emptied."""
+    core.change(rooms={"virt": (Room(name="vm1", total={}, state=state),)})
+    scrape = of_view(core.now)
+    seen = [scrape(f"scaler_room_{each}", plugin="virt", room="vm1") for each in ("up", "draining")]
+    assert seen == [state is RoomState.UP, state is RoomState.DRAINING]
+
+
+def test_what_people_told_it(core: FakeCore) -> None:
+    pause = Order(kind="pause", name="linux", since=NOW - 90, by="root")
+    drain = Order(kind="drain", name="virt/a/b", since=NOW - 5)
+    profiles = dict(core.now.profiles)
+    profiles["linux"] = replace(profiles["linux"], paused=pause)
+    scrape = of_view(
+        replace(
+            core.now,
+            profiles=MappingProxyType(profiles),
+            orders=(pause, drain),
+            restart=("plugins.monitor.listen: it is listening",),
+        )
+    )
+    assert scrape("scaler_paused_seconds", profile="linux") == 90
+    assert scrape("scaler_drained_seconds", plugin="virt", room="a/b") == 5
+    assert scrape("scaler_restart_pending") == 1
+    before = of_view(core.now)
+    assert before("scaler_paused_seconds", profile="linux") == 0
+    assert before("scaler_restart_pending") == 0
 
 
 NAMES = st.sampled_from(

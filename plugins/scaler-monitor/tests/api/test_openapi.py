@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from scaler import Guest, Picture
-from scaler_monitor.api import openapi, reserving, shots, table
+from scaler import Guest, Kept, Picture
+from scaler_monitor.api import kept, openapi, reserving, shots, table
 from scaler_monitor.settings import Config, StaticFolder
 
 from .fakes import PNG, Asker, FakeCore, FakeGuest, asking, served
@@ -74,11 +74,16 @@ class Generous(FakeCore):
 
 @pytest.fixture
 def generous(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
-    for module in (reserving, shots):
+    for module in (kept, reserving, shots):
         monkeypatch.setattr(module, "ADDRESS", (1000.0, 1000))
     monkeypatch.setattr(reserving, "RUN", (1000.0, 1000))
     picture = Picture(png=PNG, time=1_000_000_000.0, etag="abc")
-    return Generous(pictures={1: picture, "linux": picture})
+    there = (Kept(name="reason.txt", size=4, time=1.0),)
+    return Generous(
+        pictures={1: picture, "linux": picture},
+        evidence={1: there, "linux": there},
+        items={1: b"why", "linux": b"why"},
+    )
 
 
 @pytest.mark.parametrize("core", ["generous", "poor"])

@@ -21,7 +21,7 @@ from scaler import (
     RunnerState,
     View,
 )
-from scaler_monitor.page.dashboard import Status, problems, runner, status
+from scaler_monitor.page.dashboard import Status, problems, runner, status, unready
 
 from .views import dashboard
 
@@ -278,6 +278,15 @@ def test_ready_when_sources_have_reported_and_nothing_is_wrong(
         reports=tuple(reports),
     )
     assert [each["profile"] for each in problems(view)] == wrong
+    assert unready(view) == problems(view)
+    assert dashboard(view)["degraded"] == problems(view)
+
+
+@pytest.mark.parametrize("own", ["settings", "ledger", "control"])
+def test_what_keeps_it_from_no_job_is_shown_and_it_is_ready(own: str) -> None:
+    view = replace(EMPTY, reports=(report(own, ok=False),))
+    assert unready(view) == []
+    assert [each["plugin"] for each in problems(view)] == [own]
     assert dashboard(view)["degraded"] == problems(view)
 
 
@@ -308,6 +317,7 @@ def test_rooms_with_what_is_used() -> None:
             "plugin": "libvirt",
             "name": "vm1",
             "state": "up",
+            "drained": None,
             "total": {"memory": 16},
             "used": {"memory": 8, "vcpus": 4},
             "refuses": {},
@@ -316,6 +326,7 @@ def test_rooms_with_what_is_used() -> None:
             "plugin": "libvirt",
             "name": "vm2",
             "state": "up",
+            "drained": None,
             "total": {},
             "used": {},
             "refuses": {"linux": "its image is being built"},

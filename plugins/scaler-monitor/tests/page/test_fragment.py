@@ -24,7 +24,7 @@ from scaler import (
 )
 from scaler_monitor.page.fragment import PARTS, Pages
 from scaler_monitor.page.history import Sample
-from scaler_monitor.page.remains import Failed, Remains
+from scaler_monitor.page.remains import Ended, Remains
 from scaler_monitor.page.scene import MOST_RUNNERS, Beside, Shot, chosen, link
 
 from .reading import Reader, busy, fragment
@@ -200,7 +200,7 @@ def everything() -> tuple[View, Beside]:
         shots={7: Shot(time=NOW, version="v"), "linux": Shot(time=NOW, version="v")},
         samples={"linux": [Sample(alive=1, busy=1, target=2)] * 3},
         remains=Remains(
-            failed=(Failed(id=7, name="n", profile="linux", time=NOW, why="w", kept=("k",)),),
+            failed=(Ended(id=7, name="n", profile="linux", time=NOW, why="w", kept=("k",)),),
             profiles={"linux": ("k",)},
         ),
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from scaler import Event, Machine, Report, Room, RoomState, RunnerState
-from scaler_monitor.page.remains import Failed, Remains
+from scaler_monitor.page.remains import Ended, Remains
 from scaler_monitor.page.scene import Beside, Shot, chosen
 
 from .reading import Reader, busy, fragment
@@ -43,8 +43,8 @@ def test_a_machine_that_stands_still_comes_first_and_says_why() -> None:
 
 
 def test_what_failed_and_what_was_kept_of_it() -> None:
-    def failed(number: int, *kept: str) -> Failed:
-        return Failed(id=number, name=f"linux.{number}@here", profile="linux", time=NOW - 60,
+    def failed(number: int, *kept: str) -> Ended:
+        return Ended(id=number, name=f"linux.{number}@here", profile="linux", time=NOW - 60,
                       why="its system crashed", kept=kept)  # fmt: skip
 
     assert "hidden" in fragment(view()).parts["failed"]

@@ -168,7 +168,7 @@ async def test_c49_who_reads_slowly_gets_all_of_it(
 async def test_c49_a_full_house_turns_away_and_serves_those_inside(
     serving: Any, monkeypatch: Any, caplog: Any
 ) -> None:
-    monkeypatch.setattr("scaler_monitor.plugin.PLACES", {Door.PEOPLE: (6, 4), Door.GUESTS: (2, 2)})
+    monkeypatch.setattr("scaler_monitor.doors.PLACES", {Door.PEOPLE: (6, 4), Door.GUESTS: (2, 2)})
     async with serving(guest_listen=("127.0.0.1:0",)) as served:
         async with AsyncExitStack() as stack:
             inside = [await stack.enter_async_context(await served.connect()) for _ in range(4)]

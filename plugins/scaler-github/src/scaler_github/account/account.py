@@ -58,6 +58,7 @@ class Account:
             ca_file=str(settings.ca_file) if settings.ca_file else None,
             authorities=self.scope.url.startswith("https:"),
         )
+        self._limiter = limiter
         exchange = Exchange(self.transport, limits, ServerClock())
         self.token = _token(settings, self.scope.api, exchange, limiter)
         self.rest = Rest(self.scope.api, exchange, self.token)
@@ -70,24 +71,82 @@ class Account:
         async with self.transport:
             yield self
 
+    def take(self, settings: Connection, limits: Limits) -> bool:
+        """Go by these settings from the next call on. `fixed` of them is the same as before.
+
+        Args:
+            settings: They.
+            limits: What their credential may still ask for.
+
+        Returns:
+            Whether the credential is another one.
+        """
+        before, self.settings = self.settings, settings
+        if credential(settings) == credential(before):
+            return False
+        if isinstance(self.token, AppToken):
+            assert settings.app is not None, "how it signs in is fixed"
+            self.token.sign_by(settings.app.private_key.reveal())
+        else:
+            assert settings.token is not None, "how it signs in is fixed"
+            self.token.read_from(_reread(settings.token, self._limiter))
+        self.limits = self.rest.exchange.limits = limits
+        self.credentials.forget()
+        return True
+
     def __str__(self) -> str:
         return f"connection {self.name}" if self.name else "github"
 
 
 class Accounts:
-    """Every connection of the settings, by name; the first one's name is empty."""
+    """Every connection of the settings, by name; the first one's name is empty.
+
+    One that the settings have no more stays until a restart: runners may be left there.
+    """
 
     def __init__(self, first: Connection, more: Mapping[str, Connection]) -> None:
-        limiter = trio.CapacityLimiter(_READERS)
-        limits: dict[object, Limits] = {}
+        self._limiter = trio.CapacityLimiter(_READERS)
+        self._limits: dict[object, Limits] = {}
         self._accounts: dict[str, Account] = {}
         for name, settings in {"": first, **more}.items():
-            key = (parse_config_url(settings.url).api, _identity(settings))
-            shared = limits.setdefault(key, Limits())
-            self._accounts[name] = Account(name, settings, shared, limiter)
+            self._add(name, settings)
+
+    def take(
+        self, first: Connection, more: Mapping[str, Connection]
+    ) -> tuple[list[str], list[str]]:
+        """Go by these settings from now on, as far as that can be done while they are in use.
+
+        Returns:
+            What counts only after a restart, as `key path: why` from within `[plugins.github]`;
+            and the names of those whose credential is another one.
+        """
+        restart, renewed = list[str](), list[str]()
+        wanted = {"": first, **more}
+        for name, account in self._accounts.items():
+            table = f"connections.{name}" if name else ""
+            if name not in wanted:
+                why = "it is gone, and is used for what is left there until a restart"
+                restart.append(f"{table}: {why}")
+            elif other := differing(account.settings, wanted[name]):
+                why = "the connection stays as it was until a restart, and its credential with it"
+                restart += [f"{table}.{key}: {why}".removeprefix(".") for key in other]
+            elif account.take(wanted[name], self._shared(wanted[name])):
+                renewed.append(name)
+        for name, settings in wanted.items():
+            if name not in self._accounts:
+                self._add(name, settings)
+        return restart, renewed
+
+    def _add(self, name: str, settings: Connection) -> None:
+        shared = self._shared(settings)
+        self._accounts[name] = Account(name, settings, shared, self._limiter)
+
+    def _shared(self, settings: Connection) -> Limits:
+        key = (parse_config_url(settings.url).api, _identity(settings))
+        return self._limits.setdefault(key, Limits())
 
     def __iter__(self) -> Iterator[Account]:
-        return iter(self._accounts.values())
+        return iter(list(self._accounts.values()))
 
     def __contains__(self, name: str) -> bool:
         return name in self._accounts
@@ -118,6 +177,27 @@ class Accounts:
             raise SettingsError(wrong)
 
 
+def differing(old: Connection, new: Connection) -> list[str]:
+    """What of a connection's settings differs that cannot change while it is in use."""
+    before, after = _fixed(old), _fixed(new)
+    return [key for key in before if before[key] != after[key]]
+
+
+def _fixed(settings: Connection) -> dict[str, object]:
+    app = settings.app
+    return {
+        "url": settings.url,
+        "proxy": settings.proxy,
+        "ca_file": (settings.ca_file, settings.authorities),
+        "app": app is not None and (app.client_id, app.installation_id),
+    }
+
+
+def credential(settings: Connection) -> object:
+    """What it signs in by."""
+    return settings.token if settings.app is None else settings.app.private_key
+
+
 def _identity(settings: Connection) -> object:
     """What tells one credential from another: limits are kept by credential."""
     if settings.app is not None:
@@ -135,10 +215,11 @@ def _token(
         key = app.private_key.reveal()
         return AppToken(app.client_id, app.installation_id, key, api, own)
     assert settings.token is not None, "the settings were checked"
-    source = settings.token
-    return PersonalToken(
-        Reread(lambda: source.read().reveal(), lambda: _stamp(source), limiter=limiter)
-    )
+    return PersonalToken(_reread(settings.token, limiter))
+
+
+def _reread(source: SecretSource, limiter: trio.CapacityLimiter) -> Reread:
+    return Reread(lambda: source.read().reveal(), lambda: _stamp(source), limiter=limiter)
 
 
 def _stamp(source: SecretSource) -> object:

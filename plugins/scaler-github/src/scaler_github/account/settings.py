@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaler import Duration, Secret, SecretSource
 from scaler_github.client import parse_config_url
+from scaler_github.client.authorities import check_authorities
 from scaler_github.client.tokens import check_key
-from scaler_github.client.transport import check_authorities
 from scaler_github.client.urls import check_proxy
 
 _NEEDED = "wanted token, or app = { client_id, installation_id, private_key }"
@@ -58,6 +58,7 @@ class Connection:
     proxy: str = ""
     ca_file: Path | None = None
     api_cache_timeout: Duration = Duration(30)  # noqa: RUF009 - immutable
+    authorities: str = field(init=False, repr=False, default="")  # what was in ca_file
 
     def __post_init__(self) -> None:
         name = "url"
@@ -68,7 +69,8 @@ class Connection:
                 check_proxy(self.proxy)
             name = "ca_file"
             if self.ca_file is not None:
-                check_authorities(str(self.ca_file))
+                found = check_authorities(str(self.ca_file))
+                object.__setattr__(self, "authorities", found)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
         if self.token is None and self.app is None:

@@ -50,10 +50,19 @@ class Watch:
     async def run(self) -> None:
         """Look for ever."""
         while True:
-            for account in self._accounts:
-                await self._look(account)
-            self._tell()
+            await self.now()
             await trio.sleep(LOOK)
+
+    async def now(self) -> None:
+        """Look at all of them now, too: files may have changed."""
+        for account in self._accounts:
+            await self._look(account)
+        self._tell()
+
+    def replaced(self, account: Account) -> None:
+        """Say that it signs in by another credential."""
+        what = "App's key" if account.token.is_app else "token"
+        self._context.log.warning("%s: the %s was replaced, and is used now", account, what)
 
     async def _look(self, account: Account) -> None:
         token = account.token
@@ -64,7 +73,7 @@ class Watch:
                 self._changes[account.name] = token.changes
                 account.credentials.forget()
                 account.limits.forget()
-                self._context.log.warning("%s: the token was replaced, and is used now", account)
+                self.replaced(account)
             if token.problem and token.problem != problem:
                 text = "%s: the token cannot be read any more, the last one goes on: %s"
                 self._context.log.warning(text, account, token.problem)

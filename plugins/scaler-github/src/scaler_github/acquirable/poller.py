@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import uuid
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ class Poller:
     Args:
         state: The profile's queue, as its listener sees it.
         interval: Seconds between two looks.
+
+    Attributes:
+        state: As above.
     """
 
     def __init__(
@@ -46,7 +50,7 @@ class Poller:
         self._context = context
         self._profile = profile
         self._account = account
-        self._state = state
+        self.state = self._state = state
         self._asker = Asker(account, state)
         self._waits = Waits(context, profile, Pace())
         self._schedule = Schedule(interval)
@@ -55,8 +59,17 @@ class Poller:
         self._run = uuid.uuid4().hex
         self._told = 0
 
+    def end(self) -> None:
+        """Have `run` end, as when the scaler stops."""
+        self._waits.end()
+
+    def look_every(self, seconds: float) -> None:
+        """Go by another interval from now on."""
+        self._schedule = replace(self._schedule, interval=seconds)
+        self._state.nudge()
+
     async def run(self) -> None:
-        """Look until the scaler stops."""
+        """Look until it is ended or the scaler stops."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._waits.watch_stopping)
             async with self._account.open():

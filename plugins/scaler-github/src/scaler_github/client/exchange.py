@@ -39,11 +39,12 @@ class Exchange:
         Raises:
             GitHubError: No answer came, or it may not be asked now.
         """
-        async with self.limits.call(request.method, purpose, resource):
+        limits = self.limits  # (of the credential that this call has; it may be replaced)
+        async with limits.call(request.method, purpose, resource):
             response = await send(self.transport, request, what, deadline=deadline)
         self.clock.heard(response.headers)
         if response.status != 401:  # which is told the limits of those who have no credential
-            self.limits.heard(response.headers, time.time())
+            limits.heard(response.headers, time.time())
         return response
 
     def checked(self, response: Response, what: str, *, secret: bool = False) -> Verdict:

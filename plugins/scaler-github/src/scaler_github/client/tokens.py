@@ -118,6 +118,11 @@ class PersonalToken:
 
     def __init__(self, source: Reread) -> None:
         self._source = source
+        self._before = 0  # replacements that were not of this source's text
+
+    def read_from(self, source: Reread) -> None:
+        """Take it from elsewhere, from the next call on."""
+        self._before, self._source = self.changes, source
 
     @property
     def problem(self) -> str:
@@ -127,7 +132,7 @@ class PersonalToken:
     @property
     def changes(self) -> int:
         """How many times it was replaced."""
-        return self._source.changes
+        return self._before + self._source.changes
 
     async def __call__(self, refused: str | None = None) -> str:
         """The token as it is now; after a refusal it is read again."""
@@ -162,6 +167,11 @@ class AppToken:
         self._api = api
         self._exchange = exchange
         self._token = Renewed(self._renew, _slow)
+
+    def sign_by(self, key: str) -> None:
+        """Sign by another of the App's keys; what was made by the old one is not used any more."""
+        self._key = key
+        self._token.forget()
 
     async def __call__(self, refused: str | None = None) -> str:
         """An installation token that is good for some minutes at least."""

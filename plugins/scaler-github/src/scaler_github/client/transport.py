@@ -90,19 +90,6 @@ def authorization(scheme: str, token: str) -> dict[str, str]:
     return {"Authorization": f"{scheme} {token}"}
 
 
-def check_authorities(path: str) -> None:
-    """Whether a file holds certificates that can be trusted. Raises ValueError, which says why."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(path)
-    except ssl.SSLError:
-        raise ValueError(f"there are no certificates (PEM) in {path}") from None
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
-    if not context.cert_store_stats()["x509"]:
-        raise ValueError(f"there are no certificates (PEM) in {path}")
-
-
 class HTTP(httpx.AsyncBaseTransport):
     """HTTP/1.1 for httpx, on h11 and trio. Without HTTP/2, SOCKS and upgrades.
 

@@ -40,6 +40,13 @@ class Alarms:
             del self._held[profile, what]
             self._show()
 
+    def forget(self, profile: str) -> None:
+        """Nothing of a profile's holds any more: nobody listens for it."""
+        if gone := [key for key in self._held if key[0] == profile]:
+            for key in gone:
+                del self._held[key]
+            self._show()
+
     def _show(self) -> None:
         texts = [f"{profile}: {text}" for (profile, _), (text, _) in self._held.items()]
         line = "; ".join(texts) or "what was wrong is over"

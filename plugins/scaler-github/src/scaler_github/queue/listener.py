@@ -26,6 +26,8 @@ from scaler_github.queue.state import QueueState
 from scaler_github.queue.waits import Pace, Waits
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from scaler import Context
     from scaler_github.client import Actions, QueueMessage, Scope
     from scaler_github.client.types import ScaleSet
@@ -45,9 +47,16 @@ class Listener:
 
     Args:
         name, group, adopt: As the settings have them.
+        labels: What the scale set is to be labelled with; its name and the profile's labels where
+            they are left out.
         scope: Its account's.
         alarms: Where to tell what a person should look at.
         state: Where to note how the queue is, for others.
+        poll_timeout: How long GitHub may hold a poll back, in seconds.
+
+    Attributes:
+        labels: What the scale set is to be labelled with.
+        poll_timeout: As above; another one counts from the next poll on.
     """
 
     def __init__(
@@ -59,6 +68,7 @@ class Listener:
         group: str,
         scope: Scope,
         alarms: Alarms,
+        labels: Sequence[str] = (),
         adopt: Adopt = "same",
         state: QueueState | None = None,
         poll_timeout: float = 50.0,
@@ -71,7 +81,9 @@ class Listener:
         self._scope = scope
         self._adopt: Adopt = adopt
         self.state = state or QueueState()
-        self._poll_timeout = poll_timeout
+        self.poll_timeout = poll_timeout
+        own = context.profiles[profile].labels
+        self.labels = list(labels) or scaleset.wanted_labels(name, own)
         self._pace = pace or Pace()
         self._waits = Waits(context, profile, self._pace)
         self._alarms = alarms
@@ -84,12 +96,16 @@ class Listener:
         self._trouble: tuple[Kind, int] | None = None
         self._quick = 0  # steps since the last good poll that waited for nothing
         self._leftover = Leftover(context, profile, scope.place)
+        self._answered = time.time()  # when GitHub did last, or listening began
         self._kept = Kept(context, profile)
 
-    @property
-    def labels(self) -> list[str]:
-        """What the scale set is to be labelled with."""
-        return scaleset.wanted_labels(self._name, self._context.profiles[self._profile].labels)
+    def end(self) -> None:
+        """Have `run` end, as when the scaler stops."""
+        self._waits.end()
+
+    def close(self) -> None:
+        """Have GitHub assign nothing more; what is assigned already is listened for."""
+        self._waits.close()
 
     async def scale_set_id(self) -> int:
         """The scale set's id, as soon as it is known. Raises Unavailable where it takes long."""
@@ -100,7 +116,8 @@ class Listener:
         return self._scale_set.id
 
     async def run(self, actions: Actions) -> None:
-        """Listen until the scaler stops, then close the session."""
+        """Listen until it is ended or the scaler stops, then close the session."""
+        self._answered = time.time()
         async with trio.open_nursery() as watchers:
             watchers.start_soon(self._waits.watch_stopping)
             watchers.start_soon(self._waits.watch_ceiling)
@@ -244,10 +261,10 @@ class Listener:
         after = (await self._delivery.cursor(place)).message
         if self._told != (session.id, session.renewals):
             return 0  # renewed meanwhile: its place may be another one
-        capacity = self._context.ceiling(self._profile)
+        capacity = self._waits.capacity()
         started = trio.current_time()
         ended, message = await self._waits.poll(
-            capacity, lambda: session.poll(after, capacity, self._poll_timeout)
+            capacity, lambda: session.poll(after, capacity, self.poll_timeout)
         )
         if not ended:
             return 0
@@ -340,13 +357,16 @@ class Listener:
 
     def _listening(self) -> None:
         counts = self.state.counts
+        self._answered = time.time()
         self._report(
             "listening",
             scale_set=0 if self._scale_set is None else self._scale_set.id,
-            last_poll=time.time(),
+            last_poll=self._answered,
             assigned=counts.total_assigned_jobs if counts else None,
             available=counts.total_available_jobs if counts else None,
         )
 
     def _report(self, text: str, *, ok: bool = True, **facts: Any) -> None:
+        if not ok:  # whoever watches is to see how long it has been so
+            facts["last_poll"] = self._answered
         self._context.report(text, ok=ok, profile=self._profile, **facts)

@@ -18,15 +18,17 @@ from scaler_github.places import is_ours, number_in, place_of
 from scaler_github.queue import scaleset
 from scaler_github.queue.acquiring import Acquirer
 from scaler_github.queue.alarms import Alarms
-from scaler_github.queue.listener import Listener
+from scaler_github.queue.lines import Line, Lines, Terms
+from scaler_github.queue.moving import Leaving, told
 from scaler_github.queue.runners import Runners
-from scaler_github.queue.state import QueueState
 from scaler_github.queue.waits import Pace
 from scaler_github.runner import stopped_without_a_job
 from scaler_github.setup import ScaleSets, Wanted
 
 if TYPE_CHECKING:
-    from scaler import Context, Job, Profile, Runner
+    from collections.abc import Iterable
+
+    from scaler import Context, Job, Profile, Runner, SettingsChange
     from scaler_github.account import Account, Accounts
 
 POLL_TIMEOUT = Duration(50)
@@ -34,11 +36,7 @@ ACQUIRING = 25.0  # seconds: the core waits for 30 s, and then blames the plugin
 
 
 class ActionsQueue:
-    """Brings the jobs of a scale set per profile, and registers their runners.
-
-    Attributes:
-        states: How each profile's queue is, by the profile's key.
-    """
+    """Brings the jobs of a scale set per profile, and registers their runners."""
 
     api = "1.0"
 
@@ -74,10 +72,12 @@ class ActionsQueue:
         self._context = context
         self._pace = pace or Pace()
         self._alarms = Alarms(context)
-        self._listeners: dict[str, Listener] = {}
+        self._lines = Lines(context, self._alarms, self._pace)
         self._acquirers: dict[str, Acquirer] = {}
         self._by_account: dict[str, Runners] = {}
-        self.states = {profile: QueueState() for profile in context.own}
+        self._started = False
+        self._changing = trio.Lock()  # of who listens for what
+        self._leaving = Leaving(context, self._alarms, self._pace)
         self._check_names()
 
     def _check_names(self) -> None:
@@ -104,44 +104,123 @@ class ActionsQueue:
 
     @property
     def _accounts(self) -> Accounts:
-        accounts = self._github.accounts
-        own, name = self._context.own.items(), self._context.name
-        accounts.check({f"profiles.{key}.{name}.connection": each.connection for key, each in own})
-        return accounts
+        return self._github.accounts
+
+    @property
+    def lines(self) -> Lines:
+        """The listeners, and how each profile's queue is."""
+        return self._lines
 
     def account(self, profile: str) -> Account:
         """The account that a profile's scale set belongs to."""
-        return self._accounts[self._context.own[profile].connection]
+        return self._line(profile).account
 
     @hookimpl
     async def run_service(self, task_status: trio.TaskStatus[None]) -> None:
         """Listen for every profile at once."""
+        if not self._started:
+            self.validate()
+        self._started = True
+        wanted = self._wanted_lines(self._context.own)
+        self._lines.set_poll_timeout(float(self._context.config.poll_timeout))
+        await self._lines.run(wanted, task_status)
+
+    def validate(self) -> None:
+        """See that every profile's connection is there. Nothing is asked of GitHub.
+
+        Raises:
+            SettingsError: Some are not.
+        """
+        if problems := self._unknown(self._context.own):
+            raise SettingsError(problems)
+
+    @hookimpl
+    async def on_settings_changed(self, change: SettingsChange) -> list[str]:
+        """Listen for the profiles that are new, and anew for those that are otherwise now.
+
+        One whose scale set is another one goes there once nothing is assigned where it was.
+        """
+        lines = self._lines
+        lines.set_poll_timeout(float(self._context.config.poll_timeout))
+        named = [name for name in (*change.added, *change.changed) if name in self._context.own]
+        async with self._changing:
+            wanted = self._wanted_lines(named)
+            for profile, (terms, _) in list(wanted.items()):
+                line = lines.get(profile)
+                if line is not None and terms.place != line.terms.place:
+                    del wanted[profile]
+                    self._move(profile, line)
+                elif line is not None and terms == line.terms and not line.closed:
+                    del wanted[profile]
+            async with trio.open_nursery() as nursery:
+                for profile in {*change.removed, *wanted}:
+                    if profile in lines:
+                        self._acquirers.pop(profile, None)
+                    nursery.start_soon(lines.leave, profile)
+            for profile, (terms, account) in wanted.items():
+                lines.join(profile, terms, account)
+        told = [text for profile in lines if (text := self._waits_for(profile, lines[profile]))]
+        waiting = lines.waiting().items()
+        return told + [f"profiles.{each}.{self._context.name}: {why}" for each, why in waiting]
+
+    def _move(self, profile: str, line: Line) -> None:
+        """Have a profile go to its new scale set, once nothing is assigned at its old one."""
+        if not line.closed:
+            line.close()
+            self._lines.beside(self._moved(profile, line))
+
+    async def _moved(self, profile: str, line: Line) -> None:
+        while self._lines.get(profile) is line:
+            await self._leaving.until_empty(profile, line)
+            async with self._changing:
+                if line.over.is_set():
+                    return  # it has left, or came back, while it was waited for
+                own = [profile] if profile in self._context.own else []
+                for terms, account in self._wanted_lines(own).values():
+                    self._acquirers.pop(profile, None)
+                    await self._lines.leave(profile)
+                    self._lines.join(profile, terms, account)
+        await self._leaving.clear(profile, line, self._runners(line.account))
+
+    def _waits_for(self, profile: str, line: Line) -> str:
+        """Why a profile's new scale set does not count yet; empty where it does, or soon will."""
+        owed = self._leaving.owed(profile, line) if line.closed else 0
+        if owed == 0:
+            return ""
+        return f"profiles.{profile}.{self._context.name}: {told(line, owed)}"
+
+    def _unknown(self, profiles: Iterable[str]) -> list[str]:
+        """What is wrong with the connections of these."""
+        own, accounts = self._context.own, self._accounts
+        return [
+            f"profiles.{each}.{self._context.name}.connection:"
+            f" {accounts.unknown(own[each].connection)}"
+            for each in profiles
+            if own[each].connection not in accounts
+        ]
+
+    def _wanted_lines(self, profiles: Iterable[str]) -> dict[str, tuple[Terms, Account]]:
+        """How to listen for profiles; without those that have no account, which are told of."""
         accounts = self._accounts
-        self._listeners = {
-            profile: Listener(
-                self._context,
-                profile,
-                name=self._scale_set(profile),
-                group=own.runner_group,
-                scope=accounts[own.connection].scope,
-                adopt=own.adopt,
-                alarms=self._alarms,
-                state=self.states[profile],
-                poll_timeout=self._context.config.poll_timeout,
-                pace=self._pace,
-            )
-            for profile, own in self._context.own.items()
-        }
-        async with trio.open_nursery() as nursery:
-            for profile, listener in self._listeners.items():
-                account = self.account(profile)
-                nursery.start_soon(_listen, listener, account, name=f"listener of {profile}")
-            task_status.started()
+        wanted: dict[str, tuple[Terms, Account]] = {}
+        for profile in profiles:
+            own, name = self._context.own[profile], self._scale_set(profile)
+            if own.connection not in accounts:
+                text = f"connection: {accounts.unknown(own.connection)}"
+                self._context.report(text, ok=False, profile=profile)
+                continue
+            labels = scaleset.wanted_labels(name, self._context.profiles[profile].labels)
+            terms = Terms(name, own.runner_group, own.adopt, tuple(labels), own.connection)
+            wanted[profile] = terms, accounts[own.connection]
+        return wanted
 
     @hookimpl
     async def acquire_jobs(self, profile: Profile, jobs: list[Job]) -> list[Job]:
         """Acquire jobs with the session's token; those that the answer names are ours."""
-        session = self._listener(profile.name).state.session
+        line = self._line(profile.name)
+        if line.closed:
+            return []  # it is to have no more of that scale set's jobs
+        session = line.listener.state.session
         if session is None:
             raise Unavailable(f"profile {profile.name} has no session now", 5)
         wanted = {int(job.ref): job for job in jobs if job.ref.isascii() and job.ref.isdigit()}
@@ -158,10 +237,14 @@ class ActionsQueue:
     async def register_runner(self, runner: Runner) -> Registration:
         """Register a runner with the profile's scale set."""
         with patience(HOOK, f"register runner {runner.name}"):
-            scale_set = await self._listener(runner.profile).scale_set_id()
-            async with self.account(runner.profile).open() as account:
+            line = self._line(runner.profile)
+            scale_set = await line.listener.scale_set_id()
+            async with line.account.open() as account:
                 with outcomes:
-                    return await self._runners(account).register(scale_set, runner.name)
+                    made = await self._runners(account).register(scale_set, runner.name)
+        if self._line(runner.profile).terms.place != line.terms.place:
+            raise Unavailable(f"profile {runner.profile} has another scale set meanwhile")
+        return made
 
     @hookimpl
     async def unregister_runner(self, runner: Runner) -> None:
@@ -175,7 +258,10 @@ class ActionsQueue:
 
     async def _unregister(self, runner: Runner) -> None:
         ref = runner.registration.ref if runner.registration else ""
-        for place in place_of(self._accounts, self._context.own.get(runner.profile), runner):
+        accounts, own = self._accounts, self._context.own.get(runner.profile)
+        if own is not None and own.connection not in accounts:
+            own = None
+        for place in place_of(accounts, own, runner):
             async with place.open() as account:
                 with outcomes:
                     runners = self._runners(account)
@@ -200,7 +286,8 @@ class ActionsQueue:
     async def list_registrations(self) -> list[Registration]:
         """All runners of this scaler that GitHub knows, but those of other sources."""
         accounts = self._accounts
-        used = {own.connection for own in self._context.own.values()}
+        used = {self._lines[profile].account.name for profile in self._lines}
+        used |= {own.connection for own in self._context.own.values() if own.connection in accounts}
         for runner in self._context.view().runners:
             # Those of a profile that has changed its connection, or has left the settings, too
             if runner.source == self._context.name and runner.registration is not None:
@@ -251,7 +338,10 @@ class ActionsQueue:
 
     def _listening(self, profile: str) -> bool | None:
         """Whether a profile's session is open; None while nobody listens at all."""
-        return self.states[profile].session is not None if self._listeners else None
+        if not self._lines:
+            return None
+        state = self._lines.states.get(profile)
+        return state is not None and state.session is not None
 
     def _acquirer(self, profile: str) -> Acquirer:
         return self._acquirers.setdefault(profile, Acquirer(self._context, profile))
@@ -259,13 +349,8 @@ class ActionsQueue:
     def _runners(self, account: Account) -> Runners:
         return self._by_account.setdefault(account.name, Runners(account, self._pace.first))
 
-    def _listener(self, profile: str) -> Listener:
+    def _line(self, profile: str) -> Line:
         try:
-            return self._listeners[profile]
+            return self._lines[profile]
         except KeyError:
             raise Unavailable(f"nobody listens for profile {profile} yet", 5) from None
-
-
-async def _listen(listener: Listener, account: Account) -> None:
-    async with account.open():
-        await listener.run(account.actions)

@@ -6,19 +6,33 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from scaler import Registration, Unavailable
+from scaler import Registration, RunnerState, Unavailable
 from scaler_github.client import Backoff, GitHubError, Kind, repeat
 from scaler_github.places import number_in, to_ref
 from scaler_github.runner import WORK_FOLDER, issued
 from scaler_github.unanswered import Unanswered
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
+    from scaler import Runner
     from scaler_github.account import Account
     from scaler_github.client.types import JitConfig
 
 T = TypeVar("T")
+_SPARE = {RunnerState.REGISTERED, RunnerState.BOOTING, RunnerState.IDLE}
+
+
+def left_behind(runners: Iterable[Runner], profile: str, source: str) -> list[Runner]:
+    """Of a profile's runners those that wait for a job, the oldest first."""
+    spare: list[Runner] = []
+    for runner in runners:
+        registration = runner.registration
+        if (runner.profile, runner.source) != (profile, source) or registration is None:
+            continue
+        if runner.state in _SPARE and not runner.job and not registration.busy:
+            spare.append(runner)
+    return sorted(spare, key=lambda runner: runner.id)
 
 
 class Runners:

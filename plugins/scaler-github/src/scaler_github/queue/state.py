@@ -97,6 +97,10 @@ class QueueState:
         self.unexplained = None
         self._ring()
 
+    def nudge(self) -> None:
+        """Have whoever waits for news look again."""
+        self._ring()
+
     async def news(self) -> None:
         """Wait until something of this changes."""
         await self._news.wait()

@@ -1,4 +1,4 @@
-"""Waits on GitHub that end early: when the scaler stops, and when the capacity changes."""
+"""Waits on GitHub that end early: when nobody is to listen any more, or the capacity changes."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ class Pace:
             has yet to expire.
         farewell: For closing the session.
         request: How long a hook waits for the scale set to be known.
+        moving: Before the first look whether nothing is left at a scale set that is to be left;
+            later ones are less often.
     """
 
     first: float = 1.0
@@ -52,6 +54,7 @@ class Pace:
     leftover: float = 2.0
     farewell: float = 10.0
     request: float = 20.0
+    moving: float = 2.0
 
 
 class Waits:
@@ -64,12 +67,30 @@ class Waits:
         self._scope: trio.CancelScope | None = None
         self._grace = 0.0
         self._polled: tuple[float, int] | None = None  # since when, with which capacity
+        self._ended = False
+        self._closed = False
         self._watched = trio.CancelScope()  # the watch over the last poll's capacity
 
     @property
     def stopping(self) -> bool:
         """Whether nothing new is to be started."""
-        return self._context.stopping.is_set()
+        return self._ended or self._context.stopping.is_set()
+
+    def capacity(self) -> int:
+        """How many runners GitHub is to be told that there may be."""
+        return 0 if self._closed else self._context.ceiling(self._profile)
+
+    def close(self) -> None:
+        """Tell GitHub from now on that there may be none: it is to assign nothing more."""
+        self._closed = True
+        if self._polled is not None and self._scope is not None:
+            self._scope.cancel()
+
+    def end(self) -> None:
+        """Leave the wait in hand, and start nothing new: as when the scaler stops."""
+        self._ended = True
+        if self._scope is not None:
+            self._scope.deadline = trio.current_time() + self._grace
 
     async def until_stopping(
         self, call: Callable[[], Awaitable[T]], *, grace: float = 0.0
@@ -90,7 +111,7 @@ class Waits:
         return None
 
     async def poll(self, capacity: int, call: Callable[[], Awaitable[T]]) -> tuple[bool, T | None]:
-        """As `until_stopping`, and also left when `capacity` is no longer the profile's ceiling.
+        """As `until_stopping`, and also left when `capacity` is no longer what it is to be.
 
         Returns:
             Whether the call came to its end, and what it answered.
@@ -116,14 +137,13 @@ class Waits:
     async def watch_stopping(self) -> None:
         """Leave the wait in hand when the scaler stops."""
         await self._context.stopping.wait()
-        if self._scope is not None:
-            self._scope.deadline = trio.current_time() + self._grace
+        self.end()
 
     async def watch_ceiling(self) -> None:
         """Repeat the poll in flight when the ceiling changes; a burst of changes is one."""
         while True:
             with trio.CancelScope() as self._watched:  # left when another poll begins
-                if self._polled is not None:
+                if self._polled is not None and not self._closed:
                     await self._watch(self._polled)
                 await trio.sleep_forever()
 

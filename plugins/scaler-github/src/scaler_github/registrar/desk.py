@@ -37,8 +37,7 @@ class Desk:
     def __init__(self, context: Context[Any, Any], account: Account, background: Background):
         self.account = account
         self.runners = RestRunners(account.rest, account.scope)
-        kept = float(account.settings.api_cache_timeout)
-        self.listing = Listing(self._read, kept, self._oldest, background)
+        self.listing = Listing(self._read, self._kept, self._oldest, background)
         self._context = context
         self._reserving = Reserving(context, account, self.runners, background)
         self._unanswered: Unanswered[RestJitConfig] = Unanswered()
@@ -172,6 +171,9 @@ class Desk:
                     if one is not None:
                         found[one.name] = one
             return found
+
+    def _kept(self) -> float:
+        return float(self.account.settings.api_cache_timeout)
 
     def _oldest(self) -> float:
         """How old a list may be now.

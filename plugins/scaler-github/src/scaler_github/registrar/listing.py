@@ -53,7 +53,7 @@ class Listing:
     def __init__(
         self,
         read: Callable[[], Awaitable[dict[str, RestRunner]]],
-        kept: float,
+        kept: Callable[[], float],
         oldest: Callable[[], float],
         background: Background,
     ) -> None:
@@ -74,7 +74,7 @@ class Listing:
             GitHubError: They could not be read.
         """
         now = trio.current_time()
-        if now < self._landed + self._kept and now < self._began + self._oldest():
+        if now < self._landed + self._kept() and now < self._began + self._oldest():
             await trio.lowlevel.checkpoint()
         else:
             with trio.move_on_after(_WAITS) as scope:

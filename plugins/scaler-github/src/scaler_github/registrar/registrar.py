@@ -18,6 +18,8 @@ from scaler_github.registrar.desk import Desk
 from scaler_github.runner import stopped_without_a_job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from scaler import Context, Reservation, Runner
     from scaler_github.account import Account, Accounts
 
@@ -32,9 +34,9 @@ class Registrar:
         SettingsError: A profile's label would be taken for a reservation's.
     """
 
-    def __init__(self, context: Context[Any, Any], accounts: Accounts) -> None:
+    def __init__(self, context: Context[Any, Any], accounts: Callable[[], Accounts]) -> None:
         self._context = context
-        self._accounts = accounts
+        self._now = accounts
         problems = [
             problem
             for profile in self._profiles()
@@ -45,9 +47,8 @@ class Registrar:
         if problems:
             raise SettingsError(problems)
         self._background = Background(context.log)
-        self._desks = {
-            account.name: Desk(context, account, self._background) for account in accounts
-        }
+        self._desks: dict[str, Desk] = {}
+        self._announcing: trio.Nursery | None = None
 
     async def run(self) -> None:
         """Run what outlives a hook's call, until cancelled.
@@ -56,8 +57,18 @@ class Registrar:
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._background.run)
-            for profile in self._profiles():
-                nursery.start_soon(self._announce, profile)
+            self._announcing = nursery
+            try:
+                self.announce(self._profiles())
+                await trio.sleep_forever()
+            finally:
+                self._announcing = None
+
+    def announce(self, profiles: Iterable[str]) -> None:
+        """Tell the core of these, while `run` runs; it begins with all that there are."""
+        if self._announcing is not None:
+            for profile in set(profiles).intersection(self._profiles()):
+                self._announcing.start_soon(self._announce, profile)
 
     async def ended(self) -> None:
         """Wait, for a few seconds at most, until what must not be broken off has ended."""
@@ -70,6 +81,8 @@ class Registrar:
                 return await self._context.deliver(
                     Message(id="", profile=profile, demand=0, waiting=0)
                 )
+            except LookupError:
+                return None  # the settings have it no more
             except Unavailable as error:
                 await trio.sleep(max(pause, error.retry_after or 0.0))
                 pause = min(_LONGEST, pause * 2)
@@ -87,7 +100,7 @@ class Registrar:
         """
         own = self._context.own[runner.profile]
         wanted = labels.of_profile(self._context.profiles[runner.profile].labels)
-        desk = self._desks[self._accounts[own.connection].name]
+        desk = self._desk(self._accounts[own.connection])
         with patience(HOOK, f"register runner {runner.name}"), outcomes:
             async with desk.account.open():
                 return await desk.register(runner.name, own.runner_group, wanted)
@@ -110,7 +123,7 @@ class Registrar:
             for account in places:
                 async with account.open():
                     # One that was busy had its job: nothing to be learnt by waiting
-                    desk = self._desks[account.name]
+                    desk = self._desk(account)
                     gone.append(await desk.remove(runner, patient=jobless and not busy))
         if jobless and gone and all(gone):
             self._context.registration_changed(Registration(name=runner.name, gone=True))
@@ -139,9 +152,9 @@ class Registrar:
             for account in places[:1]:
                 async with account.open():
                     if reservation is None:
-                        await self._desks[account.name].take_back(runner)
+                        await self._desk(account).take_back(runner)
                     else:
-                        await self._reserve(self._desks[account.name], runner, reservation)
+                        await self._reserve(self._desk(account), runner, reservation)
 
     async def _reserve(self, desk: Desk, runner: Runner, reservation: Reservation) -> None:
         told = runner.registration is not None and runner.registration.busy
@@ -166,4 +179,13 @@ class Registrar:
             if runner.source == self._context.name and runner.registration is not None:
                 ref = runner.registration.ref
                 names |= {one.name for one in self._accounts if number_in(one, ref) is not None}
-        return [desk for name, desk in self._desks.items() if name in names]
+        return [self._desk(each) for each in self._accounts if each.name in names]
+
+    @property
+    def _accounts(self) -> Accounts:
+        return self._now()
+
+    def _desk(self, account: Account) -> Desk:
+        if account.name not in self._desks:
+            self._desks[account.name] = Desk(self._context, account, self._background)
+        return self._desks[account.name]

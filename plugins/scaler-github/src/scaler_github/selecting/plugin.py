@@ -20,7 +20,7 @@ from scaler_github.selecting.looking import NotShown, Rules, proven
 from scaler_github.selecting.spending import Spending
 
 if TYPE_CHECKING:
-    from scaler import Context, Selection, SelectionRequest
+    from scaler import Context, Selection, SelectionRequest, SettingsChange
     from scaler_github.account import Account
     from scaler_github.selecting.query import Query
 
@@ -99,14 +99,36 @@ class ArtifactSelect:
         self._context = context
         self._spending = Spending(context.config.per_run_limit)
         self._blind = False  # whether GitHub said last that artifacts may not be read
-        config = context.config
-        self._rules = Rules(
+
+    @property
+    def _rules(self) -> Rules:
+        config = self._context.config
+        return Rules(
             prefix=config.artifact_prefix,
             age=float(config.artifact_max_age),
             most=config.max_count,
             running=config.require_run_in_progress,
             events=config.allowed_events,
         )
+
+    @hookimpl
+    async def on_settings_changed(self, change: SettingsChange) -> list[str]:
+        """Judge by the new limits; what runs have spent is not forgotten."""
+        self._spending.renew(self._context.config.per_run_limit)
+        if change.config:
+            try:
+                self._report_well(self._account)
+            except SettingsError as error:  # (refused before, wherever settings are tried)
+                self._context.report(str(error), ok=False)
+        return []
+
+    def validate(self) -> None:
+        """See that the connection is there. Nothing is asked of GitHub.
+
+        Raises:
+            SettingsError: It is not.
+        """
+        _ = self._account
 
     @property
     def _account(self) -> Account:

@@ -40,6 +40,15 @@ class Spending:
         self._looks = _Kept[deque[float]]()
         self._grants = _Kept[dict[str, float]]()
 
+    def renew(self, per_run: int) -> None:
+        """Go by other rules: what was granted still counts, and what was answered is not repeated.
+
+        Args:
+            per_run: As when it was made.
+        """
+        self._per_run = per_run
+        self._noes, self._yeses = _Kept(), _Kept()
+
     def known(self, query: Query) -> Selection | None:
         """The answer of a moment ago, where there is one.
 

@@ -16,9 +16,9 @@ from scaler_libvirt.machine.names import parse_image, volume_names
 from scaler_libvirt.settings import ProfileConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from scaler import Machine, Profile
+    from scaler import Machine
     from scaler_libvirt.hosts.base import Base
     from scaler_libvirt.hosts.host import Host
     from scaler_libvirt.hosts.machines import Ended
@@ -59,15 +59,10 @@ class Builders:
 
     Args:
         host: The host.
-        profiles, own: Every profile, and what it says of its machines.
     """
 
-    def __init__(
-        self, host: Host, profiles: Mapping[str, Profile], own: Mapping[str, ProfileConfig]
-    ) -> None:
+    def __init__(self, host: Host) -> None:
         self._host = host
-        self._profiles = profiles
-        self._own = own
 
     @property
     def up(self) -> bool:
@@ -76,8 +71,8 @@ class Builders:
 
     @property
     def draining(self) -> bool:
-        """Whether it takes no new machines, by its settings."""
-        return self._host.settings.drain
+        """Whether it takes no new machines, by its settings or because someone told so."""
+        return self._host.settings.drain or self._host.ties.drained(self._host.name)
 
     def free(self) -> dict[str, int]:
         """What our machines leave of what it may use; without what is not limited."""
@@ -114,9 +109,9 @@ class Builders:
     ) -> Order:
         host = self._host
         kind, arch = host.kind()
-        known = self._profiles.get(profile)
+        known = host.ties.profiles.get(profile)
         return host.orders.machine(
-            self._own.get(profile, ProfileConfig()),
+            host.ties.own.get(profile, ProfileConfig()),
             profile=profile,
             runner=None,
             runner_name=f"{role}.{profile}.{uuid}@{host.scaler}",

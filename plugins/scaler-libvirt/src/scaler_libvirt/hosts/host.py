@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from scaler import Incomplete, NoRoom, Room, RoomState, Unavailable
+from scaler import Incomplete, NoRoom, Unavailable
 from scaler_libvirt.hosts import assembly, driver
 from scaler_libvirt.hosts.acceleration import FINDING_OUT, Acceleration
 from scaler_libvirt.hosts.base import CannotBeMadeError, PoolTroubleError
@@ -24,6 +24,7 @@ from scaler_libvirt.hosts.remnants import Remnant, Sightings, remnants
 from scaler_libvirt.hosts.seeing import LOG, Seeing
 from scaler_libvirt.hosts.sender import Sender
 from scaler_libvirt.hosts.slots import Slots
+from scaler_libvirt.hosts.standing import Standing
 from scaler_libvirt.hosts.suitability import Suitability
 from scaler_libvirt.machine.identity import domain_name
 from scaler_libvirt.machine.names import tag_of
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _HEARD = 0.5  # seconds for an event to come that says why a machine is not listed any more
 
 
-class Host:
+class Host(Standing):
     """A room of ours. It knows UUIDs and identities, and never holds on to a domain.
 
     Args:
@@ -52,9 +53,7 @@ class Host:
         alone: Whether guests may be known by their addresses here.
 
     Attributes:
-        machines: What is known of the machines here.
-        orders: Writes what machines are made by.
-        suitability: Which profiles it takes.
+        name: Of the room.
     """
 
     def __init__(
@@ -67,19 +66,19 @@ class Host:
         alone: bool = True,
     ) -> None:
         self.settings = settings
+        self.alone = alone
         self.name = settings.name
         self.pace = pace
         self.connection = Connection(settings.name, settings.uri, pace, opener)
         self.scaler = ties.scaler
         self.tag = tag_of(ties.scaler)
-        self._ties = ties
+        self.ties = ties
         slots = Slots(self.tag)
         self.orders = Orders(
             settings, scaler=ties.scaler, guest_url=ties.guest_url, slots=slots, alone=alone
         )
-        wants = {profile: self.orders.wants(own) for profile, own in ties.own.items()}
-        disks = not settings.test_driver or any(each.disks for each in wants.values())
-        self.pool = settings.pool_name if disks else ""
+        wants = self.wants()
+        self.pool = self.pool_for(wants)
         self.machines = Machines(settings.name, self.pool, ties.scaler, slots, ties.machine_changed)
         self.acceleration = Acceleration(settings, ties.scaler, ties.memory, ties.log)
         self.suitability = Suitability(
@@ -100,58 +99,22 @@ class Host:
         self._feed: Feed | None = None
         self._seeing = Seeing(self.connection, ties.scaler, self.pool, self.machines.roster)
 
-    def room(self) -> Room:
-        """This host as the plan sees it."""
-        state = RoomState.DOWN
-        if self.connection.up:
-            state = RoomState.DRAINING if self.settings.drain else RoomState.UP
-        return Room(
-            name=self.name,
-            total=self.settings.total(),
-            state=state,
-            refuses=self.suitability.refusals() if self.connection.up else {},
-        )
-
-    @property
-    def well(self) -> bool:
-        """Whether it is up, and nothing is wrong with it that a person could mend."""
-        return (
-            self.connection.up
-            and not self.suitability.refusals()
-            and not self.machines.standstills.count("space")
-        )
-
-    def text(self) -> str:
-        """How it is, for people."""
+    async def is_empty(self) -> bool:
+        """Whether nothing of ours is here, by a look that saw everything."""
         if not self.connection.up:
-            return f"down: {self.connection.trouble}"
-        told = ["up, takes nothing new" if self.settings.drain else "up", self.acceleration.text]
-        if full := self.machines.standstills.count("space"):
-            told.append(f"{full} machines stand still: no space for their disks")
-        refusals = self.suitability.refusals()
-        for text in dict.fromkeys(refusals.values()):
-            profiles = ", ".join(profile for profile, why in refusals.items() if why == text)
-            told.append(f"not for {profiles}: {text}")
-        return ", ".join(each for each in told if each)
-
-    def free(self) -> dict[str, int]:
-        """What our machines leave of each resource that is limited here."""
-        left = self.settings.total()
-        identities = [
-            *(seen.identity for seen in self.machines.roster.machines()),
-            *(making.identity for making in self._makings.values()),
-        ]
-        for identity in identities:
-            for name in left:
-                left[name] -= identity.resources.get(name, 0)
-        return left
+            return False
+        try:
+            found = await self.look()
+        except (Unavailable, Incomplete, driver.Error, CannotBeMadeError):
+            return False
+        return not (found or self.builders_left() or self._makings)
 
     async def serve(self) -> None:
         """Be connected and follow events, until cancelled."""
         feed = self._feed = Feed()
         follower = Follower(
             self.connection,
-            self._ties,
+            self.ties,
             self.machines,
             expected=lambda uuid: uuid in self._coming,
             look=self._look,
@@ -168,10 +131,11 @@ class Host:
     def _moved(self) -> None:
         """It went up or down."""
         self.suitability.wake()
-        self._ties.changed()
+        self.ties.changed()
 
     async def _arrive(self) -> None:
         await self._look(_HEARD)
+        self.seen = True
         await self.suitability.arrive()
 
     # -- looking
@@ -223,7 +187,7 @@ class Host:
 
     async def _count(self, seen: dict[str, Remnant]) -> None:
         """Take in the remnants that were seen."""
-        told = self._ties.known() if seen else ()
+        told = self.ties.known() if seen else ()
         sure = self._sightings.sure(
             seen,
             lambda uuid: self.machines.roster.why_ended(uuid) is not None or uuid in told,
@@ -238,7 +202,7 @@ class Host:
                 )
             except (Unavailable, driver.Error, PoolTroubleError) as error:
                 # nobody needs them gone: a look is worth more
-                self._ties.log.info("host %s: %s stay: %s", self.name, ", ".join(litter), error)
+                self.ties.log.info("host %s: %s stay: %s", self.name, ", ".join(litter), error)
 
     def builders_left(self) -> list[Machine]:
         """Machines that make or try images, of which only volumes were left at the last look."""

@@ -48,6 +48,7 @@ class Machines:
         tell: Told of every machine that appears, changes or ends.
 
     Attributes:
+        pool: See above.
         roster: Who runs, and who ended.
         standstills: Who stands still.
     """
@@ -56,7 +57,7 @@ class Machines:
         self, room: str, pool: str, scaler: str, slots: Slots, tell: Callable[[Machine], None]
     ) -> None:
         self._room = room
-        self._pool = pool
+        self.pool = pool
         self._scaler = scaler
         self._slots = slots
         self._tell = tell
@@ -185,7 +186,7 @@ class Machines:
         """What is left of a machine, as the core is told of it."""
         whose = remnant.whose
         why = self.roster.why_ended(whose.uuid)
-        disk = {"pool": self._pool, "volumes": ", ".join(remnant.names)}
+        disk = {"pool": self.pool, "volumes": ", ".join(remnant.names)}
         was = self.roster.was(whose.uuid)
         if was is not None:
             record = self.record(was, stopped=why or LEFT)

@@ -48,12 +48,16 @@ class Orders:
     def __init__(
         self, host: HostSettings, *, scaler: str, guest_url: str, slots: Slots, alone: bool = True
     ) -> None:
-        self._host = host
         self._scaler = scaler
-        self._guest_url = guest_url
         self._slots = slots
-        self._alone = alone
         self.tag = tag_of(scaler)
+        self.renew(host, guest_url=guest_url, alone=alone)
+
+    def renew(self, host: HostSettings, *, guest_url: str, alone: bool) -> None:
+        """Write them by these settings from now on."""
+        self._host = host
+        self._guest_url = guest_url
+        self._alone = alone
 
     def wants(self, own: ProfileConfig) -> Wants:
         """What a profile's machines need here."""

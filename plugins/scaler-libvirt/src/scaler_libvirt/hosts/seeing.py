@@ -28,26 +28,29 @@ class Seeing:
         scaler: Whose machines may be seen.
         pool: Where logs are; empty where there are none.
         roster: Who is there, and who was.
+
+    Attributes:
+        pool: See above.
     """
 
     def __init__(self, connection: Connection, scaler: str, pool: str, roster: Roster) -> None:
         self._connection = connection
         self._scaler = scaler
         self._tag = tag_of(scaler)
-        self._pool = pool
+        self.pool = pool
         self._roster = roster
         self._pictures: dict[str, _Picture] = {}
 
     async def tail(self, runner: int | None, uuid: str, limit: int) -> bytes:
         """See `Host.tail`."""
-        if not self._pool:
+        if not self.pool:
             return b""
         try:
             text = await self._connection.call(
                 partial(
                     assembly.log_tail,
                     tag=self._tag,
-                    pool=self._pool,
+                    pool=self.pool,
                     runner=runner,
                     uuid=uuid,
                     limit=limit,

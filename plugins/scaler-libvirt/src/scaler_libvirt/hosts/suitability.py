@@ -15,7 +15,7 @@ from scaler_libvirt.hosts.base import CannotBeMadeError
 from scaler_libvirt.hosts.conditions import NOT_LOOKED, Conditions, inspect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from scaler import Profile
     from scaler_libvirt.hosts.acceleration import Acceleration
@@ -62,19 +62,44 @@ class Suitability:
         self.conditions = Conditions()
         self._settings = settings
         self._ties = ties
-        self.wants = {
-            key: replace(each, uncounted=_uncounted(settings, ties.profiles.get(key)))
-            for key, each in wants.items()
-        }
+        self.wants = self._counted(wants)
         self._connection = connection
         self._acceleration = acceleration
         self._slots = slots
         self._busy = busy
         self._spoilt: dict[str, tuple[str, float]] = {}
+        self._new: set[str] = set()  # profiles for which it was not looked since they changed
         self._hopeless = ""
         self._told: dict[str, str] = {}
         self._now = trio.Event()
         self._looked = trio.Event()
+
+    def renew(
+        self, settings: HostSettings, wants: Mapping[str, Wants], changed: Collection[str]
+    ) -> None:
+        """Go by these settings from now on, and look at what they need.
+
+        Args:
+            settings: The host's; where it is stays as it was.
+            wants: What each profile's machines need here.
+            changed: Profiles of which something is another: what spoke against them may not.
+        """
+        before, self._settings = self.wants, settings
+        self.wants = self._counted(wants)
+        self._new |= {key for key, each in self.wants.items() if before.get(key) != each}
+        self._new &= self.wants.keys()
+        self._spoilt = {
+            key: each
+            for key, each in self._spoilt.items()
+            if key in self.wants and key not in changed
+        }
+        self._now.set()
+
+    def _counted(self, wants: Mapping[str, Wants]) -> dict[str, Wants]:
+        return {
+            key: replace(each, uncounted=_uncounted(self._settings, self._ties.profiles.get(key)))
+            for key, each in wants.items()
+        }
 
     def refusals(self) -> dict[str, str]:
         """By profile, why the host takes none of it now."""
@@ -86,9 +111,10 @@ class Suitability:
             found |= {
                 profile: text for profile, (text, until) in self._spoilt.items() if until > now
             }
-        if not self.conditions.looked:
-            found |= {key: NOT_LOOKED for key, each in self.wants.items() if each.anything}
-        return {**found, **self.conditions.refusals}
+        new = self._new if self.conditions.looked else self.wants.keys()
+        found |= {key: NOT_LOOKED for key in new if self.wants[key].anything}
+        seen = self.conditions.refusals
+        return found | {key: why for key, why in seen.items() if key in self.wants.keys() - new}
 
     def spoilt(self, profile: str, text: str) -> None:
         """A machine could not be made, and the next would fare the same."""
@@ -149,11 +175,15 @@ class Suitability:
 
     async def _inspect(self) -> None:
         now = trio.current_time()
+        wants: Mapping[str, Wants] | None = None
         try:
-            self.conditions = await self._connection.call(
-                partial(inspect, pool_name=self._settings.pool_name, wants=self.wants),
-                deadline=DEADLINE,
-            )
+            while wants is not self.wants:  # else it looked for what nobody wants any more
+                wants = self.wants
+                self.conditions = await self._connection.call(
+                    partial(inspect, pool_name=self._settings.pool_name, wants=wants),
+                    deadline=DEADLINE,
+                )
+            self._new.clear()
         except driver.Error as error:
             self._ties.log.warning(
                 "host %s: what it has cannot be looked at: %s", self._settings.name, error

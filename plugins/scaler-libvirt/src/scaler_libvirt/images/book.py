@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import trio
 
@@ -11,7 +11,9 @@ from scaler_libvirt.images.saved import from_json, to_json
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+_Key: TypeAlias = tuple[str, str]  # a host and a profile
 
 
 class Keeper(Protocol):
@@ -39,16 +41,32 @@ class Book:
     ) -> None:
         self._keeper = keeper
         self._log = log
-        self._keys = [(host, profile) for host in hosts for profile in profiles]
-        self._states = dict.fromkeys(self._keys, State())
-        self._locks = {key: trio.Lock() for key in self._keys}
+        self._states: dict[_Key, State] = {}
+        self._locks: dict[_Key, trio.Lock] = {}
         self._news = trio.Event()
+        self._enter(dict.fromkeys(_keys(hosts, profiles), State()))
 
     async def open(self) -> None:
         """Read it all; what is damaged is left out, and told."""
-        for key in self._keys:
-            state, bad = from_json(await self._keeper.load(_name(key)))
-            self._states[key] = state
+        self._states |= await self._read(list(self._states))
+
+    async def more(self, hosts: Collection[str], profiles: Collection[str]) -> None:
+        """Read what was not meant until now as well; nothing is forgotten.
+
+        Raises:
+            Unavailable: It cannot be read now; nothing has changed.
+        """
+        new = [key for key in _keys(hosts, profiles) if key not in self._states]
+        self._enter(await self._read(new))
+
+    def _enter(self, states: Mapping[_Key, State]) -> None:
+        self._states |= states
+        self._locks |= {key: trio.Lock() for key in states}
+
+    async def _read(self, keys: Iterable[_Key]) -> dict[_Key, State]:
+        found = {}
+        for key in keys:
+            found[key], bad = from_json(await self._keeper.load(_name(key)))
             if bad:
                 self._log.error(
                     "what was written down of the image of %s on %s is damaged, and goes on"
@@ -57,6 +75,7 @@ class Book:
                     key[0],
                     ", ".join(bad),
                 )
+        return found
 
     def state(self, host: str, profile: str) -> State:
         """How it is, as written down."""
@@ -92,5 +111,9 @@ class Book:
         await self._news.wait()
 
 
-def _name(key: tuple[str, str]) -> str:
+def _keys(hosts: Collection[str], profiles: Collection[str]) -> list[_Key]:
+    return [(host, profile) for host in hosts for profile in profiles]
+
+
+def _name(key: _Key) -> str:
     return f"image/{key[0]}/{key[1]}"

@@ -12,7 +12,7 @@ from scaler import Unavailable
 from scaler_libvirt.images import model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from scaler import Machine
     from scaler_libvirt.images.hosts import ImageVolume
@@ -29,7 +29,8 @@ class Broom:
 
     Args:
         site: Where.
-        profiles: Whose images are looked at; those of others are left alone.
+        profiles: Whose images are looked at, as they are at the moment; those of others are left
+            alone.
 
     Attributes:
         strays: Of others: by profile, the names of their volumes.
@@ -37,9 +38,9 @@ class Broom:
             asked for.
     """
 
-    def __init__(self, site: Site, profiles: Iterable[str]) -> None:
+    def __init__(self, site: Site, profiles: Collection[str]) -> None:
         self._site = site
-        self._profiles = list(profiles)
+        self._profiles = profiles
         self._handed: dict[str, float] = {}  # images, and when they were named last
         self._missing: dict[tuple[str, int], float] = {}  # what a look did not show, and since when
         self._settled: float | None = None  # when images may be deleted

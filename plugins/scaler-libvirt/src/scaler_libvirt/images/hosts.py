@@ -61,7 +61,7 @@ class BuilderHost(Protocol):
 
     @property
     def draining(self) -> bool:
-        """Whether it takes no new machines, by its settings."""
+        """Whether it takes no new machines, by its settings or because someone told so."""
         ...
 
     def free(self) -> Mapping[str, int]:

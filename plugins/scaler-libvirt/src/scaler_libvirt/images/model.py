@@ -256,6 +256,11 @@ def back(state: State, wish: str = "") -> State:
     )
 
 
+def given_up(state: State) -> State:
+    """Nobody wants what is being built, nor knows whether it would have been good."""
+    return replace(state, building=None)
+
+
 def missing(state: State, numbers: Collection[int]) -> State:
     """These images are no good (any more), or gone: the newest of the others is live."""
     images = [state.live, *state.older] if state.live is not None else list(state.older)

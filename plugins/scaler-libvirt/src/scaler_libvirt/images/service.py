@@ -18,7 +18,7 @@ from scaler_libvirt.images.site import Site
 from scaler_libvirt.images.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from scaler import Context
     from scaler_libvirt.hosts.base import Base
@@ -60,27 +60,75 @@ class Images:
         self._recipes = recipes(context.profiles, context.own)
         self._news = trio.Event()
         self._book = Book(context, list(hosts), list(self._recipes), context.log)
-        totals = {host.name: host.total() for host in context.config.hosts}
+        totals = self._totals()
         self._workers = {
-            name: Worker(
-                Site(
-                    name=name,
-                    host=host,
-                    book=self._book,
-                    context=context,
-                    wall=wall,
-                    changed=self._changed,
-                ),
-                total=totals.get(name, {}),
-                recipes=self._recipes,
-            )
-            for name, host in hosts.items()
+            name: self._worker(name, host, totals.get(name, {})) for name, host in hosts.items()
         }
+        self._scopes: dict[str, trio.CancelScope] = {}
+        self._nursery: trio.Nursery | None = None
+        self._serves = False  # whether people are told and heard
         self._box = Box(context.folder / "images")
         self._failed = False  # whether something was wrong with files lately
         self._told = False  # and that it was said
 
+    def _worker(self, name: str, host: BuilderHost, total: Mapping[str, int]) -> Worker:
+        site = Site(
+            name=name,
+            host=host,
+            book=self._book,
+            context=self._context,
+            wall=self._wall,
+            changed=self._changed,
+        )
+        return Worker(site, total=total, recipes=self._recipes)
+
+    def _totals(self) -> dict[str, dict[str, int]]:
+        return {host.name: host.total() for host in self._context.config.hosts}
+
     # -- what the plugin asks
+
+    async def renew(self, hosts: Mapping[str, BuilderHost], leaving: Collection[str] = ()) -> None:
+        """Go by the settings as they are now.
+
+        What is being built goes on as it was begun, unless its profile's image is not to be built
+        any more or its host is to be left: then it is given up.
+
+        Args:
+            hosts: What each host can do; of those that are known already it is not looked at.
+            leaving: Those of them that the settings do not have any more.
+
+        Raises:
+            Unavailable: What was written down cannot be read or changed now: renew it again.
+        """
+        wanted = recipes(self._context.profiles, self._context.own)
+        await self._book.more(list(hosts), list(wanted))
+        for profile in self._recipes.keys() - wanted.keys():
+            del self._recipes[profile]
+        self._recipes.update(wanted)
+        totals = self._totals()
+        for name, host in hosts.items():
+            if name not in self._workers:
+                self._workers[name] = self._worker(name, host, totals.get(name, {}))
+                self._begin(name)
+            self._workers[name].total = totals.get(name, {})
+        await self._serve_people()
+        for name, worker in list(self._workers.items()):
+            for profile, state in self._book.of(name).items():
+                if state.building is not None and (name in leaving or profile not in self._recipes):
+                    await self._book.change(name, profile, model.given_up)
+            worker.poke()
+        self._changed()
+
+    def drop(self, host: str) -> list[str]:
+        """The host is left for good; answers the names of the images that stay there."""
+        self._scopes.pop(host, trio.CancelScope()).cancel()
+        worker = self._workers.pop(host)
+        self._changed()
+        return [
+            worker.volume(profile, number)
+            for profile, state in self._book.of(host).items()
+            for number in sorted(model.known(state))
+        ]
 
     def base(self, host: str, profile: str) -> Base:
         """What a machine's disk stands on; it is not deleted in the next minutes.
@@ -88,7 +136,7 @@ class Images:
         Raises:
             NoImage: There is none on this host (yet); the text says why.
         """
-        base = self._workers[host].base(profile)
+        base = self._workers[host].base(profile) if profile in self._recipes else None
         if base is None:
             raise NoImage(f"{profile} on {host}: {self.refusal(host, profile)}")
         return base
@@ -104,25 +152,43 @@ class Images:
         """What a build takes of a host, or waits for and comes before runners."""
         return dict(self._workers[host].reserved()) if host in self._workers else {}
 
+    def building(self, host: str) -> bool:
+        """Whether an image is being built there."""
+        return host in self._workers and self._workers[host].building is not None
+
     def host_changed(self, host: str) -> None:
         """It went up or down, or was looked at."""
         if host in self._workers:
             self._workers[host].poke()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Look after them all until cancelled; `started` when what was written down is read.
+        """Look after them all until cancelled; `started` when what was written down is read."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                await self._book.open()
+                await self._serve_people()
+                for name in self._workers:
+                    self._begin(name)
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._nursery, self._serves = None, False
+            self._scopes.clear()
 
-        Where no image is built it is over as soon as no machine is left that once built some.
-        """
-        await self._book.open()
-        async with trio.open_nursery() as nursery:
-            if self._recipes:
-                await self._file(self._box.make)
-                nursery.start_soon(self._tell)
-                nursery.start_soon(self._listen)
-            for name, worker in self._workers.items():
-                nursery.start_soon(worker.run, name=f"images on {name}")
-            task_status.started()
+    def _begin(self, name: str) -> None:
+        """Have a host looked after, where it is not."""
+        if self._nursery is not None and name not in self._scopes:
+            scope = self._scopes[name] = trio.CancelScope()
+            self._nursery.start_soon(_within, scope, self._workers[name], name=f"images on {name}")
+
+    async def _serve_people(self) -> None:
+        """Where images are built, people want to know, and to have a say."""
+        if self._recipes and self._nursery is not None and not self._serves:
+            self._serves = True
+            await self._file(self._box.make)
+            self._nursery.start_soon(self._tell)
+            self._nursery.start_soon(self._listen)
 
     # -- what people see
 
@@ -238,7 +304,7 @@ class Images:
                 wish.action,
                 extra={"profile": wish.profile},
             )
-            self._workers[host].poke()
+            self.host_changed(host)
         self._changed()
         await self._file(partial(self._box.done, wish, Answer(ok=good, lines=tuple(lines))))
 
@@ -258,6 +324,11 @@ class Images:
                     "`scaler images` does not work as it should: %s: %s", where, why
                 )
             return None
+
+
+async def _within(scope: trio.CancelScope, worker: Worker) -> None:
+    with scope:
+        await worker.run()
 
 
 def _take(step: Callable[[State, str], State], state: State, *, wish: str) -> State:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from scaler_libvirt.hosts.base import Base
+    from scaler_libvirt.images.model import Build
     from scaler_libvirt.images.recipe import Recipe
     from scaler_libvirt.images.site import Site
 
@@ -29,9 +30,10 @@ class Worker:
     Args:
         site: Where.
         total: What may be used of it in all.
-        recipes: Of every profile whose image is built.
+        recipes: Of every profile whose image is built, as they are at the moment.
 
     Attributes:
+        total: See above.
         decision: The last one: why what is due is not built.
         trouble: Why nothing goes on at the moment; empty where it does.
     """
@@ -42,7 +44,7 @@ class Worker:
         self.decision = Decision()
         self.trouble = ""
         self._site = site
-        self._total = total
+        self.total = total
         self._recipes = recipes
         self._course = Course(site, self._say)
         self._broom = Broom(site, recipes)
@@ -74,15 +76,25 @@ class Worker:
 
     def reserved(self) -> Mapping[str, int]:
         """What a build takes of the host, or waits for and comes before runners."""
-        for profile, state in self._site.book.of(self._site.name).items():
-            if state.building is not None:
-                return self._recipes[profile].resources
+        if self.building is not None:
+            return self._recipes[self.building[0]].resources
         return self.decision.claims
 
+    @property
+    def building(self) -> tuple[str, Build] | None:
+        """What is being built, and whose image; None where nothing is."""
+        for profile, state in self._site.book.of(self._site.name).items():
+            if state.building is not None and profile in self._recipes:
+                return profile, state.building
+        return None
+
     async def run(self) -> None:
-        """Go on until cancelled; without recipes, until nothing of an earlier scaler is left."""
-        while self._recipes or not self._broom.clean:
+        """Go on until cancelled; without recipes, there is only what an earlier scaler left."""
+        while True:
             self._poke = trio.Event()
+            if not self._recipes and self._broom.clean:
+                await self._poke.wait()
+                continue
             try:
                 pause = await self._turn()
             except Unavailable as error:
@@ -103,12 +115,12 @@ class Worker:
         if not self._site.host.up:
             self._say("it is down")
             return LOOK
-        for profile, state in self._site.book.of(self._site.name).items():
-            if state.building is not None:
-                await self._course.go_on(self._recipes[profile], state.building)
-                if self._site.state(profile).building is None:
-                    self._broom.hurry()
-                return 0
+        if self.building is not None:
+            profile, build = self.building
+            await self._course.go_on(self._recipes[profile], build)
+            if self._site.state(profile).building is None:
+                self._broom.hurry()
+            return 0
         await self._broom.sweep()
         decision = self._decide()
         if decision.build:
@@ -128,7 +140,7 @@ class Worker:
             trouble = "scaler is stopping"
         now = site.wall()
         facts = Facts(
-            now=now, trouble=trouble, total=self._total, free=site.host.free(), since=self._since
+            now=now, trouble=trouble, total=self.total, free=site.host.free(), since=self._since
         )
         decision = decide(site.book.of(site.name), self._recipes, facts)
         self._since = {name: self._since.get(name, now) for name in decision.no_room}

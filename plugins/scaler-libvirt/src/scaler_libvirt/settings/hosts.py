@@ -12,6 +12,9 @@ from scaler_libvirt.settings import words
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
+#: What of a host counts only after a restart: where it is, and where its machines are.
+LASTING = ("uri", "acceleration", "pool", "network")
+
 #: Stands for "no interface" where a network is named.
 NO_NETWORK = "none"
 
@@ -33,7 +36,8 @@ class HostSettings:
         guest_url: What guests here reach `guest_listen` as. Where left out, it is the plugin's;
             where that is left out too and libvirt runs on this machine,
             `http://ADDRESS:8000/` with the network's own address.
-        drain: Whether nothing new is made here; what runs ends in peace.
+        drain: Whether nothing new is made here; runners without a job go, and jobs end in
+            peace.
     """
 
     name: str
@@ -67,6 +71,14 @@ class HostSettings:
             "hugepages_1g": self.hugepages_1g,
         }
         return {name: int(amount) for name, amount in given.items() if amount is not None}
+
+    def restarts(self, wanted: HostSettings) -> list[str]:
+        """What of these settings of the same host counts only after a restart."""
+        return [
+            f"plugins.libvirt.hosts.{self.name}.{name}: its machines are there by the one of before"
+            for name in LASTING
+            if getattr(self, name) != getattr(wanted, name)
+        ]
 
     @property
     def test_driver(self) -> bool:

@@ -77,13 +77,17 @@ def of(view: View, now: float) -> Iterator[Metric]:
     yield from _jobs(view, now)
     yield from _runners(view)
     yield from _rooms(view)
+    yield from _orders(view, now)
     yield from _reports(view, now)
 
 
 def _whole(view: View) -> Iterator[Metric]:
     ready = Gauge("scaler_ready", "Whether /readyz says yes")
-    ready.add(not dashboard.problems(view))
+    ready.add(not dashboard.unready(view))
     yield ready.family()
+    restart = Gauge("scaler_restart_pending", "New settings that count only after a restart")
+    restart.add(len(view.restart))
+    yield restart.family()
     stopping = Gauge("scaler_stopping", "Whether it is being shut down")
     stopping.add(view.stopping)
     yield stopping.family()
@@ -166,15 +170,31 @@ def _runners(view: View) -> Iterator[Metric]:
 def _rooms(view: View) -> Iterator[Metric]:
     labels = ("plugin", "room")
     up = Gauge("scaler_room_up", "Whether a room takes machines", *labels)
+    text = "Whether a room is being emptied: by an order, its settings, or being out of them"
+    draining = Gauge("scaler_room_draining", text, *labels)
     total = Gauge("scaler_room_total", "What may be used of it in all", *labels, "resource")
     used = Gauge("scaler_room_used", "What its runners use of it", *labels, "resource")
     for room in dashboard.rooms(view):
         names = room["plugin"], room["name"]
         up.add(room["state"] == "up", *names)
+        draining.add(room["state"] == "draining", *names)
         for resource, amount in room["total"].items():
             total.add(amount, *names, resource)
             used.add(room["used"].get(resource, 0), *names, resource)
-    for gauge in (up, total, used):
+    for gauge in (up, draining, total, used):
+        yield gauge.family()
+
+
+def _orders(view: View, now: float) -> Iterator[Metric]:
+    paused = Gauge("scaler_paused_seconds", "Since a profile was paused; 0: it is not", "profile")
+    drained = Gauge("scaler_drained_seconds", "Since a room was drained", "plugin", "room")
+    for name, each in view.profiles.items():
+        paused.add(max(0.0, now - each.paused.since) if each.paused else 0.0, name)
+    for order in view.orders:
+        if order.kind == "drain":
+            plugin, _, room = order.name.partition("/")
+            drained.add(max(0.0, now - order.since), plugin, room)
+    for gauge in (paused, drained):
         yield gauge.family()
 
 

@@ -26,7 +26,7 @@ def routes(site: Site) -> Blueprint:
     @blueprint.get("/readyz")
     async def readyz() -> Response:
         params.read(request.query_string, required={})
-        found = dashboard.problems(site.recent_view())
+        found = dashboard.unready(site.recent_view())
         return answer({"ready": not found, "problems": found}, 503 if found else 200)
 
     return blueprint

@@ -101,6 +101,12 @@ _PNG: dict[str, Any] = {
     "optional": shots.ANEW,
 }
 
+_KEPT: dict[str, Any] = {
+    "answers": {"*/*": None},
+    "token": None,
+    "errors": (400, 404, 429, 503),
+}
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST",
@@ -190,6 +196,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         errors=(400, 404, 429, 503),
         unchanged=True,
     ),
+    Endpoint("GET", "/runner/{number}/kept/{name}", "What was kept of a runner", **_KEPT),
+    Endpoint("GET", "/profile/{key}/kept/{name}", "What was kept of its last image", **_KEPT),
     Endpoint(
         "GET",
         "/policy/override",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Event,
         Job,
         Machine,
+        Order,
         Override,
         ProfileView,
         Registration,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         Runner,
         View,
     )
-    from scaler_monitor.page.remains import Failed
+    from scaler_monitor.page.remains import Ended
 
 
 class Status(enum.StrEnum):
@@ -44,6 +45,8 @@ class Status(enum.StrEnum):
     BUSY = "Busy"
     DONE_OR_UNREGISTERED = "DoneOrUnregistered"  #: a machine that gets no job any more
 
+
+OWN = frozenset({"settings", "ledger", "control"})  # what scaler itself reports by, serving on
 
 _STATUS = {
     RunnerState.PLANNED: Status.STARTED_OR_CRASHED,
@@ -65,12 +68,18 @@ def status(state: RunnerState, *, machine: bool) -> Status:
     return _STATUS[state]
 
 
-def problems(view: View) -> list[dict[str, Any]]:
-    """What keeps this scaler from being ready: empty where all is well.
+def unready(view: View) -> list[dict[str, Any]]:
+    """What keeps this scaler from serving: empty where it is ready.
 
     Ready means that every profile's source has reported since the start, and that no plugin's last
-    report says that something is wrong.
+    report says that something is wrong. Settings that were not taken over, a ledger that was put
+    aside and a control socket that cannot be made keep no job from its runner.
     """
+    return [each for each in problems(view) if each["plugin"] not in OWN]
+
+
+def problems(view: View) -> list[dict[str, Any]]:
+    """What is wrong with it or with its plugins, also where it serves all the same."""
     found = [
         _problem(report.text, report.plugin, report.profile, report.time)
         for report in view.reports
@@ -120,12 +129,19 @@ def around(
         },
         "profiles": {name: _profile(each, left) for name, each in view.profiles.items()},
         "runners": runners,
-        "failed": [_failed(each) for each in left.failed],
+        "failed": [_ended(each) for each in left.failed],
+        "ended": [_ended(each) for each in left.ended],
         "builders": [_builder(each, base, began.get(each.id)) for each in view.builders],
         "jobs": [
-            {**_job(each), "waiting": view.waiting.get((each.profile, each.id))}
+            {
+                **_job(each),
+                "waiting": view.waiting.get((each.profile, each.id)),
+                "cure": view.cures.get((each.profile, each.id)) or None,
+            }
             for each in view.jobs
         ],
+        "orders": [_order(each) for each in view.orders],
+        "restart": list(view.restart),
         "rooms": rooms(view),
         "reports": [_report(each) for each in view.reports],
         "events": [_event(each) for each in view.events],
@@ -182,11 +198,13 @@ def rooms(view: View) -> list[dict[str, Any]]:
             room = used.setdefault((each.provisioner, each.room), {})
             for name, amount in each.resources.items():
                 room[name] = room.get(name, 0) + amount
+    drained = {each.name: each for each in view.orders if each.kind == "drain"}
     return [
         {
             "plugin": plugin,
             "name": each.name,
             "state": each.state,
+            "drained": _order(drained[of]) if (of := f"{plugin}/{each.name}") in drained else None,
             "total": dict(each.total),
             "used": used.get((plugin, each.name), {}),
             "refuses": {name: why for name, why in each.refuses.items() if name in view.profiles},
@@ -223,11 +241,14 @@ def _profile(each: ProfileView, remains: Remains) -> dict[str, Any]:
         "ceiling": each.ceiling,
         "states": dict(each.counts),
         "why": each.why or None,
+        "cure": each.cure or None,
+        "paused": _order(each.paused) if each.paused else None,
+        "leaving": each.leaving,
         "kept": list(remains.profiles.get(each.profile.name, ())),
     }
 
 
-def _failed(each: Failed) -> dict[str, Any]:
+def _ended(each: Ended) -> dict[str, Any]:
     return {
         "id": each.id,
         "name": each.name,
@@ -236,6 +257,10 @@ def _failed(each: Failed) -> dict[str, Any]:
         "why": each.why or None,
         "kept": list(each.kept),
     }
+
+
+def _order(each: Order) -> dict[str, Any]:
+    return {"kind": each.kind, "name": each.name, "since": each.since, "by": each.by or None}
 
 
 def _registration(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from scaler import printable
 from scaler_monitor.page import words
 from scaler_monitor.page.scene import scene
 
@@ -65,6 +66,7 @@ class Pages:
             loader=PackageLoader("scaler_monitor.page"),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=_printable,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
@@ -116,3 +118,8 @@ class Pages:
     def _render(self, name: str, values: Mapping[str, object]) -> str:
         text = self._templates.get_template(name).render(values)
         return text.encode(errors="replace").decode()  # half a surrogate pair is no text
+
+
+def _printable(value: object) -> object:
+    """Text without what would turn a line round, or speak to the terminal of who fetches it."""
+    return printable(value) if type(value) is str else value

@@ -80,6 +80,7 @@ class Live:
             shots=self._shots(view, runners),
             samples=self._history.samples(),
             remains=remains,
+            linked=not self._context.config.screenshots_need_token,
         )
         make = partial(self.pages.fragment, view, runners, beside, now=time.time())
         made, making = await self._apart(partial(timed, make))

@@ -65,13 +65,15 @@ class Beside:
     Attributes:
         panels: Of plugins, by their names; None where one could not be made.
         shots: Of runners, by their ids, and of builders, by their profiles.
-        remains: What is left of failures.
+        remains: What is left of runners and of failures.
+        linked: Whether what was kept may be fetched from here without a token.
     """
 
     panels: Mapping[str, Panel | None] = field(default_factory=lambda: _EMPTY)
     shots: Mapping[int | str, Shot] = field(default_factory=lambda: _EMPTY)
     samples: Mapping[str, Sequence[Sample]] = field(default_factory=lambda: _EMPTY)
     remains: Remains = field(default_factory=Remains)
+    linked: bool = False
 
 
 def chosen(view: View) -> list[Runner]:
@@ -117,7 +119,13 @@ def scene(view: View, runners: Sequence[Runner], beside: Beside, *, now: float) 
             for name, each in view.profiles.items()
         ],
         "waiting": [
-            {"job": each.job, "reason": each.reason, "since": each.since, "run": link(each.job.url)}
+            {
+                "job": each.job,
+                "reason": each.reason,
+                "cure": view.cures.get((each.job.profile, each.job.id), ""),
+                "since": each.since,
+                "run": link(each.job.url),
+            }
             for each in jobs[:MOST_WAITING]
         ],
         "more_waiting": max(0, len(jobs) - MOST_WAITING),
@@ -125,6 +133,9 @@ def scene(view: View, runners: Sequence[Runner], beside: Beside, *, now: float) 
         "more_runners": len(view.runners) - len(runners),
         "all_runners": len(view.runners),
         "failed": beside.remains.failed,
+        "ended": beside.remains.ended,
+        "linked": beside.linked,
+        "restart": view.restart,
         "builders": [_builder(each, beside.shots, began) for each in view.builders],
         "sources": [
             {"report": each, "asked": facts.asked(each), "text": shortened(each.text)}
@@ -222,7 +233,7 @@ def _screen(profile: str, shots: Mapping[int | str, Shot]) -> dict[str, Any]:
 
 def _event(each: Event, scaler: str) -> dict[str, Any]:
     who = each.profile if each.runner is None else f"{each.profile}.{each.runner}"
-    text = each.text.removeprefix(f"{who}@{scaler} ")  # it is said before it
+    text = each.text.removeprefix(f"{who}@{scaler} ").removeprefix(f"{who} ")  # it is said before
     return {"time": each.time, "who": who, "text": shortened(text)}
 
 

@@ -153,6 +153,8 @@ def _jobs(view: View, jobs: list[Waiting], now: float) -> Iterator[Finding]:
         age = None if since is None else max(0.0, now - since)
         late = age is not None and age >= PATIENCE
         profile = view.profiles.get(name)
+        if profile is not None and profile.paused:
+            late = False  # somebody wanted it so
         if not late and (profile is None or not profile.why):
             continue
         number = "1 job waits" if len(found) == 1 else f"{len(found):,} jobs wait"
@@ -167,7 +169,8 @@ def _profiles(view: View, jobs: list[Waiting]) -> Iterator[Finding]:
     for name, each in view.profiles.items():
         if each.why and name not in told and not view.stopping:
             there = alive(each.counts)
-            level = Level.NOTE if there >= each.target else Level.BAD
+            wanted = each.paused is not None or each.leaving
+            level = Level.NOTE if wanted or there >= each.target else Level.BAD
             text = f"{name}: {there} of {each.target} runners: {shortened(each.why, 200)}"
             yield Finding(level=level, text=text, about="profiles")
 
@@ -188,6 +191,10 @@ def _rest(view: View, now: float) -> Iterator[Finding]:
             elif room.state is RoomState.DRAINING:
                 text = f"room {room.name} ({plugin}) takes nothing new"
                 yield Finding(level=Level.NOTE, text=text, about="rooms")
+    if view.restart:
+        settings = "a new setting counts" if len(view.restart) == 1 else "new settings count"
+        text = f"{settings} only after a restart: {shortened(view.restart[0], 200)}"
+        yield Finding(level=Level.NOTE, text=text, about="sources")
     yield from _still(view)
     yield from _held(view, now)
 

@@ -6,7 +6,8 @@ import os
 import re
 import ssl
 import stat
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,11 +18,26 @@ _REASON = re.compile(r"^\[[^]]*\] | \(_ssl\.c:[0-9]+\)$")  # what is around it
 _OTHERS = stat.S_IRWXO | stat.S_IWGRP
 
 
-class Certificate:
-    """A certificate and its key.
+Stamps: TypeAlias = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A certificate and its key as they were once.
 
     Attributes:
-        context: For whoever connects now.
+        tls: Their files.
+        stamps: What these were like just before: what changes meanwhile is seen next time.
+        context: What shows them.
+    """
+
+    tls: Tls
+    stamps: Stamps
+    context: ssl.SSLContext
+
+
+class Certificate:
+    """A certificate and its key.
 
     Args:
         tls: Their files.
@@ -31,41 +47,57 @@ class Certificate:
     """
 
     def __init__(self, tls: Tls) -> None:
-        self._tls = tls
-        self._seen = self._stamps()
-        self.context = load(tls)
+        self._shown = _loaded(tls)
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """For whoever connects now."""
+        return self._shown.context
 
     @classmethod
     def of(cls, tls: Tls | None) -> Certificate | None:
         """The same, or nothing where nothing is set."""
         return None if tls is None else cls(tls)
 
-    def renew(self) -> str:
-        """Look at the files, and use them if they have changed; the old ones stay if that fails.
+    def look(self, tls: Tls | None = None) -> Loaded | str:
+        """Look at the files, and read them where they have changed, or are others. Blocks.
+
+        Args:
+            tls: The files; those that are shown where left out.
 
         Returns:
-            What is wrong with the new ones, or nothing.
+            What to `take`, or what is wrong with it.
         """
-        stamps = self._stamps()
-        if stamps == self._seen:
-            return ""
+        shown = self._shown
+        tls = tls or shown.tls
+        if (tls.cert, tls.key) == (shown.tls.cert, shown.tls.key) and stamps(tls) == shown.stamps:
+            return shown
         try:
-            self.context = load(self._tls)
+            return _loaded(tls)
         except OSError as error:
             return f"{error}; the old one is still shown"
-        self._seen = stamps  # of before it was read: what changes meanwhile is seen next time
-        return ""
 
-    def _stamps(self) -> list[tuple[int, ...]]:
-        found: list[tuple[int, ...]] = []
-        for path in (self._tls.cert, self._tls.key):
-            try:
-                now = os.stat(path)
-            except OSError:
-                found.append(())
-            else:
-                found.append((now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns))
-        return found
+    def take(self, loaded: Loaded) -> None:
+        """Show this to whoever connects from now on."""
+        self._shown = loaded
+
+
+def stamps(tls: Tls) -> Stamps:
+    """What the files are like: others where they were written to. Blocks; never raises."""
+    return tuple(map(_stamp, (tls.cert, tls.key)))
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        now = os.stat(path)
+    except OSError:
+        return ()
+    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns
+
+
+def _loaded(tls: Tls) -> Loaded:
+    before = stamps(tls)
+    return Loaded(tls, before, load(tls))
 
 
 def load(tls: Tls) -> ssl.SSLContext:

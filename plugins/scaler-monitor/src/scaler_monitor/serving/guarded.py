@@ -10,7 +10,7 @@ from scaler_monitor.limits import BODY
 from scaler_monitor.serving.protocol import refusal
 
 if TYPE_CHECKING:
-    from quart import Quart
+    from hypercorn.typing import ASGIFramework
 
 _LAST = (
     30.0  # seconds for the last part of an answer; a client that does not read is cut off sooner
@@ -30,7 +30,7 @@ class Guarded:
     A client that has left is no fault: Quart 0.23 raises an error for each.
     """
 
-    def __init__(self, app: Quart) -> None:
+    def __init__(self, app: ASGIFramework) -> None:
         self._app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -34,9 +34,14 @@ class Hosts:
         self._names = {"localhost", *map(_plain, names)}
 
     @classmethod
-    def of(cls, config: Config) -> Hosts:
-        """Those that the settings tell."""
-        addresses = map(parse, (*config.listen, *config.guest_listen))
+    def of(cls, config: Config, listens: Iterable[str] = ()) -> Hosts:
+        """Those that the settings tell.
+
+        Args:
+            config: The settings.
+            listens: What is listened on beside, as `listen` has it.
+        """
+        addresses = map(parse, (*config.listen, *config.guest_listen, *listens))
         told = [address[0] for address in addresses if isinstance(address, tuple)]
         external = urlsplit(config.external_base_url).hostname
         return cls([*told, *config.allowed_hosts, *([external] if external else [])])

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable
 
-    from hypercorn.typing import AppWrapper
-    from quart import Quart
+    from hypercorn.typing import AppWrapper, ASGIFramework
 
     from scaler_monitor.serving.certificate import Certificate
     from scaler_monitor.serving.listening import Listener
@@ -50,7 +49,7 @@ class Opening:
     """
 
     listener: Listener
-    app: Quart
+    app: ASGIFramework
     places: Places
     certificate: Certificate | None = None
 

@@ -1,0 +1,33 @@
+"""Have the settings read anew; wrong ones are all listed, and what runs stays as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scaler.cli.asking import LONG, asked, say_json
+from scaler.cli.asking import arguments as common
+from scaler.cli.terminal import say
+from scaler.errors import ExitCode
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be given to it."""
+    common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it."""
+    answer = asked(args, {"command": "reload"}, timeout=LONG)
+    if args.json:
+        return say_json(answer)
+    applied = [str(each) for each in answer.get("applied") or []]
+    restart = [str(each) for each in answer.get("restart") or []]
+    lines = ["the settings were read anew" + ("" if applied or restart else ": nothing changed")]
+    lines += [f"  {each}" for each in applied]
+    if restart:
+        lines += ["what counts only after a restart:", *(f"  {each}" for each in restart)]
+    say(*lines)
+    return ExitCode.OK

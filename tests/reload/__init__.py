@@ -1,0 +1,1 @@
+"""Settings that are read anew while scaler runs."""
