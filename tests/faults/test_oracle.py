@@ -107,8 +107,14 @@ async def test_i5_a_config_for_two(
         await world.settled()
 
 
-@pytest.mark.parametrize("where", ["log", "traceback", "report", "fact"])
-@pytest.mark.parametrize("what", ["token", "config", "queue token"])
+PLACES = ["log", "traceback", "report", "fact"]
+
+
+@pytest.mark.parametrize(
+    ("what", "where"),
+    [("token", place) for place in ("log", "traceback")]  # the rest: the test after this
+    + [(secret, place) for secret in ("config", "queue token") for place in PLACES],
+)
 async def test_i7_a_secret_is_told(
     autojump_clock: MockClock, faults: Faults, where: str, what: str
 ) -> None:
@@ -135,6 +141,20 @@ async def test_i7_a_secret_is_told(
         else:
             context.report("all is well", fact=[secret])
         await world.settled()
+
+
+async def test_what_the_settings_say_is_secret_cannot_be_reported(
+    autojump_clock: MockClock, faults: Faults
+) -> None:
+    async with faults() as world, world.scaler():
+        await world.listens()
+        secret, context = world.simulator.token, world.machines.context
+        assert context is not None
+        context.report(f"it is {secret}", fact=[secret])
+        await world.settled()
+        story = "\n".join(world.oracle.story)
+    assert "it is ***" in story
+    assert secret not in story
 
 
 async def test_i8_haste(

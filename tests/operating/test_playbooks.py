@@ -163,7 +163,10 @@ def test_when_an_upgrade_went_wrong(free_port: int) -> None:
             stage.type("systemctl stop scaler")
             stage.type("cp scaler.toml good.toml; echo 'colour = 1' >> scaler.toml")
             assert stage.type("systemctl start scaler")[1] == 1
-            assert "scaler.toml:" in stage.type("journalctl _SYSTEMD_UNIT=scaler.service -o cat -n 1")[0]
+            assert (
+                "scaler.toml:"
+                in stage.type("journalctl _SYSTEMD_UNIT=scaler.service -o cat -n 1")[0]
+            )
 
         def mended() -> None:
             stage.type("mv good.toml scaler.toml")
