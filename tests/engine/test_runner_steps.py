@@ -93,6 +93,22 @@ async def test_what_cannot_be_registered_is_removed_by_name(
         assert set(world.agents) == {"linux.2@host"}
 
 
+async def test_what_cannot_be_registered_takes_no_room_while_the_source_refuses(
+    world: World, autojump_clock: object
+) -> None:
+    world.rooms = [Room(name="a", total={"memory": 2})]  # for one
+    world.script["register"] = [Unavailable("401")] * 2
+    world.script["unregister"] = [Unavailable("401")] * 40
+    async with world.running():
+        await world.deliver(1)
+        await world.until(lambda: len(world.rows) == 2, 20)
+        assert "401" in world.engine.view().profiles["linux"].why
+        await world.until(lambda: world.states() == dict.fromkeys((1, 2), "retiring"), 20)
+        await world.until(lambda: world.states().get(3) == "booting", 60)
+        assert world.states()[1] == "retiring", "it is still asked for, by name"
+    assert not world.count("destroy 1")
+
+
 @pytest.mark.parametrize(
     "failure",
     [ValueError("no"), NoRoom("full"), Registration(name="x"), None],

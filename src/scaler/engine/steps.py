@@ -130,7 +130,10 @@ class Steps:
         except (Outcome, HookFault, LedgerError) as error:
             text = str(error) or type(error).__name__
             self._state.start_failed(self._state.rows[runner_id], text, error)
-            self._state.apply(runner_id, Retire(f"it could not be made: {text}", failed=True))
+            row = self._state.apply(runner_id, Retire(f"it could not be made: {text}", failed=True))
+            if runner_id in self._bare and row and row.runner.registration is None:
+                # it takes no room, however long the source does not answer
+                self._state.apply(runner_id, Destroyed())
         finally:
             del self._making[runner_id]
             if not self._making:

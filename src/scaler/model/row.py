@@ -30,7 +30,7 @@ class Row:
         config: The registration's config while it may still be asked for.
         digest: SHA-256 (hex) of the config, which a machine of it must have been made with.
         unregistered: Its registration is gone for certain.
-        destroyed: Its machine is gone for certain.
+        destroyed: Its machine is gone for certain, or never was.
         done: Its job ended, as far as messages say (`result` tells how).
         forced: Retire it even when it is said to be busy.
         refused: When `unregister_runner` last said Busy.
@@ -183,7 +183,7 @@ class Unregistered:
 
 @dataclass(frozen=True)
 class Destroyed:
-    """`destroy_runner` returned."""
+    """`destroy_runner` returned, or no machine was ever asked for."""
 
 
 @dataclass(frozen=True)
