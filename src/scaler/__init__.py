@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         SettingsChange,
         View,
     )
+    from scaler.reload import Reloaded
     from scaler.secrets import SecretSource
     from scaler.settings import load_settings
     from scaler.units import Duration, Secret, Size
@@ -101,6 +102,7 @@ __all__ = [
     "ProfileView",
     "Refused",
     "Registration",
+    "Reloaded",
     "Report",
     "Reservation",
     "Room",
@@ -137,6 +139,7 @@ _HOMES = (
     "settings",
     "api",
     "app",
+    "reload",
 )
 
 if not TYPE_CHECKING:  # a type checker would take it as leave to import any name

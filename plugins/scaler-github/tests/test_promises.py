@@ -10,7 +10,7 @@ import trio
 
 from scaler import SelectionRequest
 from scaler.testing import check_selector, check_source
-from scaler.testing.trial import check_findings, open_trial
+from scaler.testing.trial import check_what_all_have, open_trial
 from scaler_github.acquirable import AcquirableJobs
 from scaler_github.connection import GitHub
 from scaler_github.queue import ActionsQueue
@@ -143,6 +143,6 @@ async def test_the_fallback_starts_tells_and_ends_as_every_plugin(nursery: trio.
             await stage.core.until(lambda: any(each.jobs for each in stage.core.messages), 60)
             [job, *_] = [job for each in stage.core.messages for job in each.jobs]
             assert job.state == "offered"
-            await check_findings(stage)
+            await check_what_all_have(stage)
         async with trial.stage() as stage:
             stage.crash()

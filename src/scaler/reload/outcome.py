@@ -37,19 +37,20 @@ class Reloaded:
     restart: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
-    def log(self) -> None:
-        """Write it down."""
-        for text in self.problems:
-            log.error("%s", text)
-        if not self.ok:
-            log.error("the settings are wrong: what runs stays as it is")
-            return
-        for text in self.applied:
-            log.info("new settings: %s", text)
-        for text in self.restart:
-            log.warning("new settings: after a restart: %s", text)
-        if not self.applied:
-            log.info("the settings were read anew: nothing changed")
+
+def write_down(became: Reloaded) -> None:
+    """Put it into the log."""
+    for text in became.problems:
+        log.error("%s", text)
+    if not became.ok:
+        log.error("the settings are wrong: what runs stays as it is")
+        return
+    for text in became.applied:
+        log.info("new settings: %s", text)
+    for text in became.restart:
+        log.warning("new settings: after a restart: %s", text)
+    if not became.applied:
+        log.info("the settings were read anew: nothing changed")
 
 
 def spares(state: State) -> frozenset[int]:

@@ -15,7 +15,7 @@ from scaler.errors import FatalError, SettingsError, Unavailable
 from scaler.hooks import SPEC
 from scaler.records import SettingsChange
 from scaler.reload.compare import Changes, compare, without
-from scaler.reload.outcome import Reloaded, notes, spares
+from scaler.reload.outcome import Reloaded, notes, spares, write_down
 from scaler.reload.telling import HOOK, Telling
 from scaler.reload.trying import try_file, try_mixture
 from scaler.settings import load_again
@@ -163,7 +163,7 @@ class Reloader:
             finally:
                 if not self._stopping.is_set():
                     self._supervisor.ready()
-        became.log()
+        write_down(became)
         self.last = became
         self._state.shown()
         return became

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scaler.hooks import SPEC
 from scaler.testing.promises import promised, told_in_short
 from scaler.testing.promises_panel import ANY_VIEW, ESCAPES, FOR_PROGRAMS, IN_TIME, VIEW_KEPT
-from scaler.testing.trial import check_findings, open_trial
+from scaler.testing.trial import check_what_all_have, open_trial
 from scaler.testing.views import ATTRIBUTE, ELEMENT, empty, hostile, large
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ async def check_panel(
     ):
         if not stage.has(SPEC.render_dashboard):
             raise ANY_VIEW.broken("it has no render_dashboard")
-        await check_findings(stage)
+        await check_what_all_have(stage)
         profiles = trial.site.settings.profiles
         await _panel(stage, empty(stage.core), ANY_VIEW, "of an empty view")
         view = large(stage.core, profiles, stage.scaler)

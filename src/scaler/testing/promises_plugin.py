@@ -83,8 +83,16 @@ CHECK_SAYS_HOW = Promise(
     text="What `check` finds wrong comes with how to mend it.",
     quote="Each `Finding` that is not ok says how to mend it, and by `need` what follows.",
 )
+CHANGES_OF_NOTHING = Promise(
+    name="told-of-nothing-waits-for-nothing",
+    kind="plugin",
+    hook="on_settings_changed",
+    text="Told of a change of nothing, it says that nothing waits for a restart.",
+    quote="All of its settings as they are now that counts only after a restart, each as `key "
+    "path: why`; mostly nothing.",
+)
 
 PLUGIN = (
     *(BUILT, STARTS, STAYS_UP, STOPS, ENDS, NO_FAULT, LOOP_FREE, SECRETS),
-    *(CHECK_CHANGES_NOTHING, CHECK_SAYS_HOW),
+    *(CHECK_CHANGES_NOTHING, CHECK_SAYS_HOW, CHANGES_OF_NOTHING),
 )

@@ -29,7 +29,7 @@ from scaler.testing.promises_provisioner import (
 from scaler.testing.provisioner_life import each_profile, several
 from scaler.testing.provisioner_times import LATE, broken_off, races
 from scaler.testing.shop import Book, Shop
-from scaler.testing.trial import HERE, OTHERS, check_findings, open_trial
+from scaler.testing.trial import HERE, OTHERS, check_what_all_have, open_trial
 
 if TYPE_CHECKING:
     from scaler.records import Runner
@@ -158,7 +158,7 @@ class _Check:
         """Call `check` as `scaler check` does, which runs no service."""
         async with self._trial.stage(service=False) as stage:
             facts = copy.deepcopy(stage.memory.facts)
-            await check_findings(stage)
+            await check_what_all_have(stage)
             if stage.memory.facts != facts:
                 raise CHECK_CHANGES_NOTHING.broken(
                     f"the facts saved are {sorted(stage.memory.facts)}, and were {sorted(facts)}"

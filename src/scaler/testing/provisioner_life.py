@@ -32,7 +32,7 @@ from scaler.testing.promises_provisioner import (
 )
 from scaler.testing.provisioner_times import LATE
 from scaler.testing.shop import LASTS
-from scaler.testing.trial import check_findings
+from scaler.testing.trial import check_what_all_have
 
 if TYPE_CHECKING:
     from scaler.records import Machine, Profile, Runner
@@ -83,7 +83,7 @@ async def life(shop: Shop, runner: Runner) -> None:
         raise ONE.broken(f"{made.id} is there, and {again.id} was answered")
     await _look(shop, seen)
     listed = await shop.listed()
-    await check_findings(shop.stage)
+    await check_what_all_have(shop.stage)
     await shop.lists(listed, CHECK_CHANGES_NOTHING)
     await shop.destroy(runner, machine=seen)
     await shop.clean([runner], LEAVES_NONE)

@@ -15,7 +15,7 @@ from scaler.records import SelectionRequest
 from scaler.testing.cutting import cut_short, spread
 from scaler.testing.promises import promised, told_in_short
 from scaler.testing.promises_selector import AT_ONCE, REFUSES, SELECT_CUT, SELECTS, UNPROVEN
-from scaler.testing.trial import check_findings, open_trial
+from scaler.testing.trial import check_what_all_have, open_trial
 
 if TYPE_CHECKING:
     from scaler.records import Selection
@@ -80,7 +80,7 @@ async def check_selector(
         async with trial.stage() as stage:
             if not stage.has(SPEC.select_runner):
                 raise ValueError(f"{stage.name} has no select_runner: it selects nothing")
-            await check_findings(stage)
+            await check_what_all_have(stage)
             await check.answers(stage)
         async with trial.stage() as stage:
             await check.strange(stage)

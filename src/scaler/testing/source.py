@@ -31,7 +31,7 @@ from scaler.testing.promises_source import (
 from scaler.testing.source_jobs import Jobs, Send
 from scaler.testing.source_reserving import check_reserving
 from scaler.testing.source_runners import Desk, runner_of
-from scaler.testing.trial import HERE, OTHERS, check_findings, open_trial
+from scaler.testing.trial import HERE, OTHERS, check_what_all_have, open_trial
 
 if TYPE_CHECKING:
     from scaler.records import Runner
@@ -158,7 +158,7 @@ class _Check:
         first, others = runners[0], runners[1:]
         async with self._desk() as desk:
             before = await desk.names()
-            await check_findings(desk.stage)
+            await check_what_all_have(desk.stage)
             if await desk.names() != before:
                 raise CHECK_CHANGES_NOTHING.broken("another list of registrations after `check`")
             made = await desk.register(first)

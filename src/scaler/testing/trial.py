@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from scaler.hooks import SPEC
+from scaler.records import SettingsChange
 from scaler.testing.frames import in_short
 from scaler.testing.memory import Memory
-from scaler.testing.promises_plugin import CHECK_SAYS_HOW, SECRETS
+from scaler.testing.promises_plugin import CHANGES_OF_NOTHING, CHECK_SAYS_HOW, SECRETS
 from scaler.testing.site import Make, Site, read_site
 from scaler.testing.stage import Stage, bare, held_up, open_stage
 
@@ -125,14 +126,22 @@ async def open_trial(
             trial.judge()
 
 
-async def check_findings(stage: Stage) -> None:
-    """Call `check`, where there is one, and see that what is wrong comes with its remedy.
+async def check_what_all_have(stage: Stage) -> None:
+    """Call those hooks, where there are any, that a plugin of every kind may have.
 
     Raises:
-        PromiseBroken: It does not, or `check` failed.
+        PromiseBroken: What `check` found wrong comes without its remedy, a change of nothing waits
+            for a restart, or a call failed.
     """
-    if not stage.has(SPEC.check):
-        return
+    if stage.has(SPEC.check):
+        await _check_findings(stage)
+    if stage.has(SPEC.on_settings_changed):
+        waits = await stage.answer(SPEC.on_settings_changed, change=SettingsChange())
+        if waits:
+            raise CHANGES_OF_NOTHING.broken("; ".join(waits))
+
+
+async def _check_findings(stage: Stage) -> None:
     for finding in await stage.answer(SPEC.check):
         mendable = not finding.ok and finding.need != "unseen"
         if mendable and not finding.fix.strip():

@@ -8,7 +8,7 @@ import trio
 from tests.testing.broken.provisioners import BROKEN, Remembers, breaks
 from tests.testing.machines import InMemory
 
-from scaler import Finding, Machine, Room, hookimpl
+from scaler import Finding, Machine, Room, SettingsChange, hookimpl
 
 __all__ = ["BROKEN"]
 
@@ -108,3 +108,11 @@ class Complains(InMemory):
     async def check(self) -> list[Finding]:
         await trio.lowlevel.checkpoint()
         return [Finding(ok=False, text="something is wrong")]
+
+
+@breaks("told-of-nothing-waits-for-nothing")
+class AlwaysRestarts(InMemory):
+    @hookimpl
+    async def on_settings_changed(self, change: SettingsChange) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        return ["plugins.here.pool: it is read once"]
