@@ -112,7 +112,7 @@ NIGHT = status(
     ok=False,
     problems=[
         problem("profile linux", "no room has 8G of memory left", "add a host, or lower memory"),
-        problem("plugin queue", "the token was refused (401)"),
+        problem("plugin github", "the token was refused (401)"),
         problem("profile large", "paused since 17:20 UTC", "scaler resume large", order=True),
     ],
     profiles=[
@@ -122,8 +122,8 @@ NIGHT = status(
     ],
     rooms=[
         room("vm1", runners=4, machines=5),
-        room("vm2", drained={"since": NOW - 65, "by": "ada"}, state="draining"),
-        room("vm3", state="down"),
+        room("vm2", drained={"since": NOW - 65, "by": "ada"}, state="draining", used={}),
+        room("vm3", state="down", used={}),
     ],
     runners=[
         runner(1),

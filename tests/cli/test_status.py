@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,6 +51,12 @@ def row(found: list[str], head: str, first: str) -> dict[str, str]:
     return cells
 
 
+def test_the_reference_shows_it_as_it_is() -> None:
+    page = Path(__file__).parents[2] / "docs/reference/commands.md"
+    [example] = re.findall(r"\n\$ scaler status\n(.*?)\n```", page.read_text(), re.DOTALL)
+    assert example.splitlines() == [line.rstrip() for line in lines(NIGHT, width=110)]
+
+
 # --- the verdict ----------------------------------------------------------------------------
 
 
@@ -78,7 +85,7 @@ def test_problems_come_next_with_their_cures() -> None:
     found = lines(NIGHT)
     at = found.index("  ! profile linux: no room has 8G of memory left")
     assert found[at + 1] == "    → add a host, or lower memory"
-    assert found[at + 2] == "  ! plugin queue: the token was refused (401)"
+    assert found[at + 2] == "  ! plugin github: the token was refused (401)"
     assert found.index("  ! profile large: paused since 17:20 UTC") > at
     assert at < next(at for at, line in enumerate(found) if line.startswith("PROFILE"))
 

@@ -199,6 +199,24 @@ def test_who_may_not_is_told_who_may(config: str, box: Box, tmp_path: Path) -> N
         command(["-c", config])
 
 
+def test_the_system_s_settings_count_where_there_are_none_here(
+    config: str,
+    box: Box,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setattr(module, "SYSTEM", config)
+    assert command(["list"]) == 0
+    assert "vm1" in capsys.readouterr().out
+    Path("scaler.toml").write_text("")
+    with pytest.raises(FatalError, match=r"^scaler\.toml: there is no"):
+        command(["list"])
+
+
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["rebuild"], ["destroy", "linux"], ["--colour"]):
         with pytest.raises(SystemExit) as stop:

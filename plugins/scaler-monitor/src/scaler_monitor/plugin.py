@@ -94,7 +94,6 @@ class Monitor:
             self._text = f"serves {', '.join(self.addresses)}"
             if self.guest_addresses:
                 self._text += f", guests at {', '.join(self.guest_addresses)}"
-            context.log.info("%s", self._text)
             self._tell([])
             files = Files(lambda: context.config, tokens, certificate, self._tell)
             self._doors, self._files = doors, files  # from here on what is new is told to these

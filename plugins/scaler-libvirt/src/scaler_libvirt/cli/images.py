@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0  # seconds to wait for an answer; a scaler that runs looks every 2 s
 LOOK = 0.1
+HERE = "scaler.toml"
+SYSTEM = "/etc/scaler/scaler.toml"
 _HEADS = ("HOST", "PROFILE", "OLDER", "IMAGE")
 _GAP = 2
 _NARROWEST = 24
@@ -34,7 +36,7 @@ _NARROWEST = 24
 def command(argv: list[str]) -> int:
     """Do it; answer the exit code."""
     args = _parser().parse_args(list(map(printable, argv)))
-    place = _Place(args.config)
+    place = _Place(args.config or (SYSTEM if _there(SYSTEM) and not _there(HERE) else HERE))
     try:
         if args.action in (None, "list"):
             return _list(place, args)
@@ -46,6 +48,10 @@ def command(argv: list[str]) -> int:
         ) from None
 
 
+def _there(path: str) -> bool:
+    return os.path.lexists(path)
+
+
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
@@ -53,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         "--config",
         default=argparse.SUPPRESS,
         metavar="FILE",
-        help="settings (scaler.toml)",
+        help=f"settings ({HERE} here, else {SYSTEM})",
     )
     common.add_argument(
         "--json", action="store_true", default=argparse.SUPPRESS, help="JSON, for programs"
@@ -62,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         "--host", default=argparse.SUPPRESS, help="on this host alone, rather than on every one"
     )
     parser = argparse.ArgumentParser(prog="scaler images", description=__doc__, parents=[common])
-    parser.set_defaults(config="scaler.toml", json=False, host="", action=None)
+    parser.set_defaults(config=None, json=False, host="", action=None)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions")
     actions.add_parser("list", parents=[common], help="what there is on which host (the default)")
     rebuild = actions.add_parser(
