@@ -98,9 +98,11 @@ class Images:
     async def back(self, number: int) -> dict[str, Any]:
         """Wait until the dashboard says so, too: the command answers a moment earlier."""
         with trio.fail_after(10):
-            while (row := await self.row())["live"]["number"] != number:
+            while True:
+                row = await self.row()
+                if row["live"]["number"] == number:
+                    return row
                 await trio.sleep(0.2)
-        return row
 
     async def failed(self, number: int) -> dict[str, Any]:
         """Wait until this one has come to nothing."""
