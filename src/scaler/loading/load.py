@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from scaler.loading.names import did_you_mean
 from scaler.loading.verify import hooks_of, marked, unmarked, written_for, wrongs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 
@@ -126,17 +127,8 @@ def build(plugin: LoadedPlugin, context: Any) -> Any:
     Raises:
         PluginError: Its constructor raised.
     """
-    try:
+    with _told(plugin, "built"):
         return plugin.cls(context)
-    except FatalError:
-        raise
-    except BaseException as error:
-        if _interrupted(error):
-            raise
-        place = _place(error, plugin.cls.__module__)
-        raise PluginError(
-            f"plugin {plugin.name}: cannot be built: {_words(error)}{place}"
-        ) from error
 
 
 def validate(plugin: LoadedPlugin, instance: object) -> None:
@@ -148,8 +140,19 @@ def validate(plugin: LoadedPlugin, instance: object) -> None:
     method = getattr(instance, "validate", None)
     if not callable(method):
         return
-    try:
+    with _told(plugin, "validated"):
         answer = method()
+    if answer is not None:
+        if inspect.iscoroutine(answer):
+            answer.close()
+        raise PluginError(f"plugin {plugin.name}: validate() is no plain method that answers None")
+
+
+@contextmanager
+def _told(plugin: LoadedPlugin, what: str) -> Iterator[None]:
+    """Whatever it raises is told as what it is: the plugin's error, and where it was raised."""
+    try:
+        yield
     except FatalError:
         raise
     except BaseException as error:
@@ -157,12 +160,8 @@ def validate(plugin: LoadedPlugin, instance: object) -> None:
             raise
         place = _place(error, plugin.cls.__module__)
         raise PluginError(
-            f"plugin {plugin.name}: cannot be validated: {_words(error)}{place}"
+            f"plugin {plugin.name}: cannot be {what}: {_words(error)}{place}"
         ) from error
-    if answer is not None:
-        if inspect.iscoroutine(answer):
-            answer.close()
-        raise PluginError(f"plugin {plugin.name}: validate() is no plain method that answers None")
 
 
 def _import(found: Found) -> Any:
