@@ -19,6 +19,7 @@ def profile(name: str, **changes: Any) -> dict[str, Any]:
         "target_count": 1,
         "max_count": 8,
         "demand": 0,
+        "waiting": 0,
         "target": 1,
         "ceiling": 8,
         "counts": {},

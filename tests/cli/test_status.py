@@ -51,6 +51,23 @@ def row(found: list[str], head: str, first: str) -> dict[str, str]:
     return cells
 
 
+@pytest.mark.parametrize(
+    ("waiting", "busy", "note"),
+    [
+        (12, 8, "12 more jobs wait: max_count is 8"),
+        (1, 8, "1 more job waits: max_count is 8"),
+        (12, 7, None),
+        (0, 8, None),
+        (None, 8, None),
+    ],
+)
+def test_jobs_that_the_source_keeps_are_noted(
+    waiting: int | None, busy: int, note: str | None
+) -> None:
+    full = profile("linux", counts={"busy": busy}, demand=8, target=8, waiting=waiting)
+    assert row(lines(status(profiles=[full])), "PROFILE", "linux ").get("NOTE") == note
+
+
 def test_the_reference_shows_it_as_it_is() -> None:
     page = Path(__file__).parents[2] / "docs/reference/commands.md"
     [example] = re.findall(r"\n\$ scaler status\n(.*?)\n```", page.read_text(), re.DOTALL)

@@ -23,7 +23,7 @@ from tests.telling.views import (
 )
 
 from scaler.records import Machine, Override, Reservation, Room, RoomState, RunnerState, View
-from scaler.telling import Extras, Waits, status
+from scaler.telling import Extras, Source, Waits, status
 
 HELD: dict[str, Any] = {"target": 1, "why": "no room has 8G left", "cure": "add a host"}
 
@@ -43,6 +43,14 @@ def test_all_is_well() -> None:
     assert (found["ok"], found["problems"]) == (True, [])
     assert (found["running"], found["time"], found["as_of"]) == (True, NOW, NOW)
     assert (found["version"], found["pid"], found["started"]) == ("1", 7, NOW - 3600)
+
+
+def test_what_the_source_keeps_is_told() -> None:
+    source = Source(owed=4, waiting=12, reported=True, at=NOW)
+    [linux] = status(view(profile()), extras(sources={"linux": source}))["profiles"]
+    assert linux["waiting"] == 12
+    [linux] = status(view(profile()), extras())["profiles"]
+    assert linux["waiting"] == 0
 
 
 def test_everything_is_there_and_plain() -> None:

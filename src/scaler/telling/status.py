@@ -33,7 +33,7 @@ def status(view: View, extras: Extras) -> dict[str, Any]:
         "stopping": view.stopping,
         "ok": extras.running and all(problem["order"] for problem in found),
         "problems": found,
-        "profiles": [_profile(each) for each in view.profiles.values()],
+        "profiles": [_profile(each, extras) for each in view.profiles.values()],
         "rooms": _rooms(view, extras),
         "runners": [_runner(each) for each in view.runners],
         "jobs": [_job(each, view, extras) for each in view.jobs if each.state != "done"],
@@ -57,7 +57,8 @@ def status(view: View, extras: Extras) -> dict[str, Any]:
     }
 
 
-def _profile(each: ProfileView) -> dict[str, Any]:
+def _profile(each: ProfileView, extras: Extras) -> dict[str, Any]:
+    source = extras.sources.get(each.profile.name)
     return {
         "name": each.profile.name,
         "source": each.profile.source,
@@ -65,6 +66,7 @@ def _profile(each: ProfileView) -> dict[str, Any]:
         "target_count": each.profile.target_count,
         "max_count": each.profile.max_count,
         "demand": each.demand,
+        "waiting": 0 if source is None else source.waiting,
         "target": each.target,
         "ceiling": each.ceiling,
         "counts": {str(state): number for state, number in each.counts.items()},

@@ -69,6 +69,8 @@ def profiles(status: Mapping[str, Any]) -> Rows:
         colour = "red" if isinstance(target, int) and has < target else ""
         colour = "yellow" if each.get("paused") or each.get("leaving") else colour
         note = _note(each, now, running=status.get("running", True))
+        if not note:
+            note = _beyond(each, has)
         found.append(
             [
                 str(each.get("name", "?")),
@@ -94,6 +96,14 @@ def _note(profile: Mapping[str, Any], now: Any, *, running: bool) -> str:
     if (why := profile.get("why")) and running and not paused:
         told.append(str(why))
     return "; ".join(told)
+
+
+def _beyond(profile: Mapping[str, Any], has: int) -> str:
+    """Jobs that its source keeps, since it has all the runners that it may have."""
+    waiting, most = profile.get("waiting"), profile.get("max_count")
+    if not (isinstance(waiting, int) and isinstance(most, int)) or not waiting or has < most:
+        return ""
+    return f"{waiting} more {'job waits' if waiting == 1 else 'jobs wait'}: max_count is {most}"
 
 
 def rooms(status: Mapping[str, Any]) -> Rows:
