@@ -8,7 +8,7 @@ import pytest
 
 from scaler import Unavailable
 from scaler_github.account import watch
-from scaler_github.client import rest
+from scaler_github.client import rest, retry
 
 World = Any
 
@@ -196,5 +196,18 @@ async def test_the_token_is_read_anew(world: World, monkeypatch: pytest.MonkeyPa
     world.write_token("ghp_wrong")
     async with world.running():
         await world.core.until(lambda: any("token is wrong" in r[1] for r in world.core.reports))
+        world.write_token(world.sim.token)
+        await world.listening()
+
+
+async def test_a_token_that_was_mended_is_tried_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK", 0.02)
+    monkeypatch.setattr(retry, "_PERSON", 1e9)  # how long the pause is that a person should end
+    world.write_token("ghp_wrong")
+    async with world.running():
+        backoff = world.queue.lines["linux"].listener._backoff
+        await world.core.until(lambda: backoff._refusals >= 3)  # that pause has begun
         world.write_token(world.sim.token)
         await world.listening()

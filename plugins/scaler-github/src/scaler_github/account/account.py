@@ -44,6 +44,7 @@ class Account:
         rest: The REST API.
         credentials: The way from there to the Actions service.
         actions: The Actions service.
+        replaced: Set, and replaced by another, when its credential is another one.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Account:
         self.rest = Rest(self.scope.api, exchange, self.token)
         self.credentials = Credentials(self.scope, self.rest)
         self.actions = Actions(self.credentials)
+        self.replaced = trio.Event()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Account]:
@@ -91,8 +93,14 @@ class Account:
             assert settings.token is not None, "how it signs in is fixed"
             self.token.read_from(_reread(settings.token, self._limiter))
         self.limits = self.rest.exchange.limits = limits
-        self.credentials.forget()
+        self.forget()
         return True
+
+    def forget(self) -> None:
+        """Its credential is another one: use nothing that the last one brought."""
+        self.credentials.forget()
+        self.replaced.set()
+        self.replaced = trio.Event()
 
     def __str__(self) -> str:
         return f"connection {self.name}" if self.name else "github"

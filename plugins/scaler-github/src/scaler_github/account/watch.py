@@ -71,7 +71,7 @@ class Watch:
             await token.look()
             if token.changes != self._changes.get(account.name, 0):
                 self._changes[account.name] = token.changes
-                account.credentials.forget()
+                account.forget()
                 account.limits.forget()
                 self.replaced(account)
             if token.problem and token.problem != problem:

@@ -45,6 +45,11 @@ class Backoff:
         """A call succeeded."""
         self.failures = self._conflicts = self._refusals = 0
 
+    @property
+    def refused(self) -> bool:
+        """Whether the last failure was that the credential is refused."""
+        return self._refusals > 0
+
     def after(self, error: GitHubError) -> float:
         """Seconds to wait after this failure."""
         self.failures += 1

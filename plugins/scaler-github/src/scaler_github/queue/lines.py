@@ -64,11 +64,18 @@ class Line:
         """Listen until it is ended, or the scaler stops."""
         try:
             with self._scope:
-                async with self.account.open():
+                async with self.account.open(), trio.open_nursery() as nursery:
+                    nursery.start_soon(self._watch_credential, name="watch of the credential")
                     await self.listener.run(self.account.actions)
+                    nursery.cancel_scope.cancel()
         finally:
             self.listener.state.lost()
             self.over.set()
+
+    async def _watch_credential(self) -> None:
+        while True:
+            await self.account.replaced.wait()
+            self.listener.sign_in_again()
 
     def close(self) -> None:
         """Have GitHub assign nothing more, and go on with what is assigned."""

@@ -107,6 +107,12 @@ class Listener:
         """Have GitHub assign nothing more; what is assigned already is listened for."""
         self._waits.close()
 
+    def sign_in_again(self) -> None:
+        """The credential is another one: if the last one was refused, try this one at once."""
+        if self._backoff.refused:
+            self._backoff.reset()
+            self._waits.hurry()
+
     async def scale_set_id(self) -> int:
         """The scale set's id, as soon as it is known. Raises Unavailable where it takes long."""
         with trio.move_on_after(self._pace.request):

@@ -69,6 +69,7 @@ class Waits:
         self._polled: tuple[float, int] | None = None  # since when, with which capacity
         self._ended = False
         self._closed = False
+        self._pausing = trio.CancelScope()  # the last pause
         self._watched = trio.CancelScope()  # the watch over the last poll's capacity
 
     @property
@@ -130,9 +131,14 @@ class Waits:
     async def pause(self, seconds: float) -> None:
         """Sleep, unless the scaler stops."""
         if seconds > 0:
-            await self.until_stopping(partial(trio.sleep, seconds))
+            with trio.CancelScope() as self._pausing:
+                await self.until_stopping(partial(trio.sleep, seconds))
         else:
             await trio.lowlevel.checkpoint()
+
+    def hurry(self) -> None:
+        """Let the pause end here; without one there is nothing to do."""
+        self._pausing.cancel()
 
     async def watch_stopping(self) -> None:
         """Leave the wait in hand when the scaler stops."""
