@@ -294,6 +294,7 @@ async def _run(
             stopping,
             hide,
         )
+        reloader.check_again = checks.again
         nursery.start_soon(checks.run, name="checks")
     nursery.start_soon(engine.survey.run, name="survey")
     nursery.start_soon(engine.reconciler.run, nursery, name="reconciler")

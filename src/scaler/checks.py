@@ -107,6 +107,12 @@ class Checks:
         self._recovered = recovered
         self._stopping = stopping
         self._hide = hide
+        self._again = trio.Event()
+
+    def again(self) -> None:
+        """Ask those at once that saw something wrong: it may be mended now."""
+        self._again.set()
+        self._again = trio.Event()
 
     async def run(self) -> None:
         """Ask; return when all is well, or when scaler stops."""
@@ -127,8 +133,9 @@ class Checks:
         wait, well = AGAIN, True
         while not await self._once(plugin, told):
             well = False
-            await trio.sleep(wait)
-            wait = min(LONGEST, wait * 2)
+            with trio.move_on_after(wait) as pause:
+                await self._again.wait()
+            wait = min(LONGEST, wait * 2) if pause.cancelled_caught else AGAIN
         if not well:
             self._recovered(plugin)
             log.info("%s: what its check missed is there now", plugin, extra={"plugin": plugin})

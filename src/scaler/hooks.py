@@ -169,8 +169,9 @@ class Spec:
 
         `scaler check` shows an error as a finding. At a start nobody waits for the answer; a plugin
         with a `required` finding that is not ok, or whose check fails, is shown as degraded and
-        asked again 60 s later, then after twice as long each time, up to 10 minutes, until all that
-        is required is well. What is `useful` is only logged.
+        asked again 60 s later, then after twice as long each time, up to 10 minutes, and whenever
+        settings were read anew, until all that is required is well. What is `useful` is only
+        logged.
 
         Returns:
             What was seen, what is well included; an empty list has nothing to tell.

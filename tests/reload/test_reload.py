@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from scaler import SettingsChange, Unavailable
+from scaler import Finding, SettingsChange, Unavailable, hookimpl
 from scaler.records import Profile
 from scaler.settings.model import ProfileTable, ScalerTable
 
-from .conftest import SETTINGS
+from .conftest import SETTINGS, Deaf
 
 if TYPE_CHECKING:
     from .conftest import Place
@@ -27,6 +27,37 @@ async def test_nothing_new_is_nothing(place: Place, autojump_clock: object) -> N
         assert place.queue.changes == []
         assert place.reloader.settings.profiles == before.profiles
         assert place.reloader.last == became
+
+
+async def test_who_saw_something_wrong_looks_again(
+    place: Place, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = [Finding(ok=False, text="the token is refused", fix="make another")]
+    looked: list[float] = []
+
+    async def look(self: object) -> list[Finding]:
+        await trio.lowlevel.checkpoint()
+        looked.append(trio.current_time())
+        return wrong
+
+    monkeypatch.setattr(Deaf, "check", hookimpl(look))
+    async with place.scaler():
+        await place.until(lambda: looked)
+        await trio.sleep(200)  # 60, then 120 s: the next one would be after 240
+        assert len(looked) == 3
+        await trio.sleep(1)
+        await place.reload()
+        await place.until(lambda: len(looked) == 4, 5)
+        wrong.clear()
+        assert not (await place.reload(("[scaler]", "[scaler"))).ok
+        await trio.sleep(10)
+        assert len(looked) == 4, "wrong settings mend nothing"
+        await place.reload((place.text, SETTINGS))
+        await place.until(lambda: len(looked) == 5, 5)
+        assert not [each for each in place.view.reports if not each.ok]
+        await place.reload()
+        await trio.sleep(1000)
+        assert len(looked) == 5, "all was well"
 
 
 # --- every setting of the core ---------------------------------------------------------

@@ -66,6 +66,7 @@ class Reloader:
         settings: What runs now; a reload replaces it.
         last: What became of the last one.
         hurry: Starts a plugin's service again that has failed.
+        check_again: Has plugins look again that saw something wrong.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Reloader:
         self.settings = settings
         self.last: Reloaded | None = None
         self.hurry: Callable[[str], None] = lambda _plugin: None
+        self.check_again: Callable[[], None] = lambda: None
         self._loaded = loaded
         self._built = built
         self._hooks = hooks
@@ -165,6 +167,8 @@ class Reloader:
                     self._supervisor.ready()
         write_down(became)
         self.last = became
+        if became.ok:
+            self.check_again()
         self._state.shown()
         return became
 
