@@ -97,7 +97,7 @@ def test_either_some_profiles_or_all(ask: Ask, command: str, argv: list[str]) ->
 def test_an_order_that_a_restart_would_lose_is_a_warning(ask: Ask, other: FakeScaler) -> None:
     other.answers["pause"] = {"orders": [order("linux")], "warning": "a restart loses it"}
     code, _, err = ask("pause", "linux")
-    assert (code, err) == (0, ["a restart loses it"])
+    assert (code, err) == (1, ["a restart loses it"])
 
 
 def test_a_name_that_nobody_knows_is_told_with_what_may_have_been_meant(

@@ -49,7 +49,7 @@ async def test_a_new_profile_whose_source_waits_is_not_served_and_says_why(
         place.queue.answer = [f"profiles.mac.queue: {why}"]
         mac = MAC.replace("max_count", "target_count = 1\nmax_count")
         became = await place.reload(more=mac)
-        assert became.restart == (f"profiles.mac.queue: {why}",)
+        assert became.restart == (f"profiles.mac.queue: {why} (that comes by itself, too)",)
         await trio.sleep(60)
         assert place.runners() == []
         assert place.view.profiles["mac"].ceiling == 0
@@ -61,6 +61,26 @@ async def test_a_new_profile_whose_source_waits_is_not_served_and_says_why(
         asked = len(place.queue.changes)
         await trio.sleep(60)
         assert len(place.queue.changes) == asked
+
+
+async def test_what_waits_for_a_restart_is_not_said_to_count(
+    place: Place, autojump_clock: object
+) -> None:
+    async with place.scaler():
+        place.queue.answer = ["plugins.queue.pace: stays 1 s"]
+        became = await place.reload(("[plugins.queue]", '[plugins.queue]\npace = "2s"'))
+        assert became.restart == tuple(place.queue.answer)
+        assert became.applied == ()
+
+
+async def test_one_that_waited_and_leaves_waits_for_nothing_any_more(
+    place: Place, autojump_clock: object
+) -> None:
+    async with place.scaler():
+        place.queue.answer = ["profiles.mac.queue: waits for linux"]
+        await place.reload(more=MAC)
+        assert place.view.restart
+        assert [*place.reloader._telling.restart({"mac"})] == []
 
 
 async def test_who_leaves_with_nothing_left_goes_at_once(

@@ -195,9 +195,14 @@ def as_user(args: argparse.Namespace, owner: str) -> str:
 
 
 def say_json(answer: Mapping[str, Any]) -> int:
-    """Print an answer as it came."""
+    """Print an answer as it came; the exit code that it stands for."""
     say(json.dumps(answer, indent=2, ensure_ascii=False))
-    return ExitCode.OK
+    return code_of(answer)
+
+
+def code_of(answer: Mapping[str, Any]) -> int:
+    """Of an order that counts and could not be written: whoever restarts next would lose it."""
+    return ExitCode.FAILED if answer.get("warning") else ExitCode.OK
 
 
 def _owner_of(file: str) -> str:

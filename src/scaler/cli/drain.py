@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from scaler.cli import confirming
-from scaler.cli.asking import QUICK, asked, say_json
+from scaler.cli.asking import QUICK, asked, code_of, say_json
 from scaler.cli.asking import arguments as common
 from scaler.cli.showing.answers import find_room, jobs_of, named, there, working
 from scaler.cli.terminal import Passing, say, warn
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     warn(answer.get("warning"))
     if not args.json:
         say(*_told(args, name, answer))
-    return _wait(args, name) if args.wait else ExitCode.OK
+    return (_wait(args, name) if args.wait else 0) or code_of(answer)
 
 
 def _confirm(args: argparse.Namespace) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from scaler.cli.asking import QUICK, Misunderstood, asked, say_json
+from scaler.cli.asking import QUICK, Misunderstood, asked, code_of, say_json
 from scaler.cli.asking import arguments as common
 from scaler.cli.showing.answers import paused
 from scaler.cli.terminal import say, warn
-from scaler.errors import ExitCode
 
 if TYPE_CHECKING:
     import argparse
@@ -54,4 +53,4 @@ def run(args: argparse.Namespace) -> int:
         lines += paused(name, known.get(name), before.get("time"))
     say(*(lines or ["there is no profile"]))
     warn(answer.get("warning"))
-    return ExitCode.OK
+    return code_of(answer)

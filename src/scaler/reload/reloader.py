@@ -188,7 +188,9 @@ class Reloader:
         await self._tell(due)
         self._waits = changes.restart
         self._show_restart()
-        applied = (*changes.applied, *notes(self._state, changes, before))
+        late = {each.partition(": ")[0] for each in self._state.restart}
+        counts = [each for each in changes.applied if each not in late]
+        applied = (*counts, *notes(self._state, changes, before))
         return Reloaded(time=wall, ok=True, applied=applied, restart=self._state.restart)
 
     async def _read(self) -> tuple[Changes | None, list[str]]:
@@ -272,7 +274,8 @@ class Reloader:
 
     def _show_restart(self) -> None:
         """Say what counts only after a restart, until it does, or the file says what runs."""
-        restart = tuple(dict.fromkeys([*self._waits, *self._telling.restart()]))
+        told = self._telling.restart(self._state.leaving_profiles)
+        restart = tuple(dict.fromkeys([*self._waits, *told]))
         if restart != self._state.restart:
             self._state.restart = restart
             self._state.shown()

@@ -92,16 +92,22 @@ class Telling:
         found = {}
         for plugin, texts in self._said.items():
             for text in texts:
-                path, _, why = text.partition(": ")
-                root, _, name = path.removesuffix(f".{plugin}").partition(".")
-                if root == "profiles" and name and "." not in name:
-                    found[plugin, name] = why or text
+                if (name := _whole(plugin, text)) is not None:
+                    found[plugin, name] = text.partition(": ")[2] or text
         return found
 
-    def restart(self) -> Iterator[str]:
-        """What counts only after a restart, by what plugins said or did not take."""
-        for texts in self._said.values():
-            yield from texts
+    def restart(self, leaving: Container[str]) -> Iterator[str]:
+        """What counts only after a restart, by what plugins said or did not take.
+
+        Args:
+            leaving: Profiles of which nobody waits any more that they be served.
+        """
+        for plugin, texts in self._said.items():
+            for text in texts:
+                if (name := _whole(plugin, text)) is None:
+                    yield text
+                elif name not in leaving:
+                    yield f"{text} (that comes by itself, too)"
         for plugin, why in self._why.items():
             yield (
                 f"plugins.{plugin}: it did not take what is new ({why}): that counts after a"
@@ -141,6 +147,13 @@ class Telling:
             return [], trouble
         # (a text of a plugin's own class could be anything when it is looked at)
         return [str.__getitem__(text, slice(LONGEST)) for text in call.answer[:MOST]], ""
+
+
+def _whole(plugin: str, text: str) -> str | None:
+    """The profile that waits as a whole by what a plugin says; None where it says other things."""
+    path = text.partition(": ")[0]
+    root, _, name = path.removesuffix(f".{plugin}").partition(".")
+    return name if root == "profiles" and name and "." not in name else None
 
 
 def merged(before: SettingsChange, new: SettingsChange, own: Container[str]) -> SettingsChange:

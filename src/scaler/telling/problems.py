@@ -162,9 +162,10 @@ def _orders(view: View, extras: Extras) -> Iterator[Problem]:
             f"the order `{each}` counts, but could not be written: a restart would lose it",
             "see whether the disk of state_dir is full",
         )
+    leaving = any(each.leaving for each in view.profiles.values())
+    cure = "restart scaler, once no profile is leaving any more" if leaving else "restart scaler"
     for each in view.restart:
-        text = f"counts only after a restart: {each}"
-        yield _said(SETTINGS, text, "restart scaler", order=True)
+        yield _said(SETTINGS, f"counts only after a restart: {each}", cure, order=True)
 
 
 def _order(view: View, extras: Extras, order: Order) -> Problem:
