@@ -81,7 +81,7 @@ def read(folder: Path) -> Read:
             written, whole = _copy(path, copy)
             try:
                 return _read(copy, path, written)
-            except sqlite3.Error:
+            except (sqlite3.Error, UnicodeDecodeError):
                 if whole:
                     raise
                 text = f"the ledger {path} is being written to just now"
@@ -95,9 +95,10 @@ def read(folder: Path) -> Read:
     except OSError as error:
         text = f"the ledger {path} cannot be read: {error.strerror or error}"
         raise Unreadable(text, "see whether the disk is well and /tmp has room") from None
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # (SQLite's errors quote what it found)
+        why = error if isinstance(error, sqlite3.Error) else "its tables have no readable names"
         raise Unreadable(
-            f"the ledger {path} is damaged: {error}",
+            f"the ledger {path} is damaged: {why}",
             "start scaler: it puts a damaged ledger aside and begins a new one",
         ) from None
 
@@ -141,6 +142,7 @@ def _read(copy: Path, path: Path, written: float) -> Read:
     if start and start != MAGIC:
         raise sqlite3.DatabaseError("it is not a ledger at all")
     connection = sqlite3.connect(copy)
+    connection.text_factory = bytes  # so that text which is none spoils its row alone
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > KNOWN:
@@ -154,7 +156,8 @@ def _read(copy: Path, path: Path, written: float) -> Read:
 
 
 def _rows(connection: sqlite3.Connection, version: int, written: float) -> Read:
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    names = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    tables = {name.decode() for (name,) in names if isinstance(name, bytes)}
     lost = 0
 
     def rows(table: str, *columns: str) -> list[tuple[Any, ...]]:
@@ -165,7 +168,8 @@ def _rows(connection: sqlite3.Connection, version: int, written: float) -> Read:
         found = []
         for row in connection.execute(f"SELECT {', '.join(columns)} FROM {table}"):
             try:
-                found.append((*row[:-1], json.loads(row[-1])))
+                keys = [key.decode() if isinstance(key, bytes) else key for key in row[:-1]]
+                found.append((*keys, json.loads(row[-1])))
             except (ValueError, TypeError, RecursionError):
                 lost += 1
         return found
