@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 from scaler.model.demand import Demand
 from scaler.model.plan import TURN, Situation, plan
 from scaler.model.rooms import Free, Ranking
-from scaler.records import Profile, Room
+from scaler.records import Profile, Room, RunnerState
+
+from .test_plan_laws import a_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,6 +143,48 @@ def test_runners_are_made_one_at_a_time_round_the_profiles() -> None:
     make = plan(quiet(profiles, some_rooms([100, 100]), owed=4)).make
     assert [each.profile for each in make] == ["p0", "p1", "p2"] * 4
     assert [each.room for each in make] == ["r0", "r1"] * 6
+
+
+def test_a_place_that_comes_free_goes_to_who_has_the_fewest() -> None:
+    """In a full room; else the first profile would get each one for as long as jobs wait for it."""
+    profiles = [a_profile(number) for number in range(2)]
+    working = [
+        a_row(number, "p0", RunnerState.BUSY, room="r0", takes={"memory": 1})
+        for number in range(1, 4)
+    ]
+    situation = replace(quiet(profiles, some_rooms([4]), owed=8), rows=working)
+    assert [each.profile for each in plan(situation).make] == ["p1"]
+
+
+@LAW
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9)), min_size=1, max_size=4),
+    st.integers(0, 12),
+)
+def test_who_has_more_gets_nothing_before_who_has_less(
+    has_and_owes: list[tuple[int, int]], free: int
+) -> None:
+    """With one size: whoever is made a runner has at most one more than who still lacks one."""
+    profiles = [a_profile(number, memory=1) for number in range(len(has_and_owes))]
+    working = [name for name, (has, _) in enumerate(has_and_owes) for _ in range(has)]
+    rows = [
+        a_row(number, f"p{name}", RunnerState.BUSY, room="r0", takes={"memory": 1})
+        for number, name in enumerate(working, 1)
+    ]
+    situation = replace(
+        quiet(profiles, some_rooms([len(rows) + free])),
+        rows=rows,
+        demand={
+            f"p{name}": Demand(owed=has + owes, kept=has + owes, reported=True)
+            for name, (has, owes) in enumerate(has_and_owes)
+        },
+    )
+    made = Counter(each.profile for each in plan(situation).make)
+    assert made.total() == min(free, sum(owes for _, owes in has_and_owes))
+    after = {f"p{name}": has + made[f"p{name}"] for name, (has, _) in enumerate(has_and_owes)}
+    lacking = [f"p{n}" for n, (_, owes) in enumerate(has_and_owes) if made[f"p{n}"] < owes]
+    for name in made:
+        assert all(after[name] <= after[other] + 1 for other in lacking)
 
 
 def test_the_first_turn_goes_round() -> None:

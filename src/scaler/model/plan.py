@@ -192,17 +192,20 @@ def _ceiling(situation: Situation, case: Case) -> int:
 def _deal(cases: list[Case], goal: Callable[[Case], int], *, many: bool = False) -> list[Make]:
     """Grant machines round the profiles, until goals are met or nothing fits.
 
-    It is always the turn of who got the fewest. `many`: at one turn more than one is granted where
+    It is always the turn of who has the fewest, so that of a full room each place that comes free
+    does not go to the first who could use it. `many`: at one turn more than one is granted where
     there is plenty, since one at a time would take as long as all `max_count` together.
     """
     made: list[Make] = []
-    wish = [min(goal(case), case.most) - case.granted for case in cases]
-    turn = [(0, index) for index, case in enumerate(cases) if wish[index] > 0 and case.rooms]
+    had = [case.live + case.granted for case in cases]
+    wish = [case.live + min(goal(case), case.most) for case in cases]
+    turn = [(had[i], i) for i, case in enumerate(cases) if wish[i] > had[i] and case.rooms]
+    heapq.heapify(turn)
     sharers = Counter(each.provisioner for _, index in turn for each in cases[index].rooms)
     while turn:
-        given, index = turn[0]
+        has, index = turn[0]
         case = cases[index]
-        most = wish[index] - given if many else 1
+        most = wish[index] - has if many else 1
         for ranking in case.rooms:
             if taken := ranking.take(most, sharers[ranking.provisioner]):
                 break
@@ -213,8 +216,8 @@ def _deal(cases: list[Case], goal: Callable[[Case], int], *, many: bool = False)
         case.granted += machines
         if not many and not case.held_back:
             made.append(Make(case.profile.name, free.provisioner, free.room.name))
-        if given + machines < wish[index]:
-            heapq.heapreplace(turn, (given + machines, index))
+        if has + machines < wish[index]:
+            heapq.heapreplace(turn, (has + machines, index))
         else:
             heapq.heappop(turn)
     return made
