@@ -36,7 +36,12 @@ class Clock:
 
     def save(self) -> dict[str, Any]:
         """What the next run needs to go on."""
-        return {"now": self.now(), "boot": self._boot, "at": _boot_time()}
+        return {
+            "now": self.now(),
+            "boot": self._boot,
+            "at": _boot_time(),
+            "wall": self.wall(),  # for people who read the ledger
+        }
 
     def deadline(self, when: float) -> float:
         """A time on this scale as a deadline for trio."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -126,6 +129,39 @@ async def test_now_ends_what_works_there_and_says_which(
         await trio.sleep(60)
         assert world.states()[other] == "busy"
         assert order.name == "vm/a"
+
+
+async def test_who_is_told_that_runners_end_need_not_fear_a_crash(
+    spread: World, autojump_clock: object
+) -> None:
+    world = spread
+    async with world.running():
+        await all_idle(world)
+        [busy, *_] = [n for n, row in world.rows.items() if row.runner.room == "a"]
+        world.works(busy)
+        await world.deliver(2, world.job(1, "running", world.name(busy)))
+        await world.engine.orders.drain("a", "root", now=True)
+        with closing(sqlite3.connect(world.folder / "ledger.sqlite3")) as ledger:
+            (row,) = ledger.execute("SELECT row FROM runners WHERE id = ?", (busy,)).fetchone()
+        assert json.loads(row)["forced"]
+
+
+async def test_where_it_cannot_be_written_that_runners_end_the_order_is_told_as_unwritten(
+    spread: World, autojump_clock: object
+) -> None:
+    world = spread
+    async with world.running():
+        await all_idle(world)
+        [busy, *_] = [n for n, row in world.rows.items() if row.runner.room == "a"]
+        world.works(busy)
+        await world.deliver(2, world.job(1, "running", world.name(busy)))
+        orders = world.engine.orders
+        await orders.drain("a", "root")
+        world.disk_full = True
+        _, ended = await orders.drain("a", "root", now=True)
+        assert [each.id for each in ended] == [busy]
+        assert ("drain", "vm/a") in orders.unwritten
+        world.disk_full = False
 
 
 def _unguarded(world: World) -> list[int]:

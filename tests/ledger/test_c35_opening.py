@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,23 @@ def test_c35_a_crash_anywhere_loses_no_order(
             if not died:
                 break
     assert after > 20
+
+
+def test_c35_one_that_a_person_mended_is_taken_as_it_is(
+    tmp_path: Path, closed: dict[str, bytes]
+) -> None:
+    """A dump does not tell of the version, and a folder of theirs looks like one that was begun."""
+    with placed(tmp_path, closed) as folder:
+        path = folder / "ledger.sqlite3"
+        with closing(sqlite3.connect(path)) as connection:
+            dump = "\n".join(connection.iterdump())
+        path.unlink()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(dump)
+        (folder / "ledger-damaged-by-hand").mkdir()
+        found = again(folder)
+        assert found.orders == {("pause", "linux"): ORDER}
+        assert found.meta["next_id"] == 19
 
 
 # --- a disk or a right that is missing is no damage

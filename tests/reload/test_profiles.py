@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from scaler import SettingsChange
+from scaler.model import demand
 from scaler.records import RunnerState
 
 from .conftest import MAC, SETTINGS
@@ -120,6 +121,25 @@ async def test_c45_a_removed_profile_that_runs_a_job_drains(
         with pytest.raises(LookupError):
             await place.queue.told("linux", 1)
         assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+
+
+async def test_one_whose_jobs_are_all_done_leaves_without_a_warning(
+    place: Place,
+    autojump_clock: object,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though a lower total counts only after a while, where it is told but once."""
+    monkeypatch.setattr(demand, "APART", 1000.0)
+    caplog.set_level(logging.INFO, "scaler")
+    place.text = SETTINGS + MAC
+    async with place.scaler():
+        await place.busy()
+        await place.reload((LINUX, ""))
+        await place.queue.finish("job-1")
+        await place.until(lambda: "linux" not in place.view.profiles)
+        told = [each.message for each in caplog.records if "has left" in each.message]
+        assert told == ["profile linux has left"]
 
 
 async def test_jobs_that_were_owed_get_runners_and_later_ones_do_not(

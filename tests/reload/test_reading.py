@@ -26,6 +26,19 @@ def test_what_is_no_file_is_refused_at_once(place: Place) -> None:
         load_settings(place.file, extra=place.extra)
 
 
+async def test_c46_a_file_without_profiles_makes_none_of_them_leave(
+    place: Place, autojump_clock: object
+) -> None:
+    """As one that is just being written may be, or that a full disk cut off."""
+    async with place.scaler():
+        before = place.reloader.settings
+        place.file.write_text("")
+        became = await place.running.reload()
+        assert not became.ok
+        assert "there are no profiles" in became.problems[0]
+        assert place.reloader.settings is before
+
+
 async def test_a_disk_that_hangs_changes_nothing_and_the_next_reload_works(
     place: Place, monkeypatch: pytest.MonkeyPatch, autojump_clock: object
 ) -> None:

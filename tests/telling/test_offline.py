@@ -12,14 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tests.engine.conftest import World, row
 
 from scaler.control.place import LEDGER
@@ -88,6 +85,8 @@ async def test_what_was_there_is_told(tmp_path: Path, row: Rows) -> None:
     assert linux["counts"] == {"idle": 1, "busy": 1}
     assert linux["paused"] == {"since": 1.0, "by": "root"}
     assert (win["name"], win["max_count"]) == ("win", 0)
+    (linux, *_) = offline_status(tmp_path, now=now)["profiles"]
+    assert (linux["max_count"], linux["target_count"], linux["target"]) == (None, None, None)
     rooms = {each["name"]: each for each in found["rooms"]}
     assert {each["state"] for each in rooms.values()} == {"unknown"}
     assert rooms["a"]["machines"] == 2
@@ -112,6 +111,10 @@ async def test_why_is_told_as_well(tmp_path: Path, row: Rows) -> None:
     assert told["facts"][0][1].endswith("when scaler last looked")
     kinds = [each["kind"] for each in offline_why(tmp_path)["found"]]
     assert kinds == ["profile", "job"]
+    told = offline_why(tmp_path, "linux")["found"][0]
+    assert ["room vm/a", "unknown"] in told["facts"]
+    (drained,) = [text for label, text in told["facts"] if label == "room vm/b"]
+    assert drained.startswith("unknown, drained since ")
     with pytest.raises(Unknown, match="no profile, runner or job"):
         offline_why(tmp_path, "nope")
 
@@ -128,6 +131,22 @@ async def test_d25_no_secret_of_the_ledger_is_told(
     assert "linux.7@host" in told
     assert "s3cret" not in told
     assert os.listdir(copies) == [], "a copy of the ledger was left"
+
+
+async def test_a_write_that_failed_makes_nothing_newer(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    async with world.running():
+        await world.deliver(1, world.job(1))
+    wrote = offline_status(tmp_path)["as_of"]
+    later = time.time() + 3600
+    os.utime(tmp_path / LEDGER, (later, later))
+    assert offline_status(tmp_path, now=later)["as_of"] == wrote
+
+
+async def test_a_number_that_cannot_be_written_is_none(tmp_path: Path, row: Rows) -> None:
+    await write(tmp_path, row(7, RunnerState.BUSY))
+    told = offline_status(tmp_path, profiles={"linux": {"max_count": 16**4000}})
+    assert told["profiles"][0]["max_count"] == 0
 
 
 @pytest.mark.parametrize("alive", [True, False])
@@ -348,43 +367,6 @@ async def test_another_user_who_may_not_is_told_so(tmp_path: Path, row: Rows, cl
         found = offline_status(state)
     assert "may not be read by this user" in texts(found)[1]
     assert found["runners"] == []
-
-
-# --- whatever became of it
-
-
-PLACES = st.floats(0, 1, exclude_max=True)
-FIRST = st.floats(0, 0.12)  # where the tables are told of
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(
-    st.one_of(st.just(1.0), st.floats(0, 1)),
-    st.lists(st.one_of(PLACES, PLACES, PLACES, FIRST), max_size=4),
-)
-def test_c35_a_damaged_ledger_is_told_of_and_harms_nobody(
-    tmp_path_factory: pytest.TempPathFactory, length: float, flips: list[float]
-) -> None:
-    whole = bytes_of_a_ledger()
-    folder = tmp_path_factory.getbasetemp() / "damaged"
-    folder.mkdir(exist_ok=True)
-    content = bytearray(whole[: round(length * len(whole))])
-    for place in flips if content else ():
-        content[int(place * len(content))] ^= 0xFF
-    (folder / LEDGER).write_bytes(content)
-    before = seen(folder)
-    found = offline_status(folder)
-    assert json.loads(json.dumps(found)) == found
-    assert "s3cret" not in json.dumps(found)
-    assert seen(folder) == before
-
-
-@cache
-def bytes_of_a_ledger() -> bytes:
-    """What its file holds. No fixture: Hypothesis would print it, and fail at that."""
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript((OLD / "version-1.sql").read_text())
-        return connection.serialize()
 
 
 def test_the_ledger_is_called_as_it_is_written() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from scaler.errors import Busy, Refused, Unavailable
+from scaler.ledger.ledger import LedgerError
 from scaler.model.evolve import evolve
 from scaler.model.names import parse_runner_name
 from scaler.model.orders import named
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from scaler.model.row import Row
     from scaler.records import Runner
 
+log = logging.getLogger("scaler")
+
 OUTCOME = 15.0  # seconds until it is told how far it came
+WRITTEN = 4.0  # seconds for the ledger
 RELEASED = 8.0  # seconds for a reservation to be taken back; it goes on after that
 
 
@@ -61,8 +65,12 @@ class ByHand:
         runner_id, is_ = row.runner.id, row.runner.state
         if is_ is RunnerState.HELD:
             self._event(row, f"{row.runner.name} is let go by {named(by)}")
-            self._state.apply(runner_id, Retire(f"let go by {named(by)}"))
-            await trio.lowlevel.checkpoint()
+            after = self._state.apply(runner_id, Retire(f"let go by {named(by)}"))
+            with trio.move_on_after(WRITTEN):
+                try:
+                    await self._state.keep(*([after] if after is not None else []))
+                except LedgerError as error:  # it is let go all the same, unless this ends before
+                    log.error("%s", error, extra={"runner": runner_id})
             return self._now(row)
         if is_ is not RunnerState.RESERVED:
             raise Refused(

@@ -118,7 +118,21 @@ class Orders:
         """
         name = self._found(room)
         (order,) = await self._give([self._order("drain", name, by)])
-        return order, self._end_all(name, by) if now else []
+        if not now:
+            return order, []
+        ended = self._end_all(name, by)
+        if ended and (trouble := await self._written(ended)):
+            self._mark([("drain", name)])  # so that who gave it is told
+            log.error("runners of %s end, and that is not written yet: %s", name, trouble)
+        return order, ended
+
+    async def _written(self, runners: Iterable[Runner]) -> str:
+        """Make it durable that they end; why it is not."""
+        transaction = Transaction()
+        for runner in runners:
+            if (row := self._state.rows.get(runner.id)) is not None:
+                transaction.row(row)
+        return await self._write(transaction)
 
     def _end_all(self, name: str, by: str) -> list[Runner]:
         state = self._state

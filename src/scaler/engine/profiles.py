@@ -119,7 +119,8 @@ class Profiles:
         """Forget a profile that has left. Its plugins have let it go already."""
         state = self._state
         async with self._intake.lock(name):
-            waiting = self._owed(name)
+            # (what it owes stays high for a while after its jobs are done)
+            waiting = max(state.demand.get(name, Demand()).owed, self._known(name))
             transaction = Transaction()
             for job_id in state.jobs.get(name, {}):
                 transaction.job(name, job_id, None)

@@ -36,7 +36,8 @@ class _Held:
     """What was found, and what is to be written before anyone reads it.
 
     Attributes:
-        version: Of the tables; 0 where there are none.
+        version: Of the tables; 0 where there are none, or it is not told.
+        blank: Whether there is nothing in it, not even tables.
         puts: Rows for a new ledger.
     """
 
@@ -47,6 +48,7 @@ class _Held:
     puts: dict[tuple[str, tuple[str | int, ...]], tuple[Any, ...] | None] = field(
         default_factory=dict
     )
+    blank: bool = False
 
 
 def open_ledger(folder: Path) -> tuple[Writer, Stored]:
@@ -59,7 +61,7 @@ def open_ledger(folder: Path) -> tuple[Writer, Stored]:
     try:
         try:
             held = _examine(files)
-            if held.version == 0 and files.unfinished() is not None:
+            if held.blank and files.unfinished() is not None:
                 files.remove_blank()
                 raise Damage("a start ended while it was put aside")
             return _begin(files, held)
@@ -75,7 +77,7 @@ def open_ledger(folder: Path) -> tuple[Writer, Stored]:
 def _examine(files: Files) -> _Held:
     """Read it, without a change to it."""
     if not files.look():
-        return _Held(0, _started_over(files))
+        return _Held(0, _started_over(files), blank=True)
     mode = "rw" if files.beside("-journal").exists() else "ro"  # (that has to be rolled back)
     logged = files.beside("-wal").exists()
     address = f"{files.path.absolute().as_uri()}?mode={mode}"
@@ -123,7 +125,7 @@ def _read(files: Files, connection: sqlite3.Connection, logged: bool) -> _Held:
         stored = replace(stored, damage=known["text"])
     if OPENED in contents.own and not logged:
         stored = _without_its_log(stored)
-    return _Held(version, stored, by, contents.spoilt)
+    return _Held(version, stored, by, contents.spoilt, blank=not tables)
 
 
 def _written_by(connection: sqlite3.Connection) -> str:

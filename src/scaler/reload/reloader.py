@@ -39,6 +39,10 @@ ASKING = 5.0  # seconds between two questions to plugins that say of a profile t
 AGAIN = 1.0  # seconds between two looks at profiles that leave, at least
 ROOT = "settings"  # what a reload that failed is shown by, in place of a plugin's name
 NAME = "reload"
+EMPTY = (
+    "there are no profiles: an empty file, or one that is being written, would have all of them"
+    " leave; to take no jobs, scaler pause --all"
+)
 
 
 @dataclass
@@ -219,6 +223,8 @@ class Reloader:
     def _read_in_thread(self, leaving: frozenset[str]) -> Changes:
         again = load_again(self.settings, self._loaded)
         self._hide.add(again.settings.secrets)
+        if self.settings.profiles and not again.settings.profiles:
+            raise SettingsError([f"{self.settings.source_file}: {EMPTY}"])
         try_file(again.settings, self.settings, self._loaded)
         changes = compare(self.settings, again, leaving=leaving, able=self._able)
         try_mixture(changes, again.settings, self._loaded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
@@ -109,6 +109,7 @@ class Extras:
         kept: What is kept as evidence, by runner's id or profile's key; likewise.
         ended: Runners that are no more, and are asked for.
         trouble: More that a person must look at, as (about, text, cure).
+        unsettled: Profiles of which it is not known what the settings say.
     """
 
     now: float
@@ -130,3 +131,4 @@ class Extras:
     kept: Mapping[int | str, Sequence[Kept]] = field(default_factory=lambda: _NONE)
     ended: Mapping[int, Ended] = field(default_factory=lambda: _NONE)
     trouble: Sequence[tuple[str, str, str]] = ()
+    unsettled: Collection[str] = ()

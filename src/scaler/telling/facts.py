@@ -146,10 +146,10 @@ def profile(view: View, extras: Extras, each: ProfileView) -> Told:
     found += _source(view, extras, name)
     for plugin in each.profile.provisioners:
         for room in view.rooms.get(plugin, ()):
-            said = room.refuses.get(name, "")
-            found.append(
-                [f"room {plugin}/{room.name}", f"{room.state}{', ' if said else ''}{said}"]
-            )
+            said = [str(room.state) if extras.running else "unknown", room.refuses.get(name, "")]
+            if (order := orders_of(view).get(("drain", f"{plugin}/{room.name}"))) is not None:
+                said.insert(1, f"drained {_by(order, now)}")
+            found.append([f"room {plugin}/{room.name}", ", ".join(filter(None, said))])
     events = [event for event in view.events if event.profile == name]
     text = each.why or _well(each)
     return _told("profile", name, text, each.cure, found, events, _kept(extras, name))

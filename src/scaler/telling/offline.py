@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NOT_RUNNING = "scaler is not running"
 START = "start scaler"
+LARGEST = 1_000_000  # that a count may be: Python refuses to write some very large numbers
 
 
 def offline_status(
@@ -105,6 +106,7 @@ def _told(
         kept=kept,
         ended=ended,
         trouble=trouble,
+        unsettled=[each for each in view.profiles if each not in profiles],
     )
     return view, extras
 
@@ -171,7 +173,7 @@ def _profile(name: str, table: Any) -> Profile:
     """What a settings file says of a profile, as far as it makes sense."""
     table = table if isinstance(table, dict) else {}
     counts = [table.get("target_count"), table.get("max_count")]
-    least, most = (each if type(each) is int and each >= 0 else None for each in counts)
+    least, most = (each if type(each) is int and 0 <= each <= LARGEST else None for each in counts)
     labels = table.get("labels")
     return Profile(
         name=name,

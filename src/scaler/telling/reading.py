@@ -189,8 +189,9 @@ def _rows(connection: sqlite3.Connection, version: int, written: float) -> Read:
     jobs = rows("jobs", "profile", "id", "row")
     meta = dict(rows("meta", "key", "value"))
     clock = _part(meta.get("clock"), "now")
+    wall = _part(meta.get("clock"), "wall")  # (a write that fails makes the file newer, too)
     return Read(
-        written=written,
+        written=float(wall) if isinstance(wall, int | float) else written,
         version=version,
         runners=tuple(sorted(runners, key=lambda each: each.id)),
         jobs=tuple(records(Job, [_part(row, "job") for _, _, row in jobs])),

@@ -59,15 +59,16 @@ def status(view: View, extras: Extras) -> dict[str, Any]:
 
 def _profile(each: ProfileView, extras: Extras) -> dict[str, Any]:
     source = extras.sources.get(each.profile.name)
+    settled = each.profile.name not in extras.unsettled
     return {
         "name": each.profile.name,
         "source": each.profile.source,
         "provisioners": list(each.profile.provisioners),
-        "target_count": each.profile.target_count,
-        "max_count": each.profile.max_count,
+        "target_count": each.profile.target_count if settled else None,
+        "max_count": each.profile.max_count if settled else None,
         "demand": each.demand,
         "waiting": 0 if source is None else source.waiting,
-        "target": each.target,
+        "target": each.target if settled else None,
         "ceiling": each.ceiling,
         "counts": {str(state): number for state, number in each.counts.items()},
         "paused": _since(each.paused),

@@ -64,7 +64,7 @@ def profiles(status: Mapping[str, Any]) -> Rows:
     for each in _dicts(status.get("profiles")):
         counts = each.get("counts") or {}
         has = sum(counts.get(state, 0) for state in _HAS)
-        target = each.get("target", "?")
+        target, most = ("?" if n is None else n for n in map(each.get, ("target", "max_count")))
         other = [f"{n} {state}" for state, n in counts.items() if state not in _HAS]
         colour = "red" if isinstance(target, int) and has < target else ""
         colour = "yellow" if each.get("paused") or each.get("leaving") else colour
@@ -80,7 +80,7 @@ def profiles(status: Mapping[str, Any]) -> Rows:
                 _number(sum(counts.get(state, 0) for state in _STARTING)),
                 ", ".join(other),
                 _number(each.get("demand", 0)),
-                str(each.get("max_count", "?")),
+                str(most),
                 Cell(note, colour),
             ]
         )
