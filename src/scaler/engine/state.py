@@ -323,7 +323,7 @@ class State:
         until = max(backoff.until, halt.until if halt is not None else 0.0)
         self.event(
             f"{runner.name} came to nothing ({backoff.failures} in a row),"
-            f" next try in {max(0.0, until - self.clock.now()):g} s: {text}",
+            f" next try in {round(max(0.0, until - self.clock.now()), 1):g} s: {text}",
             profile=runner.profile,
             runner=runner.id,
             level=logging.WARNING,
