@@ -92,7 +92,8 @@ async def test_a_new_certificate_is_shown_and_no_request_fails(
         assert min(answers) > 3
         bad = issue()
         bad.cert.write_text("nothing")
-        assert await reload(served, tls=bad) == []
+        [told] = await reload(served, tls=bad)
+        assert told.startswith(f"plugins.monitor.tls: {bad.cert} and {bad.key} are no certificate")
         text, ok = world.reports[-1]
         assert not ok
         assert text.startswith(f"tls: {bad.cert} and {bad.key} are no certificate and its key")

@@ -35,6 +35,20 @@ def restarts(opened: Config, wanted: Config) -> list[str]:
     return found
 
 
+def refused(wanted: Config, why: str) -> list[str]:
+    """What was read and cannot be used, as `key path: why`; it needs no restart.
+
+    Args:
+        wanted: The settings as they are now.
+        why: What is wrong with the certificate; empty where nothing is.
+    """
+    if not why or wanted.tls is None:
+        return []
+    # (the path has to be the one that the core lists: only so it is not said to count)
+    why = why.removeprefix("tls: ")
+    return [f"plugins.monitor.tls: {why}; it counts once its files are good, without a restart"]
+
+
 def waiting(wanted: Config, seconds: float) -> list[str]:
     """What was not read in time, as `key path: why`; it needs no restart.
 

@@ -12,7 +12,7 @@ from scaler_monitor import settings
 from scaler_monitor.api.metrics import Tally
 from scaler_monitor.doors import Doors
 from scaler_monitor.findings import findings
-from scaler_monitor.inplace import restarts, waiting
+from scaler_monitor.inplace import refused, restarts, waiting
 from scaler_monitor.page.live import Live
 from scaler_monitor.serving.certificate import Certificate
 from scaler_monitor.serving.listening import listening, url
@@ -111,15 +111,19 @@ class Monitor:
         """Go by them from the next request on; no connection and no stream of events ends."""
         if self._opened is None:
             return []
-        unread: list[str] = []
-        if change.config and self._doors is not None and self._files is not None:
-            self._files.forget()
-            await self._doors.renew()
-            with trio.move_on_after(PATIENCE) as patience:
-                await self._files.look()
-            if patience.cancelled_caught:
-                unread = waiting(self._context.config, PATIENCE)
-        return [*unread, *restarts(self._opened, self._context.config)]
+        config, doors, files = self._context.config, self._doors, self._files
+        found: list[str] = []
+        if doors is not None and files is not None:
+            unread = False
+            if change.config:
+                files.forget()
+                await doors.renew()
+                with trio.move_on_after(PATIENCE) as patience:
+                    await files.look()
+                unread = patience.cancelled_caught
+            # (told on every call: an answer takes the place of the one before)
+            found = waiting(config, PATIENCE) if unread else refused(config, files.refused)
+        return found if self._opened is None else [*found, *restarts(self._opened, config)]
 
     @hookimpl
     async def check(self) -> list[Finding]:

@@ -182,6 +182,13 @@ async def test_new_files_are_shown_to_new_connections(
             assert (await shown(served, trust))[1] == second
 
 
+@pytest.mark.parametrize("path", [Path("/dev/zero"), Path("/dev/null")])
+def test_a_device_is_no_file(tls: Tls, path: Path) -> None:
+    for made in (Tls(cert=path, key=tls.key), Tls(cert=tls.cert, key=path)):
+        with pytest.raises(OSError, match=f"^tls: {path} is not a file$"):
+            load(made)
+
+
 async def until(true: Any) -> None:
     with trio.fail_after(5):
         while not true():  # noqa: ASYNC110 - nobody tells

@@ -110,9 +110,8 @@ def load(tls: Tls) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
-    for path in (tls.cert, tls.key):
-        _check_readable(path)
-    mode = os.stat(tls.key).st_mode
+    _mode(tls.cert)
+    mode = _mode(tls.key)
     if mode & _OTHERS:
         raise OSError(
             f"tls: {tls.key} can be read by all or changed by others than its owner "
@@ -129,9 +128,18 @@ def load(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def _check_readable(path: Path) -> None:
+def _mode(path: Path) -> int:
+    """The mode of a file that can be read."""
     try:
-        with open(path, "rb"):
-            return
+        with open(path, "rb", opener=_at_once) as file:
+            mode = os.fstat(file.fileno()).st_mode
     except OSError as error:
         raise OSError(f"tls: {path} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise OSError(f"tls: {path} is not a file")
+    return mode
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open it without waiting for whoever writes into a pipe: a thread could wait for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)

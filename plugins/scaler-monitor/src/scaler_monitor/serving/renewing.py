@@ -28,6 +28,9 @@ class Files:
         tokens: Those that are good.
         certificate: What is shown; None where nothing is encrypted.
         told: Called with what is wrong, when that changes; with nothing once all is well again.
+
+    Attributes:
+        refused: Why the last look left the certificate as it was; empty where nothing was wrong.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Files:
         self._tokens = tokens
         self._certificate = certificate
         self._told = told
+        self.refused = ""
         self._known: list[str] = []
         self._one = trio.Lock()
         self._limiter = trio.CapacityLimiter(1)  # a disk that hangs holds back nobody else
@@ -61,7 +65,8 @@ class Files:
             loaded, looks = await trio.to_thread.run_sync(
                 partial(self._read, self._config()), limiter=self._limiter, abandon_on_cancel=True
             )
-            found = [loaded] if isinstance(loaded, str) else []
+            self.refused = loaded if isinstance(loaded, str) else ""
+            found = [self.refused] if self.refused else []
             if self._certificate is not None and not isinstance(loaded, str | None):
                 self._certificate.take(loaded)
             # (others may have been taken out while these were read)
