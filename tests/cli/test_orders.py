@@ -236,6 +236,9 @@ def test_reload_says_what_counts_now_and_what_after_a_restart(ask: Ask, other: F
             "  plugins.monitor.listen: it listens already",
         ],
     )
+    said = "plugins.monitor.tls: not read yet; it counts once it can be read, without a restart"
+    other.answers["reload"] = {"ok": True, "applied": [], "restart": [said]}
+    assert ask("reload")[1][1:] == ["what does not count yet:", f"  {said}"]
     other.answers["reload"] = {"ok": True, "applied": [], "restart": []}
     assert ask("reload")[1] == ["the settings were read anew: nothing changed"]
 

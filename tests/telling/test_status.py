@@ -221,6 +221,9 @@ def test_what_counts_only_after_a_restart_is_told_of() -> None:
             True,
         )
     ]
+    said = "plugins.monitor.tls: not good; it counts once it is, without a restart"
+    cure = "mend what it says, then: scaler reload"
+    assert told(view(restart=(said,))) == [("settings", f"does not count yet: {said}", cure, True)]
     leaving = told(view(profile(leaving=True), restart=("x",)))
     assert leaving[-1][2] == "restart scaler, once no profile is leaving any more"
     assert is_ok(view(restart=("x",))), "somebody changed a setting: nobody is woken for that"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from scaler.cli.asking import LONG, asked, say_json
 from scaler.cli.asking import arguments as common
 from scaler.cli.terminal import say
+from scaler.control.place import BY_ITSELF
 from scaler.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ def run(args: argparse.Namespace) -> int:
     restart = [str(each) for each in answer.get("restart") or []]
     lines = ["the settings were read anew" + ("" if applied or restart else ": nothing changed")]
     lines += [f"  {each}" for each in applied]
+    waits = [each for each in restart if each.endswith(BY_ITSELF)]
+    restart = [each for each in restart if each not in waits]
+    if waits:
+        lines += ["what does not count yet:", *(f"  {each}" for each in waits)]
     if restart:
         lines += ["what counts only after a restart:", *(f"  {each}" for each in restart)]
     say(*lines)

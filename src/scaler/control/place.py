@@ -32,3 +32,7 @@ def address(folder: Path, name: str = SOCKET) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}/{name}"
     finally:
         os.close(descriptor)
+
+
+#: How a plugin ends what it says of a setting that it waits for, among what `restart` tells.
+BY_ITSELF = ", without a restart"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from scaler.control.place import BY_ITSELF
 from scaler.model.orders import parted
 from scaler.records import RoomState, RunnerState
 from scaler.telling.standing import standing
@@ -165,6 +166,10 @@ def _orders(view: View, extras: Extras) -> Iterator[Problem]:
     leaving = any(each.leaving for each in view.profiles.values())
     cure = "restart scaler, once no profile is leaving any more" if leaving else "restart scaler"
     for each in view.restart:
+        if each.endswith(BY_ITSELF):
+            fix = "mend what it says, then: scaler reload"
+            yield _said(SETTINGS, f"does not count yet: {each}", fix, order=True)
+            continue
         yield _said(SETTINGS, f"counts only after a restart: {each}", cure, order=True)
 
 
