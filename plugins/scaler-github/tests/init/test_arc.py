@@ -227,8 +227,11 @@ def test_what_a_flag_says_instead_is_listed(folder: Path) -> None:
         ({"githubConfigUrl": "x", "runnerScaleSetName": TOKEN}, "runnerScaleSetName"),
         ({"maxRunners": 0}, "maxRunners"),
         ({"maxRunners": "{5}"}, "maxRunners"),
+        ({"maxRunners": 2147483647}, "maxRunners"),
+        ({"githubConfigUrl": "x", TOKEN: {TOKEN: 1, "b": TOKEN}}, "***"),
+        ({"githubConfigUrl": "x", "githubConfigSecret": {"github_app_id": 1.5}}, "github_app_id"),
     ],
-    ids=range(7),
+    ids=range(10),
 )
 def test_what_may_not_or_cannot_be_copied_is_listed(
     values: dict[str, Any], listed: str, folder: Path
@@ -237,6 +240,45 @@ def test_what_may_not_or_cannot_be_copied_is_listed(
     assert any(listed in note.path and note.instead for note in document.notes), document.notes
     assert TOKEN not in document.text()
     assert "u:p" not in document.text()
+
+
+def test_a_limit_that_is_none_here_is_told_as_that(folder: Path) -> None:
+    for found in (2147483647, "10", 0, 1.5):
+        notes = written({"maxRunners": found}, folder).notes
+        (why,) = [note.why for note in notes if note.path == "maxRunners"]
+        assert "no whole number from 1 to 100000" in why
+
+
+def test_numbers_are_read_as_helm_writes_them(folder: Path, key_file: Path) -> None:
+    secret = {"github_app_id": 1.234567e06, "github_app_installation_id": 7.654321e07}
+    values = {"githubConfigSecret": secret, "minRunners": 1.0, "maxRunners": 1e1}
+    document = written(values, folder, {"auth": ["app"], "app_key_file": [str(key_file)]})
+    app = document.get("plugins", "github", "app")
+    assert (app["client_id"], app["installation_id"]) == ("1234567", 76543210)
+    assert document.get("profiles", "linux", "target_count") == 1
+    assert document.get("profiles", "linux", "max_count") == 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"minRunners: 1\n{TOKEN}: 1\n{TOKEN}: 2\n",
+        f"minRunners: 1\na: &{TOKEN} 1\nb: &{TOKEN} 2\nc: *no\n",
+        f"minRunners: 1\na: *{TOKEN}\n",
+        f"minRunners: 1\nmine: {{{TOKEN}}}\n",
+        f"minRunners: 5\nmaxRunners: 1\nmine: {TOKEN}\n",
+    ],
+    ids=["twice", "anchor", "alias", "key", "refused"],
+)
+def test_a_token_in_a_wrong_place_is_not_shown(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text(text)
+    ran("--from-arc", str(path), "-o", "-", "--url", "https://github.com/a", "--source-image", "x")
+    said = capsys.readouterr()
+    assert said.err
+    assert TOKEN not in said.out + said.err
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,19 @@ def test_a_boot_script_that_is_there_stays(capsys: pytest.CaptureFixture[str]) -
     assert "cloud-boot.sh was there and stays as it is" in capsys.readouterr().out
 
 
+def test_nothing_is_left_where_the_settings_cannot_be_written(tmp_path: Path) -> None:
+    assert ran(*SAID, "-o", f"{'a' * 250}.toml.long") == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_boot_script_that_was_there_stays_where_the_settings_cannot_be_written(
+    tmp_path: Path,
+) -> None:
+    Path("cloud-boot.sh").write_text("mine")
+    assert ran(*SAID, "-o", f"{'a' * 250}.toml.long") == 1
+    assert Path("cloud-boot.sh").read_text() == "mine"
+
+
 def test_no_boot_script_is_written_where_none_is_wanted(tmp_path: Path) -> None:
     assert command([*SAID, "--no-boot-script", "-o", "a.toml"]) == 0
     assert command([*SAID[:2], "--machines", "test", "-o", "b.toml"]) == 0

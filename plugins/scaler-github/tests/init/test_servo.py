@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scaler import FatalError
 from scaler_github.init import servo, toml
 from scaler_github.init.building import build
 from scaler_github.init.collecting import collect
@@ -220,6 +221,44 @@ def test_forgejo_is_told_about(folder: Path) -> None:
     notes = written(values, folder, GIVEN).notes
     assert any("scaler-forgejo" in note.instead for note in notes)
     assert any(note.path == "github_api_scope_url" for note in notes)
+
+
+def test_a_checkout_that_is_none_is_told(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(FatalError, match="found no folder `profiles` in it"):
+        written(EVERYTHING, folder, checkout=tmp_path)
+
+
+def test_one_of_which_none_stands_ready_is_no_mistake(folder: Path) -> None:
+    document = written({"profiles": {"a": {"target_count": 0}}}, folder, GIVEN)
+    profile = load(document.text(), folder).profiles["a"]
+    assert (profile.target_count, profile.max_count) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[profiles.{}]\n", "[{0}]\na=1\n[{0}]\n", "[profiles.a.{}]\nb=1\n", "{}\n", "{0}=1\n{0}=2\n"],
+)
+def test_a_token_in_a_wrong_place_is_not_shown(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
+    path, out = tmp_path / "monitor.toml", tmp_path / "scaler.toml"
+    path.write_text(text.format(token))
+    ran("--from-servo", str(path), "-o", str(out), "--url", "https://github.com/acme")
+    said = capsys.readouterr()
+    written = out.read_text() if out.exists() else said.err
+    assert written
+    assert token.lower() not in (said.out + said.err + written).lower()
+
+
+def test_a_number_that_nobody_would_mean_is_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "monitor.toml", tmp_path / "scaler.toml"
+    path.write_text(f"github_api_suffix = 0x{'f' * 6000}\n[profiles.a]\n")
+    told = ["--from-servo", str(path), "-o", str(out), "--url", "https://github.com/acme"]
+    assert ran(*told) == 0
+    assert "github_api_suffix: " in capsys.readouterr().err
 
 
 def test_a_secret_in_it_is_not_copied(folder: Path) -> None:

@@ -48,6 +48,11 @@ def test_values_are_what_helm_takes_them_for() -> None:
     }
 
 
+def test_a_number_that_nobody_would_mean_is_a_text() -> None:
+    long = f"0x{'f' * 6000}"
+    assert read(f"a: {long}\nb: {2**64 - 1}\n") == {"a": long, "b": 2**64 - 1}
+
+
 def test_references_and_merges_are_followed() -> None:
     text = "base: &b {x: 1, y: 2}\na: *b\nc: {<<: *b, y: 3}\nd: {<<: [{z: 1}, {z: 2}]}\n"
     assert read(text) == {
@@ -77,6 +82,7 @@ _MERGES = "a0: &a0 {k0: 1}\n" + "".join(
         pytest.param("? [a]\n: b\n", "found a key that is a map or a list", id="odd-key"),
         pytest.param("a: {<<: 5}\n", "found << of something else than a map", id="odd-merge"),
         pytest.param("a: \x00", "is not YAML", id="control"),
+        pytest.param('a: "\\UFFFFFFFF"\n', "is not YAML", id="letter"),
         pytest.param(_LAUGHS, "holds more than 20000 values", id="laughs"),
         pytest.param(_MERGES, "holds more than 20000 values", id="merges"),
         pytest.param("a: &a [*a]\n", "too deep", id="itself"),

@@ -15,7 +15,7 @@ from scaler_github.init import checks, yamls
 from scaler_github.init.arc_reasons import OLDER, REASONS, UNKNOWN
 from scaler_github.init.collecting import Preset
 from scaler_github.init.document import Note
-from scaler_github.init.translation import Place, Reading, Reason, Translation
+from scaler_github.init.translation import Place, Reading, Reason, Translation, as_text
 
 _QUANTITY = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)(m|[kKMGTP]i?)?", re.ASCII)
 _FACTORS = {
@@ -77,11 +77,8 @@ class _At:
         self.reading.take(*self._prefix, *place)
 
     def text(self, *place: str) -> str:
-        """A text or number, not taken; empty where there is none or it may not be copied."""
-        found = self.get(*place)
-        if isinstance(found, bool) or not isinstance(found, str | int | float):
-            return ""
-        return str(found).strip()
+        """A text or number as text, not taken; empty where there is none."""
+        return as_text(self.get(*place))
 
     def origin(self, *place: str) -> str:
         """How a place is told."""
@@ -299,8 +296,9 @@ def _quantity(found: Any, name: str) -> str:
 
 
 def _count(found: Any, most: int = 100_000) -> int | None:
-    whole = isinstance(found, int) and not isinstance(found, bool)
-    return found if whole and 0 <= found <= most else None
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        return None
+    return int(found) if 0 <= found <= most and found == int(found) else None
 
 
 def _fits(read: Any, text: str) -> bool:

@@ -72,8 +72,8 @@ REASONS = (
     ),
     Reason(
         "maxRunners",
-        "0 or less is no limit that a profile has",
-        "`scaler pause` is for that; give --max-count",
+        "it is no whole number from 1 to 100000, which a profile's limit is",
+        "`scaler pause` is for 0; else give --max-count: the hosts' limits count, too",
     ),
     Reason("minRunners", _VALUE, "give --target-count"),
     Reason("runnerGroup", _VALUE, "write runner_group in [profiles.NAME.actions-queue] by hand"),

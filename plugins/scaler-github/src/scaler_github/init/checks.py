@@ -16,6 +16,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,49}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _DNS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+_CLIENT = re.compile(r"[0-9]{1,19}|(?![0-9.]+$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,127}", re.ASCII)
 _MOST = 100_000  # runners of one profile
 _LONGEST = 256  # characters of a label, as GitHub has it
@@ -100,7 +101,7 @@ def folder(text: str, _: Answers) -> str:
 def client_id(text: str, _: Answers) -> str:
     """A GitHub App's client ID, or its number."""
     text = plain(text)
-    if not text.isascii() or any(c.isspace() for c in text):
+    if not _CLIENT.fullmatch(text):
         raise ValueError(f'found "{text}", wanted one such as Iv23liAbCdEf, or the App\'s number')
     return text
 

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import shlex
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -69,8 +70,8 @@ def command(argv: list[str]) -> int:
         sys.stdout.write(text)
         return 0
     needs_script = scripted and _names_script(document)
-    made = files.write_boot_script(target.parent) if needs_script else None
-    kept = files.write(target, text, force=args.force)
+    with files.boot_script_in(target.parent) if needs_script else nullcontext() as made:
+        kept = files.write(target, text, force=args.force)
     sys.stdout.write(
         "\n".join([*_written(target, kept, made), "", *_next(document, target)]) + "\n"
     )

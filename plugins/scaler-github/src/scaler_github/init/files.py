@@ -64,22 +64,33 @@ def _write(target: Path, text: str, *, force: bool) -> Path | None:
     return None
 
 
-def write_boot_script(folder: Path) -> tuple[Path, bool]:
+@contextlib.contextmanager
+def boot_script_in(folder: Path) -> Iterator[tuple[Path, bool]]:
     """Write the boot script into a folder, unless one is there: somebody may have changed it.
+
+    One that was made goes again if the block fails.
 
     Raises:
         FatalError: It cannot be written.
 
-    Returns:
+    Yields:
         Where it is, and whether what is there is another than ours.
     """
     target, text = folder / BOOT_SCRIPT, boot_script()
+    made = False
     try:
         with _draft(target, text, 0o644) as draft, contextlib.suppress(FileExistsError):
             os.link(draft, target)
-        return target, target.read_bytes() != text.encode()
+            made = True
+        other = target.read_bytes() != text.encode()
     except OSError as error:
         raise FatalError(f"{target} cannot be written: {error.strerror}") from None
+    try:
+        yield target, other
+    except BaseException:
+        if made:
+            target.unlink(missing_ok=True)
+        raise
 
 
 def _keep(target: Path) -> Path:

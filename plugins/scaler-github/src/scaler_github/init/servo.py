@@ -14,8 +14,9 @@ from scaler_github.init import checks
 from scaler_github.init.collecting import Preset
 from scaler_github.init.document import Note
 from scaler_github.init.manual import PROFILE, KeyPath
+from scaler_github.init.secrecy import hidden, looks_secret
 from scaler_github.init.servo_reasons import REASONS, UNKNOWN
-from scaler_github.init.translation import Reading, Translation
+from scaler_github.init.translation import Reading, Translation, shown
 
 _LARGEST = 256 * 1024
 _PORT = 8000  # that monitor has no other
@@ -38,8 +39,13 @@ def translate(path: Path, checkout: Path | None) -> Translation:
         checkout: Where the files of its profiles are; only those that are there are named.
 
     Raises:
-        FatalError: It cannot be read, or is no such file.
+        FatalError: It cannot be read, or is no such file; or there are no profiles in the checkout.
     """
+    if checkout is not None and not (checkout / "profiles").is_dir():
+        raise FatalError(
+            f"--servo-checkout {printable(str(checkout))}: found no folder `profiles` in it, "
+            "wanted the checkout of servo/ci-runners that the monitor runs from"
+        )
     reading = Reading(_load(path), printable(path.name))
     made = Translation()
     made.document.head = [each.format(name=printable(path.name), port=_PORT) for each in _HEAD]
@@ -71,7 +77,7 @@ def _load(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise FatalError(f"{path}: is not text in UTF-8: {error.reason}") from None
     except ValueError as error:
-        raise FatalError(f"{path}: is not TOML: {printable(str(error))}") from None
+        raise FatalError(f"{path}: is not TOML: {printable(hidden(str(error)))}") from None
     except RecursionError:
         raise FatalError(f"{path}: is nested too deeply") from None
 
@@ -232,7 +238,7 @@ def _profile(
     if name != key:
         notes.append(
             Note(
-                path=f"profiles.{key}",
+                path=shown(there),
                 why=f"profiles have lower-case letters, digits and - in their names: it is {name}",
                 instead="and in what workflows ask the Monitor for",
             )
@@ -250,6 +256,11 @@ def _profile(
     if (count := _count(reading.get(*there, "target_count"))) is not None:
         document.put((*where, "target_count"), count, reading.origin(*there, "target_count"))
         reading.take(*there, "target_count")
+        if count == 0:  # else it would be a profile that never has a runner, which is a mistake
+            origin = "none stands ready; only a policy override brings some, which may be more"
+            document.put(
+                (*where, "max_count"), 1, f"{reading.origin(*there, 'target_count')}: {origin}"
+            )
     _timeouts(reading, made, where)
     _resources(reading, made, there, where)
     document.put((*where, "github"), {})
@@ -303,7 +314,7 @@ def _machine(
         ((*disk, "user_data"), "user-data"),
     )
     for place, file in files:
-        path = f"profiles/{key}/{file}"
+        path = f"profiles/{hidden(key)}/{file}"
         if checkout is not None and (found := _file(checkout, key, file)):
             document.put(place, found, f"its {path}")
         else:
@@ -314,13 +325,15 @@ def _machine(
 
 
 def _file(checkout: Path, key: str, file: str) -> str:
-    if "/" in key or key in (".", ".."):
+    if "/" in key or key in (".", "..") or looks_secret(key):
         return ""
     found = (checkout / "profiles" / key / file).absolute()
     return str(found) if found.is_file() and str(found).isprintable() else ""
 
 
 def _named(text: str, end: str = "") -> str:
+    if looks_secret(text):  # a token that stands where a name belongs
+        return f"servo{end}"
     found = re.sub(r"[^a-z0-9-]+", "-", text.lower()).strip("-") or "servo"
     return found[: 50 - len(end)].rstrip("-") + end
 

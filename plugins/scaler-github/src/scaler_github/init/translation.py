@@ -9,11 +9,12 @@ from typing import Any
 from scaler import FatalError
 from scaler_github.init.collecting import Preset
 from scaler_github.init.document import Document, Note
-from scaler_github.init.secrecy import looks_secret
+from scaler_github.init.secrecy import hidden, looks_secret
 
 Place = tuple[str, ...]
 _MOST_LEAVES = 10_000
 _DEEPEST = 40
+_MOST_BITS = 64  # of a number
 _TOLD_SINGLY = 8  # unknown values below one key: more are told together
 ANY = "*"
 
@@ -88,10 +89,7 @@ class Reading:
 
     def text(self, *place: str) -> str:
         """A text or number as text, taken; empty where there is none, or it may not be copied."""
-        found = self.get(*place)
-        if isinstance(found, bool) or not isinstance(found, str | int | float):
-            return ""
-        text = str(found).strip()
+        text = as_text(self.get(*place))
         if not text or looks_secret(text):
             return ""
         self.take(*place)
@@ -146,11 +144,23 @@ class Reading:
 
 
 def shown(place: Place) -> str:
-    """A place for people: `a.b[0].c`."""
+    """A place for people: `a.b[0].c`. A token that stands where a key belongs is hidden."""
     told = ""
     for part in place:
-        told += f"[{part}]" if part.isdecimal() and told else f"{'.' if told else ''}{part[:80]}"
+        if part.isdecimal() and told:
+            told += f"[{part}]"
+        else:
+            told += f"{'.' if told else ''}{hidden(part)[:80]}"
     return told
+
+
+def as_text(found: Any) -> str:
+    """A text or number as text; empty where it is neither, or a number that nobody would mean."""
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)  # 1234567 in YAML that Helm wrote is 1.234567e+06
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found) if found.bit_length() <= _MOST_BITS else ""
+    return str(found).strip() if isinstance(found, str | float) else ""
 
 
 def _together(places: Sequence[Place]) -> Iterator[tuple[Place, int]]:

@@ -8,11 +8,13 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from scaler import FatalError, printable
+from scaler_github.init.secrecy import hidden
 
 LARGEST = 256 * 1024  # bytes of a file
 _MOST = 20_000  # values, references followed
 _DEEPEST = 40
 _MOST_BRACKETS = 200
+_MOST_BITS = 64  # of a number, as Helm has them; a longer one is a text
 _TRUE = ("true", "yes", "on")
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -57,10 +59,10 @@ def parse(text: str, name: str) -> list[Any]:
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         line = f":{at.line + 1}" if at else ""
-        problem = printable(str(error.problem or error.context or "unreadable"))
+        problem = _shown(str(error.problem or error.context or "unreadable"))
         raise FatalError(f"{name}{line}: is not YAML: {problem}{hint}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise FatalError(f"{name}: is not YAML: {printable(str(error).splitlines()[0])}") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last: \\UFFFFFFFF in quotes
+        raise FatalError(f"{name}: is not YAML: {_shown(str(error).splitlines()[0])}") from None
     except RecursionError:
         raise FatalError(f"{name}: is nested too deeply") from None
 
@@ -114,14 +116,17 @@ class _Values:
                     merged = found | merged
                 continue
             if key.value in own:
-                raise self._wrong(
-                    key, f'found the key "{printable(key.value)[:80]}" twice in one map'
-                )
+                raise self._wrong(key, f'found the key "{_shown(key.value)}" twice in one map')
             own[key.value] = self.of(value, depth + 1)
         return merged | own
 
     def _wrong(self, node: Any, why: str) -> FatalError:
         return FatalError(f"{self._name}:{node.start_mark.line + 1}: {why}{self._hint}")
+
+
+def _shown(text: str) -> str:
+    """A part of the file for people: it may be a token in a wrong place."""
+    return printable(hidden(text))[:200]
 
 
 def _scalar(node: Any) -> Any:
@@ -132,9 +137,10 @@ def _scalar(node: Any) -> Any:
         return text.lower() in _TRUE
     if kind == "int":
         try:
-            return int(text.replace("_", ""), 0)
+            number = int(text.replace("_", ""), 0)
         except ValueError:
             return text
+        return number if number.bit_length() <= _MOST_BITS else text
     if kind == "float":
         try:
             return float(text.replace("_", ""))
