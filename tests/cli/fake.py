@@ -197,17 +197,19 @@ def plain(text: str) -> str:
 def screen(output: str, columns: int, lines: int) -> list[str]:
     """What stands on the terminal in the end: enough of one for what scaler writes."""
     rows = [""] * lines
-    at = 0
+    at = column = 0
     for token in re.findall(r"\x1b\[[?0-9;]*[a-zA-Z]|\r\n|[^\x1b\r\n]+", output):
         if token == "\x1b[H":
-            at = 0
-            rows[0] = ""
+            at = column = 0
+        elif token == "\x1b[K":
+            rows[at] = rows[at][:column]
         elif token == "\x1b[J":
-            rows[at + 1 :] = [""] * (lines - at - 1)
+            rows[at:] = [rows[at][:column]] + [""] * (lines - at - 1)
         elif token == "\r\n":
-            at += 1
+            at, column = at + 1, 0
             assert at < lines, "it scrolled"
-            rows[at] = ""
         elif not token.startswith("\x1b"):
-            rows[at] = (rows[at] + token)[:columns]
+            for letter in token:  # where lines are not wrapped, the cursor stays on the last column
+                rows[at] = rows[at].ljust(column)[:column] + letter + rows[at][column + 1 :]
+                column = min(column + 1, columns - 1)
     return [row.rstrip() for row in rows]

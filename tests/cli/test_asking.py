@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.cli.canned import status
 from tests.cli.fake import FakeScaler
 
 from scaler.cli import asking
@@ -161,7 +162,25 @@ def test_settings_that_are_no_toml_are_exit_three(
     assert main(["status", "-c", str(tmp_path / "scaler.toml")]) == 3
     said = capsys.readouterr().err.splitlines()
     assert "scaler.toml:1: is not TOML" in said[0]
-    assert said[1].endswith("--state-dir DIR")
+    assert "--state-dir DIR" in said[1]
+
+
+def test_a_scaler_that_runs_is_found_by_settings_that_are_being_mended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "scaler.toml"
+    file.write_text("[scaler]\nname = 'try'\nstate_dir = 'state'\n\n[profiles.linux\nx = 1\n")
+    fake = FakeScaler(tmp_path / "state")
+    fake.answers["status"] = status()
+    try:
+        assert main(["status", "-c", str(file)]) == 0
+    finally:
+        fake.stop()
+    said = capsys.readouterr()
+    assert "scaler try: all is well" in said.out
+    first, second = said.err.splitlines()
+    assert first.startswith(f"{file}:5: is not TOML")
+    assert "mend it before the next start or reload" in second
 
 
 # --- from the ledger ------------------------------------------------------------------------

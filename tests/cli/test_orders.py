@@ -218,6 +218,23 @@ def test_undrain(ask: Ask, other: FakeScaler) -> None:
     assert other.asked("undrain") == [{"host": "vm1"}]
 
 
+@pytest.mark.parametrize(
+    ("was", "state", "told"),
+    [
+        (False, "up", "was not drained: it takes new runners"),
+        (True, "down", "is not drained any more; it cannot be reached now"),
+        (True, None, "is not drained any more; no plugin tells of it now"),
+    ],
+)
+def test_undrain_promises_nothing_that_does_not_hold(
+    ask: Ask, other: FakeScaler, was: bool, state: str | None, told: str
+) -> None:
+    other.answers["undrain"] = {"undrained": "hosts/vm1", "was_drained": was, "state": state}
+    code, out, _ = ask("undrain", "vm1")
+    assert code == 0
+    assert f"hosts/vm1 {told}" in out[0]
+
+
 # --- reload ---------------------------------------------------------------------------------
 
 

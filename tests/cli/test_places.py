@@ -100,6 +100,33 @@ def test_what_is_left_out_has_its_default() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "[scaler]\nstate_dir = 'state'\n[profiles.linux\n",
+        "x = \n[scaler] # mine\r\nstate_dir = 'state'\r\n",
+        "[plugins.a]\nb = 'c\n  [ scaler ]\nname = 'n'\nstate_dir = 'state'\n  [profiles.x]\nx\n",
+    ],
+)
+def test_one_table_is_read_where_the_others_are_no_toml(text: str) -> None:
+    Path("scaler.toml").write_bytes(text.encode())
+    found = look_scaler("scaler.toml")
+    assert found.state_dir == Path.cwd() / "state"
+    assert "is not TOML" in found.trouble
+    assert not found.profiles
+
+
+def test_it_is_not_guessed_where_that_is_not_clear() -> None:
+    for text in (
+        "[scaler]\nstate_dir = 'a'\n[scaler]\nstate_dir = 'b'\n",
+        "[scaler]\nstate_dir = 'a\n",
+        "[plugins.a\nstate_dir = 'a'\n",
+        "x = [\n# [scaler]\nstate_dir = 'a'\n",
+    ):
+        with pytest.raises(SettingsError, match="is not TOML"):
+            where(text)
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("scaler = 1", "scaler.toml:1: scaler: found 1, wanted a table"),

@@ -121,6 +121,19 @@ def test_profiles_say_what_they_have_and_what_holds_them() -> None:
     assert row(found, "PROFILE", "large ")["NOTE"] == "paused 53m20s ago by root"
 
 
+@pytest.mark.parametrize(("order", "colour"), [(True, "yellow"), (False, "red"), (None, "")])
+def test_a_profile_has_the_colour_of_what_is_told_of_it(order: bool | None, colour: str) -> None:
+    told = [] if order is None else [{**problem("profile linux", "x"), "order": order}]
+    there = status(
+        profiles=[profile("linux", counts={"idle": 1}, target=2)],
+        problems=[*told, problem("profile other", "x")],
+    )
+    painted = Page(width=None, paint=lambda text, colour: f"<{colour}>{text}")
+    (line,) = [each for each in shown(there, painted) if "linux" in each and "1/2" in each]
+    assert (f"<{colour}>1/2" in line) == bool(colour)
+    assert ("<" in line) == bool(colour)
+
+
 def test_a_room_that_is_drained_and_empty_can_be_switched_off() -> None:
     found = lines(NIGHT)
     empty = row(found, "ROOM", "vm2 ")
@@ -298,5 +311,7 @@ def test_a_refusal_is_told_with_what_to_do(ask: Ask, other: Any) -> None:
 def test_the_screen_of_these_tests_can_tell() -> None:
     assert screen("\x1b[Ha\x1b[K\r\nb\x1b[K\x1b[J", 10, 3) == ["a", "b", ""]
     assert screen("\x1b[Ha\r\nb\x1b[J\x1b[Hcc\x1b[K\x1b[J", 10, 3) == ["cc", "", ""]
+    assert screen("\x1b[Habcdef\x1b[K", 3, 1) == ["ab"]
+    assert screen("\x1b[Habc\r\nx\x1b[Hd", 3, 2) == ["dbc", "x"]
     assert plain("\x1b[31mred\x1b[0m\r\n") == "red\n"
     assert table([Column("A")], [[Cell("")]], 10, uncoloured) == ["", ""]

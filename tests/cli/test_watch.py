@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import queue
@@ -18,6 +19,7 @@ from tests.cli.fake import FakeScaler, Terminal, plain, screen, until
 
 from scaler.cli import watching as watching_module
 from scaler.cli.main import main
+from scaler.cli.screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,8 +42,8 @@ def watching(start: Start, other: FakeScaler, **size: int) -> Terminal:
 def page(shown: Terminal, columns: int = 80, lines: int = 24) -> list[str]:
     """What stands there now: of the last screen that was drawn to its end."""
     output = shown.output.replace("\r\r\n", "\r\n")
-    frames = output.split(ENTER)[-1].split(LEAVE)[0].split("\x1b[J")
-    return screen("\x1b[H" + frames[-2].removeprefix("\x1b[H") + "\x1b[J", columns, lines)
+    frames = output.split(ENTER)[-1].split(LEAVE)[0].split("\x1b[H")
+    return screen("\x1b[H" + frames[-2 if len(frames) > 2 else -1], columns, lines)
 
 
 def put_back(shown: Terminal) -> bool:
@@ -96,10 +98,21 @@ def test_another_size_is_taken_up(terminal: Start, other: FakeScaler) -> None:
     for columns, lines in ((40, 10), (120, 50), (5, 2), (80, 24)):
         before = len(shown.output)
         shown.resize(columns, lines)
-        until(lambda before=before: shown.output[before:].count("\x1b[H") >= 2)  # type: ignore[misc]
-        assert "scaler"[:columns] in "".join(page(shown, columns, lines))
+        until(lambda before=before: shown.output[before:].count("\x1b[H") >= 3)  # type: ignore[misc]
+        # (the last column of a line that is cut has the last of what does not fit)
+        assert "scaler"[: columns - 1] in "".join(page(shown, columns, lines))
     shown.type("\x03")
     assert shown.wait() == 0
+
+
+def test_a_line_as_wide_as_the_screen_is_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "5")
+    monkeypatch.setenv("LINES", "3")
+    paper = io.StringIO()
+    shown = Screen(paper, lambda: None)
+    for page in (["abcde", "x"], ["abcde", "fghij", "klmno"], ["xyz", "", "x"], ["abcde"]):
+        shown.show(page)
+        assert screen(paper.getvalue(), 5, 3) == [*page, "", ""][:3]
 
 
 def test_times_go_on_while_nothing_changes(terminal: Start, other: FakeScaler) -> None:

@@ -58,7 +58,11 @@ async def test_a_room_is_drained_and_says_what_is_left(world: World) -> None:
         assert there["drained"]["by"] == found["order"]["by"]
         found = await result(world.folder, "drain", host=room, now=True)
         assert [each["name"] for each in found["runners"]] == ["linux.1@host"]
-        assert await result(world.folder, "undrain", host=room) == {"undrained": f"vm/{room}"}
+        known = {"undrained": f"vm/{room}", "state": "up"}
+        found = await result(world.folder, "undrain", host=room)
+        assert found == {**known, "was_drained": True}
+        found = await result(world.folder, "undrain", host=room)
+        assert found == {**known, "was_drained": False}
 
 
 async def test_names_that_are_wrong_are_met_by_those_there_are(world: World) -> None:

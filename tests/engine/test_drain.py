@@ -206,10 +206,10 @@ async def test_undrained_it_takes_machines_again(world: World, autojump_clock: o
         assert view.profiles["linux"].cure == "scaler undrain a"
         assert view.cures["linux", "j1"] == "scaler undrain a"
         assert view.profiles["linux"].ceiling == 0
-        assert await world.engine.orders.undrain("a", "root") == "vm/a"
+        assert await world.engine.orders.undrain("a", "root") == ("vm/a", True)
         await world.until(lambda: len(world.machines) == 1, 5)
         assert told(world, "a").state is RoomState.UP
-        assert await world.engine.orders.undrain("vm/a", "root") == "vm/a"
+        assert await world.engine.orders.undrain("vm/a", "root") == ("vm/a", False)
 
 
 async def test_it_outlasts_a_restart(world: World, autojump_clock: object) -> None:
@@ -286,7 +286,7 @@ async def test_names_that_are_not_known_or_not_clear(world: World, autojump_cloc
         # one order for a room of the name is enough to know which is meant
         with pytest.raises(LookupError, match="more than one host 'a/b'"):
             await orders.undrain("a/b", "root")
-        assert await orders.undrain("two/a/b", "root") == "two/a/b"
+        assert await orders.undrain("two/a/b", "root") == ("two/a/b", True)
 
 
 async def test_a_provisioner_without_rooms_is_called_by_its_name(
@@ -301,5 +301,5 @@ async def test_a_provisioner_without_rooms_is_called_by_its_name(
         await trio.sleep(60)
         assert not world.rows
         assert world.engine.view().profiles["linux"].cure == "scaler undrain vm"
-        assert await world.engine.orders.undrain("vm", "root") == "vm/"
+        assert await world.engine.orders.undrain("vm", "root") == ("vm/", True)
         await world.until(lambda: world.rows, 5)

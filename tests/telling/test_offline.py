@@ -221,8 +221,9 @@ async def test_a_newer_ledger_says_so(tmp_path: Path, row: Rows) -> None:
     assert text in texts(found)[1]
     assert found["problems"][1]["cure"] == "ask with the newer scaler that wrote it"
     assert (found["runners"], found["as_of"]) == ([], None)
-    with pytest.raises(Unknown, match="is of version"):
-        offline_why(tmp_path, "linux.7")
+    for about in ("linux.7", "linux", None):
+        with pytest.raises(Unknown, match=r"nothing can be told: .* is of version"):
+            offline_why(tmp_path, about, profiles={"linux": {}})
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,14 @@ def test_a_profile_that_nothing_holds() -> None:
     assert told["text"] == "nothing holds it: 1 runner, and a target of 1"
 
 
+def test_a_profile_whose_source_is_ill_is_not_said_to_be_well() -> None:
+    here = view(profile(counts={"idle": 1}, target=1), reports=(report(),))
+    told = one(here, "linux")["text"]
+    assert told == "it has 1 runner, and a target of 1; queue is not well: the token is refused"
+    other = report("slow", profile="windows")
+    assert one(view(reports=(other,)), "linux")["text"].startswith("nothing holds it")
+
+
 def test_a_profile_that_is_paused_or_leaves_says_so_first() -> None:
     told = one(view(profile(paused=paused())), "linux")
     assert told["facts"][0] == ["paused", "since 22:03 UTC (10 min ago) by root"]
@@ -298,6 +306,23 @@ def test_a_room_says_what_is_left_there(about: str) -> None:
     told = one(view(orders=(drained(),), rooms=rooms), about)
     assert told["text"] == "it is drained: nothing of scaler's is there"
     assert one(view(), about)["text"] == "it is up"
+
+
+def test_a_room_that_is_drained_by_its_settings_says_where() -> None:
+    rooms = {"vm": (Room(name="a", state=RoomState.DRAINING),)}
+    told = one(view(rooms=rooms), "a")
+    assert told["text"] == "it takes nothing new: vm says so by itself, and no order does"
+    assert "[plugins.vm]" in told["cure"]
+    assert "scaler reload" in told["cure"]
+
+
+def test_a_room_that_is_down_says_so_also_where_it_is_drained() -> None:
+    rooms = {"vm": (Room(name="a", state=RoomState.DOWN),)}
+    told = one(view(rooms=rooms), "a")
+    assert told["text"] == "it cannot be reached: what is there is unknown"
+    assert told["cure"]
+    told = one(view(rooms=rooms, orders=(drained(),)), "a")
+    assert told["text"].endswith("; it is drained, too")
 
 
 # --- by no name, and by a wrong one

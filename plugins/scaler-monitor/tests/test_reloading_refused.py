@@ -38,6 +38,7 @@ def tls(tmp_path: Path, authority: trustme.CA) -> Tls:
 def put(tls: Tls, authority: trustme.CA) -> None:
     put_cert(tls, key := authority.issue_cert("127.0.0.1"))
     tls.key.touch(0o600)
+    tls.key.chmod(0o600)
     tls.key.write_bytes(key.private_key_pem.bytes())
 
 
@@ -61,7 +62,26 @@ def half_a_key(tls: Tls, _authority: trustme.CA) -> None:
     tls.key.write_bytes(tls.key.read_bytes()[:100])
 
 
-@pytest.mark.parametrize("spoil", [another, half, empty, half_a_key])
+def readable_by_all(tls: Tls, _authority: trustme.CA) -> None:
+    tls.key.chmod(0o644)
+
+
+async def test_a_key_that_gets_better_rights_counts_with_the_next_reload(
+    tmp_path: Path, tls: Tls, authority: trustme.CA, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = f'listen = ["127.0.0.1:0"]\ntls = {{ cert = "{tls.cert}", key = "{tls.key}" }}'
+    async with scaler(tmp_path, words) as running:
+        put(tls, authority)
+        tls.key.chmod(0o644)
+        applied, [told] = await reloaded(running)
+        assert applied == []
+        assert "chmod" in told
+        assert "new settings: not yet: plugins.monitor.tls: " in caplog.text
+        tls.key.chmod(0o600)
+        assert await reloaded(running) == (["plugins.monitor.tls"], [])
+
+
+@pytest.mark.parametrize("spoil", [another, half, empty, half_a_key, readable_by_all])
 async def test_what_is_refused_is_not_said_to_count(
     tmp_path: Path,
     tls: Tls,
@@ -75,7 +95,7 @@ async def test_what_is_refused_is_not_said_to_count(
         assert applied == []
         assert [each.partition(": ")[0] for each in later] == ["plugins.monitor.tls"]
         assert later[0].endswith(REFUSED)
-        assert str(tls.cert) in later[0]
+        assert f"{tmp_path}/" in later[0]
         put(tls, authority)
         assert await reloaded(running) == (["plugins.monitor.tls"], [])
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scaler.cli import places
 from scaler.cli.showing.answers import names
-from scaler.cli.terminal import say
+from scaler.cli.terminal import say, warn
 from scaler.control.client import ControlError, NotAllowed, NotRunning, ask
 from scaler.control.place import LEDGER
 from scaler.errors import ExitCode, FatalError, SettingsError
@@ -108,8 +108,15 @@ def target(args: argparse.Namespace) -> Target:
     try:
         where = look_scaler(file)
     except SettingsError as error:
-        hint = "→ until that is mended, name its folder: --state-dir DIR"
+        hint = (
+            "→ until that is mended, name its folder: --state-dir DIR, which is its state_dir"
+            " (/var/lib/scaler where none is given)"
+        )
         raise WrongSettings("\n".join([*error.problems, hint])) from None
+    if where.trouble and not getattr(args, "warned", False):
+        args.warned = True  # a command may ask several times
+        warn(where.trouble)
+        warn("→ mend it before the next start or reload; what runs now goes on, and is asked here")
     return Target(where.state_dir, where.name, where.profiles)
 
 

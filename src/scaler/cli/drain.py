@@ -92,7 +92,22 @@ def _told(args: argparse.Namespace, name: str, answer: Mapping[str, Any]) -> lis
 
 def _wait(args: argparse.Namespace, name: str) -> int:
     """Look again and again until nothing is there."""
-    passing, last = Passing(sys.stderr), ""
+    passing = Passing(sys.stderr)
+    try:
+        room = _emptied(args, name, passing)
+    finally:  # also at Ctrl-C
+        passing.show("")
+    if room.get("state") == "down":
+        raise FatalError(f"{name} cannot be reached: whether it is empty is not known")
+    if args.json:
+        return say_json({"host": name, "machines": 0})
+    say(f"nothing is left on {name}: it is safe to switch off")
+    return ExitCode.OK
+
+
+def _emptied(args: argparse.Namespace, name: str, passing: Passing) -> Mapping[str, Any]:
+    """The room, once nothing is there."""
+    last = ""
     while True:
         status = asked(args, {"command": "status"}, timeout=QUICK)
         room = find_room(status, name)
@@ -101,20 +116,13 @@ def _wait(args: argparse.Namespace, name: str) -> int:
         if not room.get("drained"):
             raise FatalError(f"{name} is not drained any more: someone took that back")
         if not room.get("machines", room.get("runners", 0)):
-            break
+            return room
         text = f"still there: {_left(status, room)}"
         passing.show(text)
         if text != last and not sys.stderr.isatty():
             warn(text)
         last = text
         time.sleep(_LOOK)
-    passing.show("")
-    if room.get("state") == "down":
-        raise FatalError(f"{name} cannot be reached: whether it is empty is not known")
-    if args.json:
-        return say_json({"host": name, "machines": 0})
-    say(f"nothing is left on {name}: it is safe to switch off")
-    return ExitCode.OK
 
 
 def _left(status: Mapping[str, Any], room: Mapping[str, Any]) -> str:

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"  # the other screen; no cursor; what is too long is cut
 _LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
-_LINE_END = "\x1b[K\r\n"
-_HOME, _REST = "\x1b[H", "\x1b[J"
+_HOME, _LINE, _REST = "\x1b[H", "\x1b[K", "\x1b[J"
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -75,7 +74,10 @@ class Screen:
 
     def show(self, lines: Sequence[str]) -> None:
         """Show these; no more of them than there are lines."""
-        self._write(_HOME + _LINE_END.join(lines) + "\x1b[K" + _REST)
+        # what was there is deleted before a line is written, not behind it: where that is as long
+        # as the screen is wide, the cursor stands on its last letter
+        rest = f"\r\n{_REST}" if len(lines) < self.size()[1] else ""
+        self._write(_HOME + "\r\n".join(f"{_LINE}{line}" for line in lines) + rest)
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scaler.cli.asking import arguments as common
 from scaler.cli.asking import asked, say_json
@@ -11,6 +11,7 @@ from scaler.errors import ExitCode
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,5 +25,15 @@ def run(args: argparse.Namespace) -> int:
     answer = asked(args, {"command": "undrain", "host": args.host})
     if args.json:
         return say_json(answer)
-    say(f"{answer.get('undrained') or args.host} is not drained any more: it takes new runners")
+    say(_told(str(answer.get("undrained") or args.host), answer))
     return ExitCode.OK
+
+
+def _told(name: str, answer: Mapping[str, Any]) -> str:
+    was = "is not drained any more" if answer.get("was_drained", True) else "was not drained"
+    match answer.get("state", "up"):
+        case "down":
+            return f"{name} {was}; it cannot be reached now: scaler why {name} tells more"
+        case None:
+            return f"{name} {was}; no plugin tells of it now"
+    return f"{name} {was}: it takes new runners"

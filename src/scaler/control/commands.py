@@ -133,7 +133,8 @@ class Commands:
         }
 
     async def _undrain(self, options: Mapping[str, Any], by: str) -> dict[str, Any]:
-        return {"undrained": await self._engine.orders.undrain(options["host"], by)}
+        name, was = await self._engine.orders.undrain(options["host"], by)
+        return {"undrained": name, "was_drained": was, "state": self._state(name)}
 
     async def _reload(self, options: Mapping[str, Any], by: str) -> dict[str, Any]:
         del options, by
@@ -170,15 +171,18 @@ class Commands:
             return tell(*arguments)
         return await trio.to_thread.run_sync(tell, *arguments, limiter=self._limiter)
 
+    def _state(self, name: str) -> str | None:
+        """What a room's plugin says of it; None where it does not tell of it."""
+        plugin, its = parted(name)
+        known = [room for room in self._engine.state.rooms.get(plugin) or () if room.name == its]
+        return str(known[0].state) if known else None
+
     def _machines(self, name: str) -> int | None:
         """How many stand in a room; None where its plugin cannot tell what else is there."""
-        state, (plugin, its) = self._engine.state, parted(name)
-        known = [room for room in state.rooms.get(plugin) or () if room.name == its]
-        if not known or known[0].state is RoomState.DOWN:
+        if self._state(name) in (None, RoomState.DOWN):
             return None
-        view = self._engine.view()
-        builders = [(maker, each) for (maker, _), each in state.builders.items()]
-        return standing(view, builders)[plugin, its]
+        builders = [(maker, each) for (maker, _), each in self._engine.state.builders.items()]
+        return standing(self._engine.view(), builders)[parted(name)]
 
     def _unwritten(self, orders: Sequence[Order]) -> dict[str, Any]:
         """A warning where an order counts, and a restart would lose it."""

@@ -93,10 +93,11 @@ class Orders:
         taken = await self._take_back([("pause", name) for name in dict.fromkeys(profiles)], by)
         return [name for _, name in taken]
 
-    def _must_know(self, names: Iterable[str], known: Collection[str]) -> None:
+    def _must_know(self, names: Sequence[str], known: Collection[str]) -> None:
         for name in names:
             if name not in known:
-                raise LookupError(f"there is no profile {name!r}; {_there_are(known)}")
+                others = "; nothing was done with the others" if len(names) > 1 else ""
+                raise LookupError(f"there is no profile {name!r}; {_there_are(known)}{others}")
 
     # -- rooms
 
@@ -155,8 +156,11 @@ class Orders:
                 state.apply(runner.id, Retire(reason, forced=True))
         return ended
 
-    async def undrain(self, room: str, by: str) -> str:
-        """Have a room take machines again; answers `plugin/room`, also where it was not drained.
+    async def undrain(self, room: str, by: str) -> tuple[str, bool]:
+        """Have a room take machines again.
+
+        Returns:
+            Which, as `plugin/room`, and whether it was drained.
 
         Raises:
             LookupError: There is neither such a room nor such an order.
@@ -174,8 +178,7 @@ class Orders:
                     f"{_room(name)} is draining, says {plugin} by itself, and not by an order:"
                     f" see scaler why {name.rstrip('/')}",
                 )
-        await self._take_back([("drain", name)], by)
-        return name
+        return name, bool(await self._take_back([("drain", name)], by))
 
     def _found(self, room: str, also: Iterable[str] = ()) -> str:
         """What the room is called in an order; those that have not answered yet are known, too."""

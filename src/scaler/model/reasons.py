@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scaler.model.rooms import Free
 
 TOLD = 4  # lists that are named where some are missing
+FULL = "wait until other runners are gone"  # how a cure begins where all rooms have work
 
 
 class Why(NamedTuple):
@@ -142,10 +143,7 @@ def _cure_of_rooms(situation: Situation, case: Case) -> str:
         return f"give {' or '.join(profile.provisioners)} a room in its settings"
     if not any(_large_enough(free, case) for free in frees):
         return f"lower resources of [profiles.{profile.name}], or add a room as large as that"
-    return (
-        "wait until other runners are gone, add a room, or lower resources of"
-        f" [profiles.{profile.name}]"
-    )
+    return f"{FULL}, add a room, or lower resources of [profiles.{profile.name}]"
 
 
 def _large_enough(free: Free, case: Case) -> bool:

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scaler.control.place import BY_ITSELF
 from scaler.records import RunnerState
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def write_down(became: Reloaded) -> None:
     for text in became.applied:
         log.info("new settings: %s", text)
     for text in became.restart:
-        log.warning("new settings: after a restart: %s", text)
+        when = "not yet" if text.endswith(BY_ITSELF) else "after a restart"
+        log.warning("new settings: %s: %s", when, text)
     if not became.applied:
         log.info("the settings were read anew: nothing changed")
 

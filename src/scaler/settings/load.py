@@ -155,18 +155,36 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
     Raises:
         SettingsError: It cannot be read, or is no TOML; then nothing more is told.
     """
+    text = text_of(file)
+    return text, parsed(file, text)
+
+
+def text_of(file: Path) -> str:
+    """The file's text.
+
+    Raises:
+        SettingsError: It cannot be read.
+    """
     try:
         with open(file, "rb", opener=at_once) as opened:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                 raise SettingsError([f"{file}: is not a file (name another with -c)"])
-            text = opened.read().decode("utf-8-sig")  # some editors put a mark at the start
+            return opened.read().decode("utf-8-sig")  # some editors put a mark at the start
     except OSError as error:
         told = f"{file}: cannot be read: {error.strerror} (name another with -c)"
         raise SettingsError([told]) from None
     except UnicodeDecodeError as error:
         raise SettingsError([f"{file}: is not text in UTF-8: {error.reason}"]) from None
+
+
+def parsed(file: Path, text: str) -> dict[str, Any]:
+    """The text of a file as TOML.
+
+    Raises:
+        SettingsError: It is none.
+    """
     try:
-        return text, tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         words, _, place = str(error).rpartition(" (at ")
         line = place.removeprefix("line ").partition(",")[0]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def stamp(file: Path) -> tuple[int, ...] | None:
     """What becomes another with the content of a file; None where there is none.
 
+    Also with its rights and its owner, which may be what was wrong with it (so says `ctime`).
     Folders have none: what is put into them is looked up there each time.
     """
     try:
@@ -24,7 +25,7 @@ def stamp(file: Path) -> tuple[int, ...] | None:
         return None
     if not stat.S_ISREG(found.st_mode):
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def below(seen: Mapping[KeyPath, Any], path: KeyPath) -> dict[KeyPath, Any]:

@@ -7,17 +7,24 @@ secrets cannot be read, and without importing a plugin.
 from __future__ import annotations
 
 import os
+import re
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scaler.errors import SettingsError
 from scaler.settings.convert import BAD, Converter
-from scaler.settings.load import _read
+from scaler.settings.load import parsed, text_of
 from scaler.settings.model import ScalerTable
 from scaler.settings.problems import Problems, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+_HEAD = re.compile(r"^[ \t]*\[[ \t]*scaler[ \t]*\][ \t]*(?:#.*)?\r?$", re.MULTILINE)
+_NEXT = re.compile(r"^[ \t]*\[", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,22 +36,34 @@ class Where:
         state_dir: Its state folder.
         file: The settings file that says so.
         profiles: `[profiles]` as it stands there; nothing of it was looked at.
+        trouble: Why nothing else of the file could be read; empty where it could.
     """
 
     name: str
     state_dir: Path
     file: Path
     profiles: Mapping[str, Any]
+    trouble: str = ""
 
 
 def look_scaler(path: str | os.PathLike[str]) -> Where:
     """Read which scaler a settings file speaks of.
 
+    A file that is no TOML, as it may be while somebody mends it, does not keep a person from the
+    scaler that runs: its table `[scaler]` is read by itself then.
+
     Raises:
-        SettingsError: It cannot be read, is no TOML, or these two keys are wrong.
+        SettingsError: It cannot be read, is no TOML there either, or these two keys are wrong.
     """
     file = Path(path)
-    text, raw = _read(file)
+    text, trouble = text_of(file), ""
+    try:
+        raw = parsed(file, text)
+    except SettingsError as error:
+        alone = _alone(text)
+        if alone is None:
+            raise
+        raw, trouble = {"scaler": alone}, error.problems[0]
     problems = Problems()
     table = raw.get("scaler", {})
     if not isinstance(table, dict):
@@ -61,4 +80,18 @@ def look_scaler(path: str | os.PathLike[str]) -> Where:
         state_dir=own.state_dir,
         file=file.absolute(),
         profiles=profiles if isinstance(profiles, dict) else {},
+        trouble=trouble,
     )
+
+
+def _alone(text: str) -> dict[str, Any] | None:
+    """What stands in the only table `[scaler]`; None where there is not one that is TOML."""
+    heads = list(_HEAD.finditer(text))
+    if len(heads) != 1:
+        return None
+    rest = text[heads[0].end() :]
+    end = _NEXT.search(rest)
+    try:
+        return tomllib.loads(rest[: end.start()] if end else rest)
+    except (ValueError, RecursionError):
+        return None

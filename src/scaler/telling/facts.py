@@ -13,7 +13,17 @@ from scaler.telling.words import ago, count, moment, span
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from scaler.records import Event, Job, Order, ProfileView, Registration, Room, Runner, View
+    from scaler.records import (
+        Event,
+        Job,
+        Order,
+        ProfileView,
+        Registration,
+        Report,
+        Room,
+        Runner,
+        View,
+    )
     from scaler.telling.extras import Ended, Extras, Kind
 
 EVENTS = 30  # that are told of one thing, the last ones
@@ -151,7 +161,7 @@ def profile(view: View, extras: Extras, each: ProfileView) -> Told:
                 said.insert(1, f"drained {_by(order, now)}")
             found.append([f"room {plugin}/{room.name}", ", ".join(filter(None, said))])
     events = [event for event in view.events if event.profile == name]
-    text = each.why or _well(each)
+    text = each.why or _well(view, each)
     return _told("profile", name, text, each.cure, found, events, _kept(extras, name))
 
 
@@ -187,6 +197,17 @@ def room(view: View, extras: Extras, plugin: str, each: Room) -> Told:
     found += [["builder", machine] for machine in builders]
     found += [[f"{plugin} says", one.text] for one in view.reports if one.plugin == plugin]
     found += [[f"refuses {profile}", text] for profile, text in each.refuses.items()]
+    if extras.running and each.state is RoomState.DOWN:
+        text = "it cannot be reached: what is there is unknown"
+        text += "; it is drained, too" if order is not None else ""
+        return _told("room", name, text, "bring it up again, or its connection", found, ())
+    if order is None and extras.running and each.state is RoomState.DRAINING:
+        text = f"it takes nothing new: {plugin} says so by itself, and no order does"
+        cure = (
+            f"[plugins.{plugin}] of the settings says so of it, or does not name it any more:"
+            " change that, then: scaler reload"
+        )
+        return _told("room", name, text, cure, found, ())
     if order is None:
         return _told("room", name, f"it is {found[0][1]}", "", found, ())
     known = extras.running and each.state is not RoomState.DOWN
@@ -238,12 +259,18 @@ def _source(view: View, extras: Extras, name: str) -> Iterator[list[str]]:
         text = f"{source.owed} owed, {source.waiting} waiting"
         text += f", at {ago(source.at, extras.now)}" if source.at is not None else ""
         yield ["source", text if source.reported else "has reported nothing since the start"]
+    for report in _concerning(view, name):
+        text = f"{'ok' if report.ok else 'not ok'}: {report.text}"
+        yield [f"{report.plugin} says", text]
+
+
+def _concerning(view: View, name: str) -> Iterator[Report]:
+    """What the source and the provisioners of a profile say of it, or of themselves."""
     known = view.profiles.get(name)
     plugins = (known.profile.source, *known.profile.provisioners) if known is not None else ()
     for report in view.reports:
         if report.plugin in plugins and report.profile in ("", name):
-            text = f"{'ok' if report.ok else 'not ok'}: {report.text}"
-            yield [f"{report.plugin} says", text]
+            yield report
 
 
 def _next(view: View, name: str, now: float) -> str:
@@ -276,8 +303,11 @@ def _retry(extras: Extras, each: Runner) -> str:
     return f"in {span(when - extras.now)}" if when > extras.now else "now"
 
 
-def _well(each: ProfileView) -> str:
+def _well(view: View, each: ProfileView) -> str:
     runners = sum(each.counts.values())
+    if ill := [report for report in _concerning(view, each.profile.name) if not report.ok]:
+        had = f"it has {count(runners, 'runner')}, and a target of {each.target}"
+        return f"{had}; {ill[0].plugin} is not well: {ill[0].text}"
     text = f"nothing holds it: {count(runners, 'runner')}, and a target of {each.target}"
     working = sum(each.counts.get(state, 0) for state in (RunnerState.BUSY, RunnerState.RESERVED))
     if working and working >= each.ceiling:

@@ -57,9 +57,12 @@ def offline_why(
     """What is known of something from when this scaler last ran, as `why` tells it. Blocks.
 
     Raises:
-        Unknown: There is nothing of that name.
+        Unknown: There is nothing of that name, or the ledger cannot be read.
     """
     view, extras = _told(folder, name, profiles or {}, time.time() if now is None else now, about)
+    if extras.as_of is None and extras.trouble[1:]:
+        _, text, fix = extras.trouble[1]
+        raise Unknown(f"nothing can be told: {text}", fix)
     try:
         return why(view, extras, about)
     except Unknown as error:

@@ -60,14 +60,18 @@ _LARGE = 1 << 20  # what is counted in so many is bytes
 def profiles(status: Mapping[str, Any]) -> Rows:
     """The profiles, in the order of the settings."""
     now = status.get("time")
+    told = {
+        str(each.get("about")): "yellow" if each.get("order") else "red"
+        for each in reversed(_dicts(status.get("problems")))  # the worst comes first
+    }
     found: Rows = []
     for each in _dicts(status.get("profiles")):
         counts = each.get("counts") or {}
         has = sum(counts.get(state, 0) for state in _HAS)
         target, most = ("?" if n is None else n for n in map(each.get, ("target", "max_count")))
         other = [f"{n} {state}" for state, n in counts.items() if state not in _HAS]
-        colour = "red" if isinstance(target, int) and has < target else ""
-        colour = "yellow" if each.get("paused") or each.get("leaving") else colour
+        colour = "yellow" if each.get("paused") or each.get("leaving") else ""
+        colour = colour or told.get(f"profile {each.get('name')}", "")
         note = _note(each, now, running=status.get("running", True))
         if not note:
             note = _beyond(each, has)

@@ -83,7 +83,10 @@ class Certificate:
 
 
 def stamps(tls: Tls) -> Stamps:
-    """What the files are like: others where they were written to. Blocks; never raises."""
+    """What the files are like: others where they were written to, or have other rights (`ctime`).
+
+    Blocks; never raises.
+    """
     return tuple(map(_stamp, (tls.cert, tls.key)))
 
 
@@ -92,7 +95,7 @@ def _stamp(path: Path) -> tuple[int, ...]:
         now = os.stat(path)
     except OSError:
         return ()
-    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns
+    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
 
 
 def _loaded(tls: Tls) -> Loaded:
