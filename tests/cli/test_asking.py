@@ -171,8 +171,10 @@ def test_a_scaler_that_runs_is_found_by_settings_that_are_being_mended(
     file = tmp_path / "scaler.toml"
     file.write_text("[scaler]\nname = 'try'\nstate_dir = 'state'\n\n[profiles.linux\nx = 1\n")
     fake = FakeScaler(tmp_path / "state")
-    fake.answers["status"] = status()
+    fake.answers |= {"status": status(), "reload": {"ok": True}}
     try:
+        assert main(["reload", "-c", str(file)]) == 0
+        assert not capsys.readouterr().err, "scaler itself tells of it"
         assert main(["status", "-c", str(file)]) == 0
     finally:
         fake.stop()

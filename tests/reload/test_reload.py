@@ -143,6 +143,14 @@ async def test_a_setting_of_a_profile_counts_at_once_for_core_and_plugins(
         assert (place.queue.changes, place.vm.changes) == ([change], [change])
 
 
+async def test_sizes_are_told_as_people_write_them(place: Place, autojump_clock: object) -> None:
+    async with place.scaler():
+        became = await place.reload(
+            ("[profiles.linux]", '[profiles.linux]\nresources = { memory = "6G", vcpus = 2 }')
+        )
+        assert became.applied == ("profiles.linux.resources: memory 6G, vcpus 2, was none",)
+
+
 async def test_more_runners_stand_ready_and_less_go(place: Place, autojump_clock: object) -> None:
     async with place.scaler():
         await place.reload(("max_count = 4", "target_count = 3\nmax_count = 4"))

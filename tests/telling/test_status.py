@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -169,6 +170,7 @@ def test_rooms_that_are_down() -> None:
     here = view(rooms={"vm": (Room(name="a", state=RoomState.DOWN),)})
     assert told(here)[0][:2] == ("room vm/a", "cannot be reached: what is there is unknown")
     assert not is_ok(here)
+    assert told(replace(here, stopping=True)) == [], "its plugin has ended"
 
 
 def test_rooms_that_are_drained_by_their_settings() -> None:

@@ -116,7 +116,7 @@ def target(args: argparse.Namespace) -> Target:
     if where.trouble and not getattr(args, "warned", False):
         args.warned = True  # a command may ask several times
         warn(where.trouble)
-        warn("→ mend it before the next start or reload; what runs now goes on, and is asked here")
+        warn("→ mend it before the next start or reload; a scaler that runs goes on meanwhile")
     return Target(where.state_dir, where.name, where.profiles)
 
 

@@ -21,6 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
+    args.warned = True  # what is wrong with the file, scaler tells
     answer = asked(args, {"command": "reload"}, timeout=LONG)
     if args.json:
         return say_json(answer)

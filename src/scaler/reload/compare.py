@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from scaler.records import Profile, SettingsChange
 from scaler.reload.differing import Table, differing
 from scaler.settings.seen import mixed
-from scaler.units import Duration
+from scaler.units import Duration, Size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -354,5 +354,10 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "none"
     if hasattr(value, "items"):
-        return ", ".join(f"{key} {each}" for key, each in value.items()) or "none"
+        return ", ".join(f"{key} {_amount(each)}" for key, each in value.items()) or "none"
     return str(value) if value not in ("", None) else "none"
+
+
+def _amount(value: int) -> str:
+    """An amount of a resource: so many are bytes, and no count."""
+    return str(Size(value)) if value >= 1 << 20 else str(value)

@@ -121,6 +121,8 @@ def _rooms(view: View) -> Iterator[Problem]:
         for room in rooms:
             name = f"{plugin}/{room.name}"
             about = f"room {name}".rstrip("/")
+            if room.state == RoomState.DOWN and view.stopping:
+                continue  # its plugin has let go of it
             if room.state == RoomState.DOWN:
                 yield _said(
                     about,
