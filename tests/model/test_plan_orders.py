@@ -20,6 +20,8 @@ from .test_plan_laws import LAW, PROVISIONERS, ROOMS, a_row, of, situations
 from .test_plan_laws import applied as carried_out
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from scaler.model.plan import Plan
 
 WORKING = (RunnerState.BUSY, RunnerState.RESERVED)
@@ -189,6 +191,31 @@ def test_c48_a_drained_room_is_promised_to_nobody() -> None:
     held = small(rows=[spare], rooms=applied(small().rooms, gone), drained=gone)
     assert plan(held).retire == (7,)
     assert plan(held).ceilings["linux"] == 2  # its place is not given to another
+
+
+@pytest.mark.parametrize(
+    ("changes", "full"),
+    [
+        ({}, True),
+        ({"demand": {"linux": Demand(reported=True)}}, True),
+        ({"demand": {"linux": Demand(owed=2, kept=2, reported=True)}}, False),
+        ({"demand": {"linux": Demand(owed=1, kept=1, waiting=1, reported=True)}}, False),
+        ({"rooms": {"one": (Room(name="a", state=RoomState.DRAINING),)}}, False),
+        ({"rooms": {"one": (Room(name="a", total={"memory": 3}),)}}, False),
+    ],
+)  # fmt: skip
+def test_only_spares_that_wait_for_a_place_need_nobody(changes: dict[str, Any], full: bool) -> None:
+    linux = replace(small().profiles["linux"], target_count=2)
+    there = small(
+        profiles={"linux": linux},
+        rooms={"one": (Room(name="a", total={"memory": 4}),)},
+        demand={"linux": Demand(owed=1, kept=1, reported=True)},
+        rows=[a_row(1, "linux", RunnerState.BUSY, room="a", takes={"memory": 4})],
+    )
+    now = plan(replace(there, **changes))
+    assert now.why["linux"]
+    assert now.cures["linux"]
+    assert ("linux" in now.full) == full
 
 
 def test_one_that_is_new_waits_for_its_plugins() -> None:

@@ -154,16 +154,11 @@ def test_jobs_of_a_profile_that_is_told_of_are_not_told_of_again() -> None:
     assert len(told(view(profile(paused=paused()), orders=(paused(),), **old))) == 1
 
 
-FULL = {"why": "no room: a is full", "cure": "wait until other runners are gone, add a room"}
-
-
-def test_that_spares_wait_for_a_place_needs_nobody() -> None:
-    here = view(profile(target=2, demand=1, counts={"busy": 1}, **FULL))
-    assert [(each[0], each[3]) for each in told(here)] == [("profile linux", True)]
-    assert is_ok(here)
-    here = view(profile(target=2, demand=2, counts={"busy": 1}, **FULL))
-    assert [(each[0], each[3]) for each in told(here)] == [("profile linux", False)]
-    assert not is_ok(here)
+@pytest.mark.parametrize("full", [True, False])
+def test_that_spares_wait_for_a_place_needs_nobody(full: bool) -> None:
+    here = view(profile(target=2, counts={"busy": 1}, why="no room: a is full", full=full))
+    assert [(each[0], each[3]) for each in told(here)] == [("profile linux", full)]
+    assert is_ok(here) == full
 
 
 def test_rooms_that_are_down() -> None:

@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from scaler.model.rooms import Free
 
 TOLD = 4  # lists that are named where some are missing
-FULL = "wait until other runners are gone"  # how a cure begins where all rooms have work
 
 
 class Why(NamedTuple):
-    """What holds a profile, and what ends that; `cure` is empty where only time does."""
+    """What holds a profile, and what ends that; `cure` is empty where only time does.
+
+    `full`: nothing but that its rooms are full of other runners.
+    """
 
     text: str
     cure: str = ""
+    full: bool = False
 
 
 def reasons(situation: Situation, cases: Mapping[str, Case]) -> dict[str, Why]:
@@ -80,7 +83,12 @@ def _held_by(situation: Situation, case: Case) -> Why:
         limit, cure = _limit(case)
         gone = f"{case.total - case.live} runners are not gone yet"
         return Why(f"{limit}, and {gone}", f"wait until they are gone, or {cure}")
-    return Why(no_room(case.profile, case.rooms), _cure_of_rooms(situation, case))
+    cure = _cure_of_rooms(situation, case)
+    text = no_room(case.profile, case.rooms)
+    if cure:
+        return Why(text, cure)
+    cure = f"wait until other runners are gone, add a room, or lower resources of [profiles.{name}]"
+    return Why(text, cure, full=True)
 
 
 _LOOK = "see what its last runners left, and mend the image or the boot script: scaler why"
@@ -122,7 +130,7 @@ def _limit(case: Case) -> tuple[str, str]:
 
 
 def _cure_of_rooms(situation: Situation, case: Case) -> str:
-    """What would make room: the nearest to hand first."""
+    """What would make room: the nearest to hand first. Empty where the rooms are full alone."""
     profile = case.profile
     frees = [free for ranking in case.rooms for free in ranking.rooms]
     drained = [free for free in frees if free.room.state is RoomState.DRAINING]
@@ -143,7 +151,7 @@ def _cure_of_rooms(situation: Situation, case: Case) -> str:
         return f"give {' or '.join(profile.provisioners)} a room in its settings"
     if not any(_large_enough(free, case) for free in frees):
         return f"lower resources of [profiles.{profile.name}], or add a room as large as that"
-    return f"{FULL}, add a room, or lower resources of [profiles.{profile.name}]"
+    return ""
 
 
 def _large_enough(free: Free, case: Case) -> bool:

@@ -113,6 +113,8 @@ class ProfileView:
         why: Why it is under its target, or may have no runner at all, in words; empty where it is
             neither.
         cure: What ends that, in a sentence.
+        full: Whether it has what its jobs need, and only its rooms being full of other runners
+            keeps it from its target: that passes, and nobody need act.
         paused: The order that pauses it, if one does.
         leaving: Whether the settings have it no more: what it has comes to its end.
     """
@@ -124,6 +126,7 @@ class ProfileView:
     counts: Mapping[str, int]
     why: str = ""
     cure: str = ""
+    full: bool = False
     paused: Order | None = None
     leaving: bool = False
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from scaler.control.place import BY_ITSELF
 from scaler.model.orders import parted
-from scaler.model.reasons import FULL
 from scaler.records import RoomState, RunnerState
 from scaler.telling.standing import standing
 from scaler.telling.words import count, moment, span
@@ -87,14 +86,9 @@ def _profiles(view: View, extras: Extras) -> Iterator[Problem]:
     for name, profile in view.profiles.items():
         waits = extras.waits.get(name)
         if held(profile) and not _by_order(view, profile):
-            yield _said(f"profile {name}", profile.why, profile.cure, order=_full(profile))
+            yield _said(f"profile {name}", profile.why, profile.cure, order=profile.full)
         elif waits is not None and waits.stopped and profile.paused is None:
             yield _said(f"profile {name}", waits.stopped, profile.cure)
-
-
-def _full(profile: ProfileView) -> bool:
-    """Whether nothing but spare runners is missing, since the rooms are full: nobody need act."""
-    return profile.cure.startswith(FULL) and profile.demand <= live(profile)
 
 
 def _jobs(view: View, extras: Extras) -> Iterator[Problem]:

@@ -169,8 +169,8 @@ def _profiles(view: View, jobs: list[Waiting]) -> Iterator[Finding]:
     for name, each in view.profiles.items():
         if each.why and name not in told and not view.stopping:
             there = alive(each.counts)
-            wanted = each.paused is not None or each.leaving
-            level = Level.NOTE if wanted or there >= each.target else Level.BAD
+            calm = each.paused is not None or each.leaving or each.full
+            level = Level.NOTE if calm or there >= each.target else Level.BAD
             text = f"{name}: {there} of {each.target} runners: {shortened(each.why, 200)}"
             yield Finding(level=level, text=text, about="profiles")
 
