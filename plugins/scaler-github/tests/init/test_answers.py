@@ -205,6 +205,7 @@ def test_what_is_missing_and_what_is_wrong_is_told_at_once() -> None:
         ({"hosts": ["vm1"]}, 'found "vm1", wanted a URI of libvirt'),
         ({"hosts": ["qemu:///system,ram=4G"]}, 'found "ram=4G" behind qemu:///system'),
         ({"hosts": ["qemu:///system,memory=4"]}, "wanted a unit too, such as 4G"),
+        ({"hosts": ["qemu:///system,memory=0G"]}, 'found "0G", wanted 1M or more'),
         ({"hosts": ["qemu:///a,name=a", "qemu:///b,name=a"]}, "two hypervisors of one name"),
         ({"target_count": ["9"], "max_count": ["3"]}, "found 3, wanted 9 or more"),
         ({"hosts": ["qemu:///a,memory=2G"], "runner_memory": ["3G"]}, "wanted 2G at most"),

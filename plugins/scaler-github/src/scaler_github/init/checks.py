@@ -140,7 +140,8 @@ def size(text: str, _: Answers) -> str:
     except ValueError as error:
         raise ValueError(f'found "{text}", wanted {error}') from None
     if found < _LEAST_MEMORY:
-        raise ValueError(f'found "{text}", wanted a unit too, such as {text}G')
+        wanted = f"a unit too, such as {text}G" if found and text.isdecimal() else "1M or more"
+        raise ValueError(f'found "{text}", wanted {wanted}')
     return text
 
 
