@@ -218,7 +218,9 @@ class Spec:
             why`; mostly nothing. It takes the place of what was answered before. Where the path is
             `profiles.NAME` or that of the plugin's own table of it, the profile as a whole waits:
             the hook is called every few seconds then, with a change of nothing, until it answers
-            otherwise, and a new profile whose source says so gets no runner before.
+            otherwise, and a new profile whose source says so gets no runner before. What counts by
+            itself as soon as something is mended, such as a file that is refused, ends in
+            `, without a restart`: people are told that, and not to restart.
 
         Example:
             @hookimpl

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.cli.canned import NIGHT, job, profile, room, runner, status
-from tests.cli.fake import NOW, FakeScaler, Refused
+from tests.cli.fake import NOW, FakeScaler, Refused, Terminal
 
 from scaler.cli import drain
 from scaler.cli.main import main
@@ -211,6 +212,22 @@ def test_waiting_never_says_that_it_is_safe_where_it_may_not_be(
     assert "safe" not in "".join(out)
 
 
+def test_ctrl_c_while_waiting_leaves_no_half_a_line(
+    terminal: Callable[..., Terminal], other: FakeScaler
+) -> None:
+    there = room("vm1", machines=1, drained={"since": NOW, "by": "ada"})
+    other.answers |= {
+        "drain": {"order": order("hosts/vm1", "drain"), "runners": [], "machines": 1},
+        "status": status(rooms=[there], runners=[]),
+    }
+    shown = terminal("drain", "vm1", "--wait", "--state-dir", str(other.folder))
+    at = shown.wait_for("still there: 1 that makes an image")
+    shown.type("\x03")
+    assert shown.wait() != 0
+    assert re.search(r"\r {34,}\r", shown.output[at:]), "what stood there is written over"
+    assert "Traceback" not in shown.output
+
+
 def test_undrain(ask: Ask, other: FakeScaler) -> None:
     other.answers["undrain"] = {"undrained": "hosts/vm1"}
     told = "hosts/vm1 is not drained any more: it takes new runners"
@@ -222,7 +239,12 @@ def test_undrain(ask: Ask, other: FakeScaler) -> None:
     ("was", "state", "told"),
     [
         (False, "up", "was not drained: it takes new runners"),
-        (True, "down", "is not drained any more; it cannot be reached now"),
+        (
+            True,
+            "down",
+            "is not drained any more: it takes new runners as soon as it can be reached",
+        ),
+        (True, "draining", "is not drained any more; its plugin drains it by itself: scaler why"),
         (True, None, "is not drained any more; no plugin tells of it now"),
     ],
 )
@@ -232,7 +254,12 @@ def test_undrain_promises_nothing_that_does_not_hold(
     other.answers["undrain"] = {"undrained": "hosts/vm1", "was_drained": was, "state": state}
     code, out, _ = ask("undrain", "vm1")
     assert code == 0
-    assert f"hosts/vm1 {told}" in out[0]
+    assert out[0].startswith(f"hosts/vm1 {told}")
+
+
+def test_a_provisioner_without_rooms_is_called_by_its_name(ask: Ask, other: FakeScaler) -> None:
+    other.answers["undrain"] = {"undrained": "vm/", "was_drained": True, "state": "up"}
+    assert ask("undrain", "vm")[1] == ["vm is not drained any more: it takes new runners"]
 
 
 # --- reload ---------------------------------------------------------------------------------

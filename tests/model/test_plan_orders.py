@@ -193,29 +193,78 @@ def test_c48_a_drained_room_is_promised_to_nobody() -> None:
     assert plan(held).ceilings["linux"] == 2  # its place is not given to another
 
 
-@pytest.mark.parametrize(
-    ("changes", "full"),
-    [
-        ({}, True),
-        ({"demand": {"linux": Demand(reported=True)}}, True),
-        ({"demand": {"linux": Demand(owed=2, kept=2, reported=True)}}, False),
-        ({"demand": {"linux": Demand(owed=1, kept=1, waiting=1, reported=True)}}, False),
-        ({"rooms": {"one": (Room(name="a", state=RoomState.DRAINING),)}}, False),
-        ({"rooms": {"one": (Room(name="a", total={"memory": 3}),)}}, False),
-    ],
-)  # fmt: skip
-def test_only_spares_that_wait_for_a_place_need_nobody(changes: dict[str, Any], full: bool) -> None:
+def tight(**changes: Any) -> Situation:
+    """A job has its runner, a spare is wanted, too, and the only room has one place."""
     linux = replace(small().profiles["linux"], target_count=2)
-    there = small(
+    base = small(
         profiles={"linux": linux},
         rooms={"one": (Room(name="a", total={"memory": 4}),)},
         demand={"linux": Demand(owed=1, kept=1, reported=True)},
-        rows=[a_row(1, "linux", RunnerState.BUSY, room="a", takes={"memory": 4})],
+        rows=[a_row(1, "linux", RunnerState.BUSY, takes={"memory": 4})],
     )
-    now = plan(replace(there, **changes))
+    return replace(base, **changes)
+
+
+def calm(situation: Situation) -> bool:
+    now = plan(situation)
     assert now.why["linux"]
     assert now.cures["linux"]
-    assert ("linux" in now.full) == full
+    return "linux" in now.calm
+
+
+@pytest.mark.parametrize("state", [RunnerState.BUSY, RunnerState.RESERVED, RunnerState.RETIRING])
+def test_spares_that_wait_for_the_end_of_work_need_nobody(state: RunnerState) -> None:
+    assert calm(tight())
+    assert calm(tight(demand={"linux": Demand(reported=True)}))
+    other = a_row(1, "other", state, takes={"memory": 4})
+    assert calm(tight(demand={"linux": Demand(reported=True)}, rows=[other]))
+
+
+@pytest.mark.parametrize("profile", ["linux", "other"])
+def test_targets_that_the_rooms_do_not_hold_need_somebody(profile: str) -> None:
+    """They would not come for ever: with none at all it is told of no jobs, either."""
+    spare = a_row(1, profile, RunnerState.IDLE, takes={"memory": 4})
+    assert not calm(tight(demand={"linux": Demand(reported=True)}, rows=[spare]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"demand": {"linux": Demand(owed=2, kept=2, reported=True)}},
+        {"demand": {"linux": Demand(owed=1, kept=1, waiting=1, reported=True)}},
+        {"rooms": {"one": (Room(name="a", state=RoomState.DRAINING),)}},
+        {"rooms": {"one": (Room(name="a", state=RoomState.DOWN),)}},
+        {"rooms": {"one": (Room(name="a", total={"memory": 3}),)}},
+        {"rooms": {"one": (Room(name="a", refuses={"linux": "its image is being built"}),)}},
+    ],
+    ids=["jobs", "waiting", "draining", "down", "small", "refuses"],
+)
+def test_what_may_not_pass_by_itself_needs_somebody(changes: dict[str, Any]) -> None:
+    assert not calm(tight(**changes))
+
+
+@pytest.mark.parametrize(
+    ("rooms", "alone"),
+    [
+        ((), True),
+        ((Room(name="b", state=RoomState.DOWN),), False),
+        ((Room(name="b", refuses={"linux": "its image is being built"}),), False),
+    ],
+    ids=["alone", "down", "refuses"],
+)
+def test_what_only_an_order_holds_needs_nobody(rooms: tuple[Room, ...], alone: bool) -> None:
+    for demand in (0, 3):
+        situation = small(
+            rooms=applied({"one": (Room(name="a"), *rooms)}, {("one", "a")}),
+            drained={("one", "a")},
+            demand={"linux": Demand(owed=demand, kept=demand, reported=True)},
+        )
+        assert calm(situation) == alone
+
+
+def test_an_order_for_a_room_that_is_too_small_is_not_what_holds_it() -> None:
+    rooms = {"one": (Room(name="a", total={"memory": 3}),)}
+    assert not calm(small(rooms=applied(rooms, {("one", "a")}), drained={("one", "a")}))
 
 
 def test_one_that_is_new_waits_for_its_plugins() -> None:

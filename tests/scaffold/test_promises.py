@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,15 @@ async def test_a_source_in_one_file(tmp_path: Path, world: Path) -> None:
     cls = single("source", tmp_path)
     settings = f'[plugins.mine]\nfolder = "{world}"\ninterval = "50ms"\n'
     await check_source(cls, settings=settings, send=send)
+
+
+async def test_a_registration_that_goes_while_all_are_listed_is_gone(world: Path) -> None:
+    source = files("scaler.scaffold") / "templates/source/backend.py.tmpl"
+    backend: dict[str, Any] = {}
+    exec(compile(source.read_text(), "backend.py", "exec"), backend)
+    (world / "linux.1@here").write_text("idle")
+    (world / "linux.2@here").symlink_to("gone")
+    assert await backend["registered"](world) == {"linux.1@here": "idle"}
 
 
 async def test_a_selector_in_one_file(tmp_path: Path) -> None:

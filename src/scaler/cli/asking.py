@@ -79,8 +79,12 @@ class Target:
         return os.path.lexists(self.folder / LEDGER)
 
 
-def target(args: argparse.Namespace) -> Target:
+def target(args: argparse.Namespace, *, quiet: bool = False) -> Target:
     """The scaler that is meant.
+
+    Args:
+        args: What was typed.
+        quiet: Do not tell of settings that are otherwise unreadable.
 
     Raises:
         SettingsError: There are no settings, or they do not say.
@@ -113,7 +117,7 @@ def target(args: argparse.Namespace) -> Target:
             " (/var/lib/scaler where none is given)"
         )
         raise WrongSettings("\n".join([*error.problems, hint])) from None
-    if where.trouble and not getattr(args, "warned", False):
+    if where.trouble and not quiet and not getattr(args, "warned", False):
         args.warned = True  # a command may ask several times
         warn(where.trouble)
         warn("→ mend it before the next start or reload; a scaler that runs goes on meanwhile")
@@ -121,14 +125,24 @@ def target(args: argparse.Namespace) -> Target:
 
 
 def asked(
-    args: argparse.Namespace, request: Mapping[str, Any], *, timeout: float = SLOW
+    args: argparse.Namespace,
+    request: Mapping[str, Any],
+    *,
+    timeout: float = SLOW,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Ask; what was answered.
+
+    Args:
+        args: What was typed.
+        request: What is asked.
+        timeout: How long an answer may take.
+        quiet: See `target`.
 
     Raises:
         FatalError: It was not done; the text says why, and what to do.
     """
-    where = target(args)
+    where = target(args, quiet=quiet)
     try:
         return ask(where.folder, request, timeout=timeout)
     except (ControlError, NotAllowed, NotRunning) as error:

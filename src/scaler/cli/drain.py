@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -93,10 +94,12 @@ def _told(args: argparse.Namespace, name: str, answer: Mapping[str, Any]) -> lis
 def _wait(args: argparse.Namespace, name: str) -> int:
     """Look again and again until nothing is there."""
     passing = Passing(sys.stderr)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # else it ends the process
     try:
         room = _emptied(args, name, passing)
-    finally:  # also at Ctrl-C
+    finally:
         passing.show("")
+        signal.signal(signal.SIGINT, before)
     if room.get("state") == "down":
         raise FatalError(f"{name} cannot be reached: whether it is empty is not known")
     if args.json:

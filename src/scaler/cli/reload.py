@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from scaler.cli.asking import LONG, asked, say_json
 from scaler.cli.asking import arguments as common
 from scaler.cli.terminal import say
-from scaler.control.place import BY_ITSELF
+from scaler.control.place import by_itself
 from scaler.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -21,15 +21,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    args.warned = True  # what is wrong with the file, scaler tells
-    answer = asked(args, {"command": "reload"}, timeout=LONG)
+    # (what is wrong with the file, scaler tells)
+    answer = asked(args, {"command": "reload"}, timeout=LONG, quiet=True)
     if args.json:
         return say_json(answer)
     applied = [str(each) for each in answer.get("applied") or []]
     restart = [str(each) for each in answer.get("restart") or []]
     lines = ["the settings were read anew" + ("" if applied or restart else ": nothing changed")]
     lines += [f"  {each}" for each in applied]
-    waits = [each for each in restart if each.endswith(BY_ITSELF)]
+    waits = [each for each in restart if by_itself(each)]
     restart = [each for each in restart if each not in waits]
     if waits:
         lines += ["what does not count yet:", *(f"  {each}" for each in waits)]

@@ -25,15 +25,17 @@ def run(args: argparse.Namespace) -> int:
     answer = asked(args, {"command": "undrain", "host": args.host})
     if args.json:
         return say_json(answer)
-    say(_told(str(answer.get("undrained") or args.host), answer))
+    say(_told(str(answer.get("undrained") or args.host).rstrip("/"), answer))
     return ExitCode.OK
 
 
 def _told(name: str, answer: Mapping[str, Any]) -> str:
     was = "is not drained any more" if answer.get("was_drained", True) else "was not drained"
     match answer.get("state", "up"):
+        case "up":
+            return f"{name} {was}: it takes new runners"
         case "down":
-            return f"{name} {was}; it cannot be reached now: scaler why {name} tells more"
-        case None:
-            return f"{name} {was}; no plugin tells of it now"
-    return f"{name} {was}: it takes new runners"
+            return f"{name} {was}: it takes new runners as soon as it can be reached"
+        case "draining":
+            return f"{name} {was}; its plugin drains it by itself: scaler why {name}"
+    return f"{name} {was}; no plugin tells of it now"

@@ -34,5 +34,12 @@ def address(folder: Path, name: str = SOCKET) -> Iterator[str]:
         os.close(descriptor)
 
 
-#: How a plugin ends what it says of a setting that it waits for, among what `restart` tells.
-BY_ITSELF = ", without a restart"
+_BY_ITSELF = ", without a restart"
+
+
+def by_itself(text: str) -> bool:
+    """Whether a setting that does not count yet will without a restart.
+
+    A plugin says so at the end of its text; see `hooks.Spec.on_settings_changed`.
+    """
+    return text.endswith(_BY_ITSELF)

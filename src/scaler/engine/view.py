@@ -45,7 +45,7 @@ def build(state: State) -> View:
                     counts=MappingProxyType(counts[name]),
                     why=state.plan.why.get(name, ""),
                     cure=state.plan.cures.get(name, ""),
-                    full=name in state.plan.full,
+                    calm=name in state.plan.calm,
                     paused=state.orders.get(("pause", name)),
                     leaving=name in state.leaving_profiles,
                 )

@@ -108,7 +108,7 @@ class Plan:
         wake: When the plan may change by itself, or None.
         why: For each profile under its target, or that may have no runner, what holds it.
         cures: What ends that, where something can be done.
-        full: Those of them that have what their jobs need, and wait for a place for the rest.
+        calm: Those of them for which nobody need act; see `reasons.Why`.
         short: Whether more runners are wanted somewhere than can be made.
     """
 
@@ -119,7 +119,7 @@ class Plan:
     targets: Mapping[str, int] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
     cures: Mapping[str, str] = field(default_factory=dict)
-    full: frozenset[str] = frozenset()
+    calm: frozenset[str] = frozenset()
     short: bool = False
     wake: float | None = None
 
@@ -150,11 +150,7 @@ def plan(situation: Situation) -> Plan:
         targets={name: case.target for name, case in cases.items()},
         why={name: each.text for name, each in why.items()},
         cures={name: each.cure for name, each in why.items() if each.cure},
-        full=frozenset(
-            name
-            for name, each in why.items()
-            if each.full and cases[name].demand + cases[name].waiting <= cases[name].live
-        ),
+        calm=frozenset(name for name, each in why.items() if each.calm),
         short=any(not cases[name].shut for name in why),
         wake=_wake(situation, cases),
     )

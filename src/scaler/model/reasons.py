@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from scaler.model.orders import told
 from scaler.model.rooms import no_room
-from scaler.records import RoomState
+from scaler.records import RoomState, RunnerState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,12 +22,13 @@ TOLD = 4  # lists that are named where some are missing
 class Why(NamedTuple):
     """What holds a profile, and what ends that; `cure` is empty where only time does.
 
-    `full`: nothing but that its rooms are full of other runners.
+    `calm`: nobody need act. A person ordered it so; or it has what its jobs need, and gets the
+    rest as soon as what works in its rooms has ended.
     """
 
     text: str
     cure: str = ""
-    full: bool = False
+    calm: bool = False
 
 
 def reasons(situation: Situation, cases: Mapping[str, Case]) -> dict[str, Why]:
@@ -83,12 +85,8 @@ def _held_by(situation: Situation, case: Case) -> Why:
         limit, cure = _limit(case)
         gone = f"{case.total - case.live} runners are not gone yet"
         return Why(f"{limit}, and {gone}", f"wait until they are gone, or {cure}")
-    cure = _cure_of_rooms(situation, case)
-    text = no_room(case.profile, case.rooms)
-    if cure:
-        return Why(text, cure)
-    cure = f"wait until other runners are gone, add a room, or lower resources of [profiles.{name}]"
-    return Why(text, cure, full=True)
+    calm = _drained(situation, case) or _only_work_in_the_way(situation, case)
+    return Why(no_room(case.profile, case.rooms), _cure_of_rooms(situation, case), calm)
 
 
 _LOOK = "see what its last runners left, and mend the image or the boot script: scaler why"
@@ -130,9 +128,9 @@ def _limit(case: Case) -> tuple[str, str]:
 
 
 def _cure_of_rooms(situation: Situation, case: Case) -> str:
-    """What would make room: the nearest to hand first. Empty where the rooms are full alone."""
+    """What would make room: the nearest to hand first."""
     profile = case.profile
-    frees = [free for ranking in case.rooms for free in ranking.rooms]
+    frees = _frees(case)
     drained = [free for free in frees if free.room.state is RoomState.DRAINING]
     for free in drained:
         if (free.provisioner, free.room.name) in situation.drained:
@@ -151,7 +149,52 @@ def _cure_of_rooms(situation: Situation, case: Case) -> str:
         return f"give {' or '.join(profile.provisioners)} a room in its settings"
     if not any(_large_enough(free, case) for free in frees):
         return f"lower resources of [profiles.{profile.name}], or add a room as large as that"
-    return ""
+    return (
+        "wait until other runners are gone, add a room, or lower resources of"
+        f" [profiles.{profile.name}]"
+    )
+
+
+def _frees(case: Case) -> list[Free]:
+    return [free for ranking in case.rooms for free in ranking.rooms]
+
+
+def _drained(situation: Situation, case: Case) -> bool:
+    """Whether nothing but orders to drain rooms keeps it from its runners."""
+    frees = _frees(case)
+    if any(ranking.refusing for ranking in case.rooms):
+        return False
+    if any(free.room.state is RoomState.DOWN for free in frees):
+        return False
+    return any(
+        (free.provisioner, free.room.name) in situation.drained and _large_enough(free, case)
+        for free in frees
+    )
+
+
+def _only_work_in_the_way(situation: Situation, case: Case) -> bool:
+    """Whether its jobs have their runners, and spares get theirs once others have done their work.
+
+    Where spares of others stand in the way, the targets are more than the rooms hold: that stays.
+    """
+    if case.demand + case.waiting > case.live:
+        return False
+    rooms = [free for free in _frees(case) if free.room.state is RoomState.UP]
+    spare: dict[tuple[str, str], Counter[str]] = {
+        (free.provisioner, free.room.name): Counter() for free in rooms
+    }
+    for row in situation.rows:
+        at = row.runner.provisioner, row.runner.room
+        if row.runner.state is RunnerState.IDLE and at in spare:
+            spare[at].update(row.runner.resources)
+    return any(
+        all(
+            size - spare[free.provisioner, free.room.name][kind]
+            >= case.profile.resources.get(kind, 0)
+            for kind, size in free.room.total.items()
+        )
+        for free in rooms
+    )
 
 
 def _large_enough(free: Free, case: Case) -> bool:

@@ -113,8 +113,9 @@ class ProfileView:
         why: Why it is under its target, or may have no runner at all, in words; empty where it is
             neither.
         cure: What ends that, in a sentence.
-        full: Whether it has what its jobs need, and only its rooms being full of other runners
-            keeps it from its target: that passes, and nobody need act.
+        calm: Whether nobody need act, though it is under its target: nothing but an order to drain
+            rooms holds it; or its jobs have their runners, and its spares come as soon as what
+            works in its rooms has ended.
         paused: The order that pauses it, if one does.
         leaving: Whether the settings have it no more: what it has comes to its end.
     """
@@ -126,7 +127,7 @@ class ProfileView:
     counts: Mapping[str, int]
     why: str = ""
     cure: str = ""
-    full: bool = False
+    calm: bool = False
     paused: Order | None = None
     leaving: bool = False
 

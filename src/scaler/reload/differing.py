@@ -30,7 +30,7 @@ class Table:
 def differing(old: Table, new: Table) -> list[str]:
     """The key paths below a table that have changed; the table's own where that is all to be seen.
 
-    A setting has changed as well where only the file that it names has another content.
+    A setting has changed as well where only the file that it names has another content or rights.
     """
     before, after = below(old.seen, old.path), below(new.seen, new.path)
     touched = {

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scaler.control.place import BY_ITSELF
+from scaler.control.place import by_itself
 from scaler.records import RunnerState
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def write_down(became: Reloaded) -> None:
     for text in became.applied:
         log.info("new settings: %s", text)
     for text in became.restart:
-        when = "not yet" if text.endswith(BY_ITSELF) else "after a restart"
+        when = "not yet" if by_itself(text) else "after a restart"
         log.warning("new settings: %s: %s", when, text)
     if not became.applied:
         log.info("the settings were read anew: nothing changed")

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 def stamp(file: Path) -> tuple[int, ...] | None:
-    """What becomes another with the content of a file; None where there is none.
+    """What becomes another with the content of a file, its rights or its owner; None where there
+    is none.
 
-    Also with its rights and its owner, which may be what was wrong with it (so says `ctime`).
-    Folders have none: what is put into them is looked up there each time.
+    Rights may be what was wrong with it. Not by `ctime`: another name for it, or the same owner
+    again, would be a change. Folders have none: what is put into them is looked up there each time.
     """
     try:
         found = os.stat(file)
@@ -25,7 +26,8 @@ def stamp(file: Path) -> tuple[int, ...] | None:
         return None
     if not stat.S_ISREG(found.st_mode):
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    rights = found.st_mode, found.st_uid, found.st_gid
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, *rights
 
 
 def below(seen: Mapping[KeyPath, Any], path: KeyPath) -> dict[KeyPath, Any]:

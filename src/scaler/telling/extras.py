@@ -14,7 +14,7 @@ Kind: TypeAlias = Literal["job", "runner", "profile", "plugin", "room"]
 
 
 class Unknown(LookupError):
-    """There is nothing of that name.
+    """There is nothing of that name, or it cannot be known whether there is.
 
     Attributes:
         text: What was looked for, and where.

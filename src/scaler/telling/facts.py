@@ -197,7 +197,7 @@ def room(view: View, extras: Extras, plugin: str, each: Room) -> Told:
     found += [["builder", machine] for machine in builders]
     found += [[f"{plugin} says", one.text] for one in view.reports if one.plugin == plugin]
     found += [[f"refuses {profile}", text] for profile, text in each.refuses.items()]
-    if extras.running and each.state is RoomState.DOWN:
+    if extras.running and each.state is RoomState.DOWN and not view.stopping:
         text = "it cannot be reached: what is there is unknown"
         text += "; it is drained, too" if order is not None else ""
         return _told("room", name, text, "bring it up again, or its connection", found, ())

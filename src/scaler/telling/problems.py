@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from scaler.control.place import BY_ITSELF
+from scaler.control.place import by_itself
 from scaler.model.orders import parted
 from scaler.records import RoomState, RunnerState
 from scaler.telling.standing import standing
@@ -85,8 +85,8 @@ def _profiles(view: View, extras: Extras) -> Iterator[Problem]:
         return
     for name, profile in view.profiles.items():
         waits = extras.waits.get(name)
-        if held(profile) and not _by_order(view, profile):
-            yield _said(f"profile {name}", profile.why, profile.cure, order=profile.full)
+        if held(profile) and not profile.calm:
+            yield _said(f"profile {name}", profile.why, profile.cure)
         elif waits is not None and waits.stopped and profile.paused is None:
             yield _said(f"profile {name}", waits.stopped, profile.cure)
 
@@ -153,7 +153,7 @@ def _orders(view: View, extras: Extras) -> Iterator[Problem]:
         yield _order(view, extras, order)
     if extras.running and not view.stopping:
         for name, profile in view.profiles.items():
-            if held(profile) and _by_order(view, profile):
+            if held(profile) and profile.calm:
                 yield _said(f"profile {name}", profile.why, profile.cure, order=True)
         yield from _strangers(view)
     for name, profile in view.profiles.items():
@@ -169,7 +169,7 @@ def _orders(view: View, extras: Extras) -> Iterator[Problem]:
     leaving = any(each.leaving for each in view.profiles.values())
     cure = "restart scaler, once no profile is leaving any more" if leaving else "restart scaler"
     for each in view.restart:
-        if each.endswith(BY_ITSELF):
+        if by_itself(each):
             fix = "mend what it says, then: scaler reload"
             yield _said(SETTINGS, f"does not count yet: {each}", fix, order=True)
             continue
@@ -192,21 +192,6 @@ def _order(view: View, extras: Extras, order: Order) -> Problem:
         text += "; no plugin tells of such a room now"
     name = order.name.rstrip("/")  # of a provisioner that tells of no rooms
     return _said(f"room {name}", text, f"scaler undrain {name}", order=True)
-
-
-def _by_order(view: View, profile: ProfileView) -> bool:
-    """Whether nothing but the order to drain a room keeps a profile from its runners."""
-    if not profile.cure.startswith("scaler undrain "):
-        return False
-    name, wanted = profile.profile.name, profile.profile.resources
-    large = False
-    for plugin in profile.profile.provisioners:
-        for room in view.rooms.get(plugin, ()):
-            if room.state == RoomState.DOWN or name in room.refuses:
-                return False
-            if _ordered(view, "drain", f"{plugin}/{room.name}"):
-                large |= all(size <= room.total.get(kind, size) for kind, size in wanted.items())
-    return large
 
 
 def _strangers(view: View) -> Iterator[Problem]:

@@ -55,7 +55,7 @@ def test_a_profile_under_its_target_is_told_with_why() -> None:
     assert said(view(under)) == ("bad", "Not well: linux: 1 of 3 runners: backing off until 12:00")
     full = profile(why="max_count is 3, and 5 jobs need a runner")
     assert said(view(full))[0] == "note"
-    spares = replace(profile(why="no room in vm1 (memory)", busy=2), full=True)
+    spares = replace(profile(why="no room in vm1 (memory)", busy=2), calm=True)
     assert said(view(spares))[0] == "note"
 
 

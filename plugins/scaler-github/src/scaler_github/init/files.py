@@ -79,17 +79,18 @@ def boot_script_in(folder: Path) -> Iterator[tuple[Path, bool]]:
     target, text = folder / BOOT_SCRIPT, boot_script()
     made = False
     try:
-        with _draft(target, text, 0o644) as draft, contextlib.suppress(FileExistsError):
-            os.link(draft, target)
-            made = True
-        other = target.read_bytes() != text.encode()
-    except OSError as error:
-        raise FatalError(f"{target} cannot be written: {error.strerror}") from None
-    try:
+        try:
+            with _draft(target, text, 0o644) as draft, contextlib.suppress(FileExistsError):
+                os.link(draft, target)
+                made = True
+            other = target.read_bytes() != text.encode()
+        except OSError as error:
+            raise FatalError(f"{target} cannot be written: {error.strerror}") from None
         yield target, other
     except BaseException:
         if made:
-            target.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                target.unlink()
         raise
 
 

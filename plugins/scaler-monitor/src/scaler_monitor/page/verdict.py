@@ -169,7 +169,7 @@ def _profiles(view: View, jobs: list[Waiting]) -> Iterator[Finding]:
     for name, each in view.profiles.items():
         if each.why and name not in told and not view.stopping:
             there = alive(each.counts)
-            calm = each.paused is not None or each.leaving or each.full
+            calm = each.paused is not None or each.leaving or each.calm
             level = Level.NOTE if calm or there >= each.target else Level.BAD
             text = f"{name}: {there} of {each.target} runners: {shortened(each.why, 200)}"
             yield Finding(level=level, text=text, about="profiles")

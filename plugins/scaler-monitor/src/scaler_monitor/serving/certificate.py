@@ -83,7 +83,7 @@ class Certificate:
 
 
 def stamps(tls: Tls) -> Stamps:
-    """What the files are like: others where they were written to, or have other rights (`ctime`).
+    """What the files are like: others where they were written to, or have other rights.
 
     Blocks; never raises.
     """
@@ -95,7 +95,8 @@ def _stamp(path: Path) -> tuple[int, ...]:
         now = os.stat(path)
     except OSError:
         return ()
-    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
+    rights = now.st_mode, now.st_uid, now.st_gid
+    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, *rights
 
 
 def _loaded(tls: Tls) -> Loaded:
