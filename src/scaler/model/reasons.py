@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cache, partial
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from scaler.model.orders import told
 from scaler.model.rooms import no_room
 from scaler.records import RoomState, RunnerState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from scaler.model.cases import Case
     from scaler.model.plan import Situation
     from scaler.model.rooms import Free
 
+Idle: TypeAlias = dict[tuple[str, str], Counter[str]]
+NOTHING: Counter[str] = Counter()
 TOLD = 4  # lists that are named where some are missing
 
 
@@ -34,22 +37,23 @@ class Why(NamedTuple):
 def reasons(situation: Situation, cases: Mapping[str, Case]) -> dict[str, Why]:
     """For each profile under its target, or that may have no runner, what holds it."""
     why: dict[str, Why] = {}
+    idle = cache(partial(_idle, situation))
     for name, case in cases.items():
         if situation.stopping:
             why[name] = Why("stopping")
         elif case.shut:
-            why[name] = _shut(situation, case)
+            why[name] = _shut(situation, case, idle)
         elif case.live < case.target:
-            why[name] = _held_by(situation, case)
+            why[name] = _held_by(situation, case, idle)
         elif case.demand > case.live:
             limit, cure = _limit(case)
             why[name] = Why(f"{limit}, and {case.demand} jobs need a runner", cure)
         elif case.limit and (case.promised + case.granted == 0 or not situation.ids_known):
-            why[name] = _held_by(situation, case)  # it may have none, so no jobs come at all
+            why[name] = _held_by(situation, case, idle)  # it may have none, so no jobs come at all
     return {name: each for name, each in why.items() if each.text}
 
 
-def _shut(situation: Situation, case: Case) -> Why:
+def _shut(situation: Situation, case: Case, idle: Callable[[], Idle]) -> Why:
     name = case.profile.name
     if (order := situation.paused.get(name)) is not None:
         also = ", and the override adds nothing to it" if name in situation.override else ""
@@ -58,7 +62,7 @@ def _shut(situation: Situation, case: Case) -> Why:
         return Why(f"its source {case.profile.source} does not serve it yet: {waits}")
     if name in situation.unserved:
         return Why("it is new in the settings, and its plugins are just being told of it")
-    if case.live < case.target and (held := _held_by(situation, case)).text:
+    if case.live < case.target and (held := _held_by(situation, case, idle)).text:
         return held
     text = "the settings do not have it any more"
     if not case.demand:
@@ -70,7 +74,7 @@ def _shut(situation: Situation, case: Case) -> Why:
     )
 
 
-def _held_by(situation: Situation, case: Case) -> Why:
+def _held_by(situation: Situation, case: Case, idle: Callable[[], Idle]) -> Why:
     name = case.profile.name
     if not situation.ids_known:
         return _unlisted(situation)
@@ -85,7 +89,7 @@ def _held_by(situation: Situation, case: Case) -> Why:
         limit, cure = _limit(case)
         gone = f"{case.total - case.live} runners are not gone yet"
         return Why(f"{limit}, and {gone}", f"wait until they are gone, or {cure}")
-    calm = _drained(situation, case) or _only_work_in_the_way(situation, case)
+    calm = _drained(situation, case) or _only_work_in_the_way(case, idle)
     return Why(no_room(case.profile, case.rooms), _cure_of_rooms(situation, case), calm)
 
 
@@ -172,29 +176,33 @@ def _drained(situation: Situation, case: Case) -> bool:
     )
 
 
-def _only_work_in_the_way(situation: Situation, case: Case) -> bool:
+def _only_work_in_the_way(case: Case, idle: Callable[[], Idle]) -> bool:
     """Whether its jobs have their runners, and spares get theirs once others have done their work.
 
     Where spares of others stand in the way, the targets are more than the rooms hold: that stays.
     """
     if case.demand + case.waiting > case.live:
         return False
-    rooms = [free for free in _frees(case) if free.room.state is RoomState.UP]
-    spare: dict[tuple[str, str], Counter[str]] = {
-        (free.provisioner, free.room.name): Counter() for free in rooms
-    }
+    spare, wanted = idle(), case.profile.resources
+    for free in _frees(case):
+        if free.room.state is RoomState.UP:
+            taken = spare.get((free.provisioner, free.room.name), NOTHING)
+            total = free.room.total
+            if all(
+                size - taken.get(kind, 0) >= wanted.get(kind, 0) for kind, size in total.items()
+            ):
+                return True
+    return False
+
+
+def _idle(situation: Situation) -> Idle:
+    """What runners that wait for a job take, by room."""
+    found: Idle = {}
     for row in situation.rows:
-        at = row.runner.provisioner, row.runner.room
-        if row.runner.state is RunnerState.IDLE and at in spare:
-            spare[at].update(row.runner.resources)
-    return any(
-        all(
-            size - spare[free.provisioner, free.room.name][kind]
-            >= case.profile.resources.get(kind, 0)
-            for kind, size in free.room.total.items()
-        )
-        for free in rooms
-    )
+        runner = row.runner
+        if runner.state is RunnerState.IDLE:
+            found.setdefault((runner.provisioner, runner.room), Counter()).update(runner.resources)
+    return found
 
 
 def _large_enough(free: Free, case: Case) -> bool:
