@@ -121,6 +121,8 @@ def test_it_is_not_guessed_where_that_is_not_clear() -> None:
         "[scaler]\nstate_dir = 'a\n",
         "[plugins.a\nstate_dir = 'a'\n",
         "x = [\n# [scaler]\nstate_dir = 'a'\n",
+        "[scaler]\nname = 'n'\n[oops\nstate_dir = 'a'\n",
+        "x = '''\n[scaler]\nstate_dir = 'a'\n'''\n[scaler\n",
     ):
         with pytest.raises(SettingsError, match="is not TOML"):
             where(text)

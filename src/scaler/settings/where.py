@@ -85,13 +85,20 @@ def look_scaler(path: str | os.PathLike[str]) -> Where:
 
 
 def _alone(text: str) -> dict[str, Any] | None:
-    """What stands in the only table `[scaler]`; None where there is not one that is TOML."""
+    """What stands in the only table `[scaler]`; None where that may not be all that it should be.
+
+    No default counts here: what is missing may stand behind what is wrong, and another scaler
+    would be asked.
+    """
     heads = list(_HEAD.finditer(text))
     if len(heads) != 1:
         return None
-    rest = text[heads[0].end() :]
+    before, rest = text[: heads[0].start()], text[heads[0].end() :]
+    if any(before.count(quotes) % 2 for quotes in ('"""', "'''")):
+        return None  # it may stand within a text
     end = _NEXT.search(rest)
     try:
-        return tomllib.loads(rest[: end.start()] if end else rest)
+        found = tomllib.loads(rest[: end.start()] if end else rest)
     except (ValueError, RecursionError):
         return None
+    return found if "state_dir" in found else None
