@@ -265,28 +265,6 @@ def test_what_is_retired_may_be(situation: Situation) -> None:
 
 
 @LAW
-@given(situations(), st.sampled_from(PROVISIONERS))
-def test_spares_leave_a_room_that_drains(situation: Situation, provisioner: str) -> None:
-    """Once the source has reported: they wait for work where no machine shall be."""
-    drains = tuple(Room(name=room, state=RoomState.DRAINING) for room in ROOMS)
-    situation = replace(
-        situation,
-        rooms={**situation.rooms, provisioner: drains},
-        demand={
-            name: replace(situation.demand.get(name, Demand()), reported=True)
-            for name in situation.profiles
-        },
-        stopping=False,
-    )
-    now = plan(situation)
-    for row in [row for name in situation.profiles for row in of(situation, name)]:
-        if draining(situation, row) and supplies(row):
-            works = row.runner.state in (RunnerState.BUSY, RunnerState.RESERVED)
-            event("works" if works else "spare")
-            assert (row.runner.id in now.retire) is not works
-
-
-@LAW
 @given(situations())
 def test_the_same_situation_gives_the_same_plan(situation: Situation) -> None:
     assert plan(situation) == plan(situation)

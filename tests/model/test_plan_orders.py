@@ -16,7 +16,7 @@ from scaler.model.plan import Situation, plan
 from scaler.records import Order, Room, RoomState, RunnerState
 
 from .test_plan_examples import small
-from .test_plan_laws import LAW, PROVISIONERS, ROOMS, a_row, of, situations
+from .test_plan_laws import LAW, PROVISIONERS, ROOMS, a_row, draining, of, situations
 from .test_plan_laws import applied as carried_out
 
 if TYPE_CHECKING:
@@ -191,6 +191,28 @@ def test_c48_a_drained_room_is_promised_to_nobody() -> None:
     held = small(rows=[spare], rooms=applied(small().rooms, gone), drained=gone)
     assert plan(held).retire == (7,)
     assert plan(held).ceilings["linux"] == 2  # its place is not given to another
+
+
+@LAW
+@given(situations(), st.sampled_from(PROVISIONERS))
+def test_spares_leave_a_room_that_drains(situation: Situation, provisioner: str) -> None:
+    """Once the source has reported: they wait for work where no machine shall be."""
+    drains = tuple(Room(name=room, state=RoomState.DRAINING) for room in ROOMS)
+    situation = replace(
+        situation,
+        rooms={**situation.rooms, provisioner: drains},
+        demand={
+            name: replace(situation.demand.get(name, Demand()), reported=True)
+            for name in situation.profiles
+        },
+        stopping=False,
+    )
+    now = plan(situation)
+    for row in [row for name in situation.profiles for row in of(situation, name)]:
+        if draining(situation, row) and supplies(row):
+            works = row.runner.state in (RunnerState.BUSY, RunnerState.RESERVED)
+            event("works" if works else "spare")
+            assert (row.runner.id in now.retire) is not works
 
 
 def tight(**changes: Any) -> Situation:

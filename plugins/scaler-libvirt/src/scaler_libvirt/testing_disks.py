@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 POOL = "default-pool"
 LOCAL = HostSettings(name="local", uri="test:///default", network="default")
 OWN = ProfileConfig(base_image="/images/base.qcow2")
-QUICK = Pace(create=0.3, destroy=5, look=5)
+PATIENT = Pace(create=20, destroy=20, look=5)
+QUICK = Pace(create=0.3, destroy=5, look=5)  # for tests of what comes late, or not at all
 
 
 def plugin_with(
@@ -29,7 +30,7 @@ def plugin_with(
     *,
     host: HostSettings = LOCAL,
     own: ProfileConfig = OWN,
-    pace: Pace = QUICK,
+    pace: Pace = PATIENT,
     scaler: str = "here",
     **others: ProfileConfig,
 ) -> Libvirt:

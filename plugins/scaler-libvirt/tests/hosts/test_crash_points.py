@@ -9,7 +9,7 @@ import trio
 
 from scaler_libvirt.hosts import driver, networks, volumes
 from scaler_libvirt.testing import Listener, libvirt_error
-from scaler_libvirt.testing_disks import after_each_call, left_in, plugin_with
+from scaler_libvirt.testing_disks import QUICK, after_each_call, left_in, plugin_with
 
 
 class Killed(BaseException):
@@ -51,11 +51,11 @@ async def test_what_a_kill_between_two_steps_of_making_leaves_is_found_and_destr
 ) -> None:
     one = runner()
     with after_each_call(monkeypatch, owner, step, die), pytest.raises(BaseException) as died:  # noqa: PT011
-        async with serving(plugin := plugin_with(Listener())):
+        async with serving(plugin := plugin_with(Listener(), pace=QUICK)):
             await plugin.provision_runner(one, registration(one))
     assert any(isinstance(each, Killed) for each in within(died.value))
 
-    async with serving(plugin := plugin_with(Listener())):
+    async with serving(plugin := plugin_with(Listener(), pace=QUICK)):
         await plugin.list_machines()
         await trio.sleep(0.4)  # longer than a call of the dead one may have taken to come through
         machines = await plugin.list_machines()
@@ -87,11 +87,11 @@ async def test_what_a_kill_between_two_steps_of_destroying_leaves_is_found_and_d
     one = runner()
     owner: Any = {"destroy": driver, "delete": volumes}[step]
     with after_each_call(monkeypatch, owner, step, die), pytest.raises(BaseException) as died:  # noqa: PT011, PT012
-        async with serving(plugin := plugin_with(Listener())):
+        async with serving(plugin := plugin_with(Listener(), pace=QUICK)):
             await plugin.provision_runner(one, registration(one))
             await plugin.destroy_runner(one)
     assert any(isinstance(each, Killed) for each in within(died.value))
-    async with serving(plugin := plugin_with(Listener())):
+    async with serving(plugin := plugin_with(Listener(), pace=QUICK)):
         await plugin.destroy_runner(one)
         assert await plugin.list_machines() == []
     assert left_in(pool) == []
@@ -107,9 +107,9 @@ async def test_a_disk_whose_machine_may_still_be_coming_is_not_called_a_remnant(
         after_each_call(monkeypatch, volumes, "create_overlay", die),
         pytest.raises(BaseException),  # noqa: B017, PT011 - it is killed
     ):
-        async with serving(plugin := plugin_with(Listener())):
+        async with serving(plugin := plugin_with(Listener(), pace=QUICK)):
             await plugin.provision_runner(one, registration(one))
-    async with serving(plugin := plugin_with(Listener())):
+    async with serving(plugin := plugin_with(Listener(), pace=QUICK)):
         assert left_in(pool)
         assert await plugin.list_machines() == []
         await plugin.destroy_runner(one)  # but who is asked to leave nothing of it does
@@ -120,12 +120,12 @@ async def test_a_machine_that_runners_are_known_to_have_had_is_a_remnant_at_once
     someone: Any, pool: Any, serving: Any, runner: Any, registration: Any
 ) -> None:
     one = runner()
-    async with serving(plugin := plugin_with(Listener())):
+    async with serving(plugin := plugin_with(Listener(), pace=QUICK)):
         machine = await plugin.provision_runner(one, registration(one))
     someone.lookupByUUIDString(machine.id).destroy()  # while nobody looked
     listener = Listener()
     listener.runners = [runner(machine=machine)]
-    async with serving(plugin := plugin_with(listener)):
+    async with serving(plugin := plugin_with(listener, pace=QUICK)):
         (found,) = await plugin.list_machines()
         assert (found.id, found.state, found.why) == (
             machine.id,
@@ -141,7 +141,10 @@ async def test_others_volumes_are_left_alone(
     pool: Any, serving: Any, runner: Any, registration: Any
 ) -> None:
     one, two = runner(), runner(scaler="there")
-    here, there = plugin_with(Listener()), plugin_with(Listener(), scaler="there")
+    here, there = (
+        plugin_with(Listener(), pace=QUICK),
+        plugin_with(Listener(), pace=QUICK, scaler="there"),
+    )
     mine = "scaler-0123456789-7-linux-00000000-0000-0000-0000-000000000000.disk"
     like = "scaler-7-linux.disk"
     for name in (mine, like):
@@ -162,7 +165,7 @@ async def test_a_second_machine_of_a_runner_leaves_nothing_of_the_first(
     pool: Any, serving: Any, runner: Any, registration: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = runner()
-    async with serving(plugin := plugin_with(Listener())):
+    async with serving(plugin := plugin_with(Listener(), pace=QUICK)):
 
         def lost() -> None:
             raise ConnectionError("lost")

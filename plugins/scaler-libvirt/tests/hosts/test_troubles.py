@@ -54,7 +54,7 @@ async def test_litter_that_cannot_be_deleted_costs_no_look_and_keeps_no_other(
             raise refusal()
         return delete(there, doomed)
 
-    async with serving(plugin := plugin_with(Listener())):
+    async with serving(plugin := plugin_with(Listener(), pace=QUICK)):
         machine = await plugin.provision_runner(one, registration(one))
         with monkeypatch.context() as patch:
             patch.setattr(volumes, "delete", stubborn)
@@ -76,7 +76,7 @@ async def test_a_pool_that_is_stopped_while_litter_is_deleted_costs_no_look(
     def stopped(*_: Any, **__: Any) -> None:
         raise PoolTroubleError("storage pool 'default-pool' is not active")
 
-    async with serving(plugin := plugin_with(Listener())):
+    async with serving(plugin := plugin_with(Listener(), pace=QUICK)):
         with monkeypatch.context() as patch:
             patch.setattr(assembly, "tidy", stopped)
             await trio.sleep(0.4)
@@ -129,7 +129,7 @@ async def test_a_pool_that_is_stopped_is_not_taken_for_one_without_disks(
     someone: Any, pool: Any, serving: Any, runner: Any, registration: Any
 ) -> None:
     listener, one, other = Listener(), runner(1), runner(2)
-    async with serving(plugin := plugin_with(listener)):
+    async with serving(plugin := plugin_with(listener, pace=QUICK)):
         alive = await plugin.provision_runner(one, registration(one))
         dead = await plugin.provision_runner(other, registration(other))
         someone.lookupByUUIDString(dead.id).destroy()
@@ -189,7 +189,7 @@ async def test_who_takes_events_does_not_wait_for_events(
     someone: Any, serving: Any, runner: Any, registration: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listener, one = Listener(), runner()
-    async with serving(plugin := plugin_with(listener)):
+    async with serving(plugin := plugin_with(listener, pace=QUICK)):
         machine = await plugin.provision_runner(one, registration(one))
         host = plugin._hosts["local"]
         feed, waited = host._feed, []
@@ -215,7 +215,7 @@ async def test_a_machine_that_ends_before_it_is_known_gives_its_address_back(
 ) -> None:
     listener, one, create = Listener(), runner(), driver.create
 
-    async with serving(plugin := plugin_with(listener)):
+    async with serving(plugin := plugin_with(listener, pace=QUICK)):
         host = plugin._hosts["local"]
 
         def dies(connection: Any, **more: Any) -> driver.Seen:
@@ -279,7 +279,7 @@ async def test_where_no_machines_are_made_there_is_no_room(
 
     monkeypatch.setattr(Acceleration, "given", given)
     one = runner()
-    async with serving(plugin := plugin_with(Listener())):
+    async with serving(plugin := plugin_with(Listener(), pace=QUICK)):
         with pytest.raises(NoRoom, match="no machines are made on LXC"):
             await plugin.provision_runner(one, registration(one))
 
